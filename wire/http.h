@@ -1,0 +1,117 @@
+// One face for HTTP/1.1 and HTTP/2, server and client: bytes in, events out; calls in, bytes out.
+//
+// No socket, no clock, no thread: whoever owns a connection feeds what it read to receive(), handles the events, calls
+// send_*(), and writes what take_output() gives. Two implementations: http1.h, http2.h. An object belongs to one thread
+// at a time (the caller locks). Nothing here throws on bad bytes: the peer's fault is a ProtocolError event, after
+// which receive() ignores input; take_output() still gives what should be sent before closing (a 400, a GOAWAY).
+//
+// Flow control (HTTP/2): body bytes delivered by BodyData must be given back with consumed(), or the peer stalls: that
+// is the caller's back-pressure. Outgoing body is queued here and leaves as the peer's window allows; unsent() says how
+// much waits. HTTP/1.1 accepts the same calls (consumed() does nothing).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace s2::wire {
+
+using StreamId = std::int32_t;  // HTTP/2 stream id; HTTP/1.1: 1, 2, 3, … one a request
+
+struct HttpHeader {
+  std::string name;  // lower-case on input and output
+  std::string value;
+  bool operator==(const HttpHeader&) const = default;
+};
+
+using HttpHeaders = std::vector<HttpHeader>;
+
+// The first value of that (lower-case) name, or "".
+std::string_view find_header(const HttpHeaders& headers, std::string_view name);
+
+struct RequestHead {
+  std::string method;
+  std::string target;     // origin-form: path and query as sent (percent-encoded)
+  std::string authority;  // :authority or Host
+  std::string scheme = "http";  // HTTP/2 only
+  HttpHeaders headers;    // without pseudo-headers and Host
+};
+
+struct ResponseHead {
+  int status = 0;
+  HttpHeaders headers;
+};
+
+// Limits: a head of more than 64 KiB is refused (431), a chunk header or line likewise.
+inline constexpr std::size_t kMaxHeadBytes = 64 * 1024;
+inline constexpr std::uint32_t kHttp2WindowBytes = 10 * 1024 * 1024;  // what we advertise, per stream and connection
+
+// --- events ---
+struct RequestBegin { StreamId id; RequestHead head; };
+struct ResponseBegin { StreamId id; ResponseHead head; };
+struct BodyData { StreamId id; std::string bytes; };
+struct MessageEnd { StreamId id; };  // the peer's half is complete
+// The peer reset the stream, refused it (GOAWAY above last_stream_id: code REFUSED_STREAM = 7, surely unprocessed), or
+// an HTTP/1.1 message ended short.
+struct StreamReset { StreamId id; std::uint32_t code; };
+struct GoAway { StreamId last_stream_id; std::uint32_t code; };
+struct PingAck {};
+struct ProtocolError { std::string message; };
+
+using HttpEvent = std::variant<RequestBegin, ResponseBegin, BodyData, MessageEnd, StreamReset, GoAway, PingAck,
+                               ProtocolError>;
+
+// What both sides can do.
+class HttpPeer {
+ public:
+  virtual ~HttpPeer() = default;
+
+  virtual void receive(std::string_view bytes, std::vector<HttpEvent>& out) = 0;
+  // End of the byte stream. HTTP/1.1 needs it (a body that ends with the connection; a torn message).
+  virtual void receive_eof(std::vector<HttpEvent>& out) = 0;
+
+  virtual void send_data(StreamId id, std::string_view bytes, bool end) = 0;
+  virtual void reset(StreamId id, std::uint32_t code) = 0;  // HTTP/1.1: the connection must close
+  virtual void consumed(StreamId id, std::size_t bytes) = 0;
+  virtual std::size_t unsent(StreamId id) const = 0;
+
+  // Up to about `limit` bytes for the socket; empty: nothing to send now.
+  virtual std::string take_output(std::size_t limit = 256 * 1024) = 0;
+  // Nothing more will come in or go out: close once take_output() is empty.
+  virtual bool finished() const = 0;
+};
+
+class HttpServer : public HttpPeer {
+ public:
+  // A response may begin, and go on, while the request is still being received. Headers of one hop (connection,
+  // transfer-encoding) are made here; content-length is the caller's to give or not (HTTP/1.1 without it: chunked).
+  virtual void send_head(StreamId id, const ResponseHead& head, bool end) = 0;
+  // HTTP/2: GOAWAY with the last processed stream, open streams go on. HTTP/1.1: "connection: close" from now on.
+  virtual void goaway() = 0;
+};
+
+class HttpClient : public HttpPeer {
+ public:
+  // Starts a request; with end = false the body follows by send_data(). HTTP/1.1 takes one request at a time: a second
+  // before the first response ended is a programming error. Returns < 0 when no more streams can be opened here.
+  virtual StreamId send_request(const RequestHead& head, bool end) = 0;
+  virtual bool can_request() const = 0;
+  virtual void ping() = 0;  // HTTP/2; a PingAck event answers. HTTP/1.1: nothing happens
+};
+
+std::unique_ptr<HttpServer> make_http1_server();
+std::unique_ptr<HttpClient> make_http1_client();
+// Prior knowledge in the clear and ALPN "h2" over TLS are the same bytes.
+std::unique_ptr<HttpServer> make_http2_server();
+std::unique_ptr<HttpClient> make_http2_client();
+
+// The client's first bytes on an HTTP/2 connection; a server that shares a port with HTTP/1.1 compares what it has.
+inline constexpr std::string_view kHttp2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+enum class Protocol { undecided, http1, http2 };
+Protocol detect_protocol(std::string_view first_bytes);
+
+}  // namespace s2::wire

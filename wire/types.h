@@ -1,0 +1,86 @@
+// The things S2 talks about: records, appends, acknowledgements, batches, and the limits of the service.
+//
+// Plain values, no behaviour beyond metering. Everybody may use them from any thread; a value belongs to
+// whoever holds it. Source of the limits: S2 spec "append", "read", "streams".
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace s2::wire {
+
+// Limits of the service (bytes unless named otherwise).
+inline constexpr std::size_t kMaxBatchRecords = 1000;                 // records an append or a read batch
+inline constexpr std::size_t kMaxBatchMeteredBytes = 1024 * 1024;     // metered bytes, likewise
+inline constexpr std::size_t kMaxFencingTokenBytes = 36;              // UTF-8
+inline constexpr std::size_t kMaxStreamNameBytes = 512;
+inline constexpr std::size_t kMinBasinNameBytes = 8;
+inline constexpr std::size_t kMaxBasinNameBytes = 48;
+inline constexpr std::size_t kMaxFrameBytes = 2 * 1024 * 1024;        // s2s frame, and a decompressed body
+inline constexpr std::size_t kCompressionThresholdBytes = 1024;       // nothing smaller is compressed
+
+// A place in a stream: the sequence number of a record and its timestamp (milliseconds since the epoch).
+struct StreamPosition {
+  std::uint64_t seq_num = 0;
+  std::uint64_t timestamp = 0;
+  bool operator==(const StreamPosition&) const = default;
+};
+
+struct Header {
+  std::string name;  // bytes; empty only in a command record
+  std::string value;
+  bool operator==(const Header&) const = default;
+};
+
+struct AppendRecord {
+  std::optional<std::uint64_t> timestamp;  // milliseconds
+  std::vector<Header> headers;
+  std::string body;  // bytes
+  bool operator==(const AppendRecord&) const = default;
+};
+
+struct AppendInput {
+  std::vector<AppendRecord> records;
+  std::optional<std::uint64_t> match_seq_num;
+  std::optional<std::string> fencing_token;
+  bool operator==(const AppendInput&) const = default;
+};
+
+// `start` is the first record's position; `end` is one past the last record (with its timestamp); `tail` is
+// where the stream ends now, which may be later than `end`.
+struct AppendAck {
+  StreamPosition start;
+  StreamPosition end;
+  StreamPosition tail;
+  bool operator==(const AppendAck&) const = default;
+};
+
+struct SequencedRecord {
+  std::uint64_t seq_num = 0;
+  std::uint64_t timestamp = 0;
+  std::vector<Header> headers;
+  std::string body;
+  bool operator==(const SequencedRecord&) const = default;
+};
+
+struct ReadBatch {
+  std::vector<SequencedRecord> records;
+  std::optional<StreamPosition> tail;  // present on the last batch before the tail, and in heartbeats
+  bool operator==(const ReadBatch&) const = default;
+};
+
+// 8 + 2 a header + bytes of all header names and values + bytes of the body.
+std::size_t metered_bytes(const std::vector<Header>& headers, const std::string& body);
+std::size_t metered_bytes(const AppendRecord& record);
+std::size_t metered_bytes(const SequencedRecord& record);
+std::size_t metered_bytes(const std::vector<AppendRecord>& records);
+
+// A command record has exactly one header, whose name is empty; its value names the command.
+bool is_command(const std::vector<Header>& headers);
+AppendRecord fence_command(std::string token);        // empty token clears the fence
+AppendRecord trim_command(std::uint64_t trim_point);  // body: 8 bytes, big-endian
+
+}  // namespace s2::wire

@@ -1,12 +1,13 @@
 // What one run left behind, for the judge: three ledgers and the facts of the death.
 //
-//   1. the publisher's: every event sent to the writer and what the writer said of it (Publication, Statement)
+//   1. the publisher's: every event sent to the writer and what the writer said of it (Publication,
+//   Statement)
 //   2. the service's: every append that reached S2 and what was answered (ServiceAppend)
 //   3. the stored streams, read back after death by an independent reader (StoredStream)
 //
-// Plain values, filled by the realm that ran the scenario, read by judge.h and report.h. Times are nanoseconds of one
-// monotonic clock (`t_ns`), -1 where a thing did not happen. The judge knows nothing but this file: neither the realm
-// nor the writer. Words: system vocabulary in ARCHITECTURE.md.
+// Plain values, filled by the realm that ran the scenario, read by judge.h and report.h. Times are
+// nanoseconds of one monotonic clock (`t_ns`), -1 where a thing did not happen. The judge knows nothing but
+// this file: neither the realm nor the writer. Words: system vocabulary in ARCHITECTURE.md.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +19,16 @@ namespace s2::scenarios {
 
 // The classes of teardown, each with its promise (see judge.cpp for the table).
 enum class Teardown {
-  stop, term, term_short, kill, flush_then_kill, cut_heal, cut_kill, server_drain, overflow, pause,
+  stop,
+  term,
+  term_short,
+  kill,
+  flush_then_kill,
+  cut_heal,
+  cut_kill,
+  server_drain,
+  overflow,
+  pause,
 };
 
 // accepted: `published` was read. rejected: `rejected` was read. offered: sent, no answer seen.
@@ -27,9 +37,9 @@ enum class Acceptance { accepted, rejected, offered };
 struct Publication {
   std::uint64_t n = 0;  // unique in the run, from 1
   int publisher = 0;
-  int epoch = 0;        // index of the process in Ledger::processes
+  int epoch = 0;  // index of the process in Ledger::processes
   std::string session;
-  std::string type;     // event type, for the report
+  std::string type;  // event type, for the report
   std::size_t bytes = 0;
   bool storage_on = true;
   Acceptance acceptance = Acceptance::offered;
@@ -41,23 +51,34 @@ struct Publication {
 // One line that the writer printed, or one thing that the harness asked of it.
 struct Statement {
   enum class Kind {
-    ready, started, dropped, acked, flushed, flush_failed, stopped, lost, garbage,  // the writer's
-    ask_start, ask_flush, ask_stop, stdin_closed,                                   // the harness's
+    ready,
+    started,
+    dropped,
+    acked,
+    flushed,
+    flush_failed,
+    stopped,
+    lost,
+    garbage,  // the writer's
+    ask_start,
+    ask_flush,
+    ask_stop,
+    stdin_closed,  // the harness's
   };
   Kind kind = Kind::garbage;
   int epoch = 0;
   std::string session;
-  std::uint64_t from = 0;     // dropped, lost
-  std::uint64_t to = 0;       // dropped, lost
-  std::uint64_t through = 0;  // acked, flushed, stopped, flush_failed (durable_through)
-  std::uint64_t pending = 0;  // flush_failed
+  std::uint64_t from = 0;         // dropped, lost
+  std::uint64_t to = 0;           // dropped, lost
+  std::uint64_t through = 0;      // acked, flushed, stopped, flush_failed (durable_through)
+  std::uint64_t pending = 0;      // flush_failed
   std::int64_t deadline_ms = -1;  // asks that carry one
-  std::string text;           // reason, or the garbage (cut)
+  std::string text;               // reason, or the garbage (cut)
   std::int64_t t_ns = -1;
 };
 
-// acked: the acknowledgement was written out whole. refused: an error answer that promises no effect. unknown: cut, hung,
-// answered with an error that does not promise, or the writer died first.
+// acked: the acknowledgement was written out whole. refused: an error answer that promises no effect.
+// unknown: cut, hung, answered with an error that does not promise, or the writer died first.
 struct ServiceAppend {
   enum class Outcome { acked, refused, unknown };
   std::uint64_t id = 0;
@@ -76,10 +97,12 @@ struct ServiceAppend {
   std::int64_t answered_ns = -1;
 };
 
-// A fault that fired, or an interval in which the network was cut (`end_ns` -1: never healed).
+// A fault that fired, or an interval in which the network was cut (`end_ns` -1: never healed; a fault of one
+// instant has end_ns == begin_ns). Pauses are not here: they stand in Process.
 struct FiredFault {
-  std::string what;             // "cut after_commit", "status 503", "network cut", …
-  bool outcome_unknown = false;  // may have left an append's outcome unknown
+  std::string what;  // "cut after_commit", "status 503", "network cut", …
+  bool outcome_unknown =
+      false;  // may have left an append's outcome unknown (an ack late beyond a time-out does too)
   std::int64_t begin_ns = -1;
   std::int64_t end_ns = -1;
 };
@@ -88,14 +111,14 @@ struct Process {
   int pid = 0;
   std::int64_t spawned_ns = -1;
   std::int64_t ready_ns = -1;
-  std::int64_t term_ns = -1;      // SIGTERM sent
-  std::int64_t kill_ns = -1;      // SIGKILL sent
-  std::int64_t pause_ns = -1;     // SIGSTOP
-  std::int64_t resume_ns = -1;    // SIGCONT
-  std::int64_t exited_ns = -1;    // reaped
-  int exit_code = -1;             // -1: ended by a signal
+  std::int64_t term_ns = -1;    // SIGTERM sent
+  std::int64_t kill_ns = -1;    // SIGKILL sent
+  std::int64_t pause_ns = -1;   // SIGSTOP
+  std::int64_t resume_ns = -1;  // SIGCONT
+  std::int64_t exited_ns = -1;  // reaped
+  int exit_code = -1;           // -1: ended by a signal
   int exit_signal = 0;
-  std::vector<int> leaked_pids;   // of its process group, alive after its end
+  std::vector<int> leaked_pids;  // of its process group, alive after its end
 };
 
 struct StoredRecord {
@@ -111,7 +134,7 @@ struct StoredStream {
 };
 
 struct KillFacts {
-  std::string instant;        // "committed 7", "byte 40961", "wall 120ms"; empty: no kill
+  std::string instant;  // "committed 7", "byte 40961", "wall 120ms"; empty: no kill
   bool protocol_time = false;
   bool fired = false;
   std::int64_t t_ns = -1;
@@ -120,29 +143,32 @@ struct KillFacts {
 struct Ledger {
   std::string scenario;
   Teardown teardown = Teardown::stop;
+  std::string fault = "none";  // name of the fault plan: the column of the report's matrix
+  std::string workload;        // name, for the report
   std::string realm = "process";
   std::uint64_t seed = 0;
   std::string run;  // 16 hex digits: the probes' run
   std::string replay;
 
   // Configuration that the promises depend on.
-  std::uint64_t ring_capacity = 1024;
+  std::uint64_t ring_capacity = 1024;  // events
+  std::uint64_t ring_bytes = 64ULL << 20;
   std::int64_t linger_ns = 0;
-  std::int64_t grace_ns = -1;         // outer grace: what the harness gave after SIGTERM or stop before SIGKILL
+  std::int64_t grace_ns = -1;  // outer grace: what the harness gave after SIGTERM or stop before SIGKILL
   std::int64_t shutdown_budget_ns = -1;
-  std::int64_t heal_bound_ns = -1;    // I10: after the faults end, everything is stored within this
-  std::string fixed_stream;           // S2_STREAM, or empty: stream = session
+  std::int64_t heal_bound_ns = -1;  // I10: after the faults end, everything is stored within this
+  std::string fixed_stream;         // S2_STREAM, or empty: stream = session
 
   std::vector<Publication> publications;  // by n
   std::vector<Statement> statements;      // by time
   std::vector<ServiceAppend> appends;     // by received_ns
   std::vector<FiredFault> faults;
   std::vector<Process> processes;
-  std::vector<StoredStream> stored;       // every stream of the basin
+  std::vector<StoredStream> stored;  // every stream of the basin
   KillFacts kill;
-  bool acks_observed = false;             // the writer reports acks, drops and losses at all
-  bool faults_ended = true;               // no fault was active when the teardown began (age bound, I10)
-  std::string invalid;                    // why the run does not count, or empty
+  bool acks_observed = false;  // the writer reports acks, drops and losses at all
+  bool faults_ended = true;    // no fault was active when the teardown began (age bound, I10)
+  std::string invalid;         // why the run does not count, or empty
 };
 
 }  // namespace s2::scenarios

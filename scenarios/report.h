@@ -1,0 +1,104 @@
+// The report of a suite: what the terminal, results.json, junit.xml, index.html and the step summary say.
+//
+// One thread owns a Suite and adds runs as they end. Whole ledgers are kept only for failing runs and for a
+// sample of the good ones (limits below); of the others only the line in the table stays. Everything else is
+// a pure function from Suite to text. Event data is hostile: it leaves this file only through escape.h.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <tl/expected.hpp>
+#include <vector>
+
+#include "scenarios/judge.h"
+#include "scenarios/ledger.h"
+
+namespace s2::scenarios {
+
+inline constexpr std::size_t kMaxFailingTimelines =
+    40;  // whole ledgers of failing runs kept in memory and drawn
+inline constexpr std::size_t kGoodTimelinesPerClass = 1;
+inline constexpr double kMaxInvalidShare = 0.01;  // above it the harness did not do its work
+inline constexpr double kMinTellingKills = 0.5;  // share of kills that found something accepted and not acked
+
+// One run as the table and results.json show it.
+struct RunResult {
+  std::string scenario, realm, fault, workload, run, replay;
+  Teardown teardown = Teardown::stop;
+  std::uint64_t seed = 0;
+  KillFacts kill;
+  Verdict verdict;
+};
+
+struct SuiteOptions {
+  std::uint64_t seed = 0;
+  std::string writer;                                            // its command, as shown; no secrets
+  std::string replay_command = "build/bin/s2-scenarios replay";  // stands before a token …
+  std::string replay_flags;         // … and these behind it (every flag of `run`, secrets aside), or empty
+  std::vector<Teardown> requested;  // classes that must have at least one valid run
+  double seconds = 0;               // wall time of the suite, set before the report is written
+};
+
+class Suite {
+ public:
+  explicit Suite(SuiteOptions options) : options_(std::move(options)) {}
+
+  // True: this run is drawn in the report and its files (history.jsonl, writer.log) belong under runs/<run>/;
+  // timeline.json is written there by write_report.
+  bool add(const Ledger& ledger, const Verdict& verdict);
+
+  SuiteOptions& options() { return options_; }
+  const SuiteOptions& options() const { return options_; }
+  const std::vector<RunResult>& runs() const { return runs_; }
+  const std::vector<Ledger>& drawn() const {
+    return drawn_;
+  }  // the kept ledgers; find their verdict by Ledger::run
+  const RunResult* result_of(const std::string& run) const;
+  std::string replay_line(const RunResult& result) const;  // one line for a shell
+
+ private:
+  SuiteOptions options_;
+  std::vector<RunResult> runs_;
+  std::vector<Ledger> drawn_;
+  std::map<Teardown, std::size_t> good_drawn_;
+  std::size_t failing_drawn_ = 0;
+};
+
+struct Totals {
+  std::uint64_t runs = 0, held = 0, broken = 0, invalid = 0;
+  std::uint64_t published = 0, stored = 0, acked = 0, lost = 0, lost_reported = 0, duplicated = 0,
+                reordered = 0;
+  std::uint64_t kill_runs = 0;          // valid runs of class kill
+  std::uint64_t kill_runs_telling = 0;  // of those: died with something accepted and not yet acked
+  std::int64_t shutdown_p50_ms = -1, shutdown_p99_ms = -1, shutdown_max_ms = -1;
+};
+Totals totals_of(const Suite& suite);
+
+// 0 every promise held, 1 one was broken, 3 the harness could not do its work; `why` is one line, empty for
+// 0.
+struct SuiteOutcome {
+  int exit_code = 0;
+  std::string why;
+};
+SuiteOutcome outcome_of(const Suite& suite);
+
+// The verdict in one sentence of plain words, then for each failing run its violations and replay line.
+std::string verdict_text(const Suite& suite, bool colour);
+std::string terminal_table(const Suite& suite, bool colour);  // teardown × faults
+std::string results_json(const Suite& suite);
+std::string junit_xml(const Suite& suite);
+std::string step_summary(const Suite& suite);  // Markdown
+std::string index_html(const Suite& suite);
+
+// Writes index.html, junit.xml, results.json and runs/<run>/timeline.json under `dir` (made if missing), and
+// appends the step summary to the file that GITHUB_STEP_SUMMARY names. Error: one line that says what could
+// not be written and why.
+tl::expected<void, std::string> write_report(const Suite& suite, const std::string& dir);
+
+// Reads such a directory back: each result from results.json, judged anew where timeline.json stands.
+tl::expected<Suite, std::string> read_report(const std::string& dir);
+
+}  // namespace s2::scenarios

@@ -131,9 +131,9 @@ struct Counters {
 };
 
 // Interest in one stream. While it lives, its callback is called after records were committed to the stream,
-// and once when the stream is gone (the next step of a cursor tells which). The call comes from inside
-// append() or delete, after the effect is complete: it should only mark who is to be woken; it may not call
-// the Service. May outlive the Service.
+// and once when the stream is gone (the next step of a cursor tells which). The call comes from inside a call
+// of the Service, after the effect is complete: it should only mark who is to be woken; it may not call the
+// Service (dropping a Subscription is fine). May outlive the Service.
 class Subscription {
  public:
   Subscription() = default;
@@ -205,6 +205,9 @@ class Service {
   Result<Subscription> subscribe(const ReadCursor& cursor, std::function<void()> callback);
 
   // --- the rest ---
+  // Retention and delete-on-empty for all streams, so that those who wait on one that nobody looks at are
+  // told.
+  void sweep(std::uint64_t now);
   void reset();  // forgets all basins; subscriptions are told
   Counters counters() const;
   Result<StreamState> stream_state(std::string_view basin, std::string_view stream) const;

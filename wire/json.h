@@ -1,8 +1,11 @@
 // Records, appends, acknowledgements and batches as S2's JSON, in its two formats.
 //
-// Format raw: names, values and bodies are UTF-8 text; bytes that are not are replaced by U+FFFD on output (lossy:
-// that is S2's rule). Format base64: the same members hold base64. Pure; any thread.
-// Errors: bad_json, saying where. Source: S2 spec "append", "read" (s2-format header).
+// Format raw: names, values and bodies are UTF-8 text; bytes that are not are replaced by U+FFFD on output
+// (lossy: that is S2's rule). Format base64: the same members hold base64. Pure; any thread. Errors:
+// bad_json, saying where. Unknown members are skipped; a member that may be left out may also be null where
+// S2 takes it so (timestamp, match_seq_num, fencing_token, tail), and a known one stands once. Only the shape
+// is judged: how many records, how large, how long a token, is the service's to say. Source: S2 spec
+// "append", "read" (s2-format header).
 #pragma once
 
 #include <string>
@@ -15,7 +18,7 @@ namespace s2::wire {
 
 enum class Format { raw, base64 };
 
-// "raw" or "base64", anything else is bad_header.
+// "raw" or "base64", or their older names "json" and "json-binsafe"; anything else is bad_header.
 Decoded<Format> format_from_header(std::string_view value);
 
 std::string to_json(const AppendInput& input, Format format);

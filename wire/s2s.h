@@ -1,12 +1,15 @@
 // s2s frames: the messages of append and read sessions (Content-Type: s2s/proto), bytes in, frames out.
 //
 // A frame is a 3-byte big-endian length (of what follows), a flag byte and a body. Flag bits: 7 terminal; 6-5
-// compression (00 none, 01 zstd, 10 gzip); 4 reconnect advised; the rest reserved (ignored on input, 0 on output).
-// A terminal frame's body is a 2-byte big-endian HTTP status and the JSON error. A frame, and a decompressed body, is
-// at most 2 MiB. Pure; a decoder belongs to one thread at a time. Source: S2 spec "s2s".
+// compression (00 none, 01 zstd, 10 gzip); 4 reconnect advised; the rest reserved (ignored on input, 0 on
+// output). A terminal frame's body is a 2-byte big-endian HTTP status and the JSON error (UTF-8; its
+// compression bits are ignored). What the length counts is at most 2 MiB, a body, also decompressed, one byte
+// less. Pure; a decoder belongs to one thread at a time. Source: S2 spec "s2s".
 #pragma once
 
-#include <cstdint>
+#include <array>
+#include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +19,8 @@
 
 namespace s2::wire {
 
+inline constexpr std::size_t kMaxS2sBodyBytes = kMaxFrameBytes - 1;  // the flag byte counts too
+
 struct S2sFrame {
   bool terminal = false;
   bool reconnect_advised = false;
@@ -24,8 +29,9 @@ struct S2sFrame {
   bool operator==(const S2sFrame&) const = default;
 };
 
-// Encodes one frame; compresses with `how` when the body is at least kCompressionThresholdBytes (never a terminal one).
-// A body over the limit is a programming error (checked by the caller: no valid message is that large).
+// Encodes one frame; compresses with `how` when the body is at least kCompressionThresholdBytes and gets
+// smaller by it (never a terminal one). A body over the limit is a programming error (checked by the caller:
+// no valid message is that large).
 std::string encode_s2s(const S2sFrame& frame, Compression how = Compression::none);
 
 class S2sDecoder {
@@ -37,7 +43,10 @@ class S2sDecoder {
   bool at_boundary() const;
 
  private:
-  std::string pending_;
+  std::array<unsigned char, 4> head_{};  // length and flags
+  std::size_t head_bytes_ = 0;           // of head_, received
+  std::size_t length_ = 0;               // as the head says
+  std::string body_;                     // received so far
   std::optional<DecodeError> failed_;
 };
 

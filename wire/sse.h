@@ -1,6 +1,8 @@
 // Server-sent events: writing them, and reading them back from any cut of the byte stream.
 //
-// Pure; a decoder belongs to one thread at a time. Source: WHATWG HTML, "Server-sent events"; S2 spec "read" (SSE).
+// An `id` is told with the event that carries it, not carried over to later ones; a block without data is no
+// event. Pure; a decoder belongs to one thread at a time. Source: WHATWG HTML, "Server-sent events"; S2 spec
+// "read" (SSE).
 #pragma once
 
 #include <cstddef>
@@ -31,6 +33,8 @@ class SseDecoder {
   tl::expected<void, DecodeError> receive(std::string_view bytes, std::vector<SseEvent>& out);
 
  private:
+  void take_line(std::string_view line, std::vector<SseEvent>& out);
+
   std::size_t limit_bytes_;
   std::string line_;
   SseEvent current_;

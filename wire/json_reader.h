@@ -1,0 +1,95 @@
+// A pull parser for JSON of a known shape: the caller says what must come, values land where they belong, no
+// tree.
+//
+// For the codecs of this folder. Strict RFC 8259 over UTF-8, no BOM. Every call returns false once something
+// is wrong; the first wrong thing, with its path and byte, is error(). Members that the caller does not know
+// are skip()ped: that is S2's rule. Does not recurse: depth is bounded by the caller's shape, and in skip()
+// by kMaxJsonDepth. The text must outlive the reader; a reader belongs to one thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "wire/error.h"
+
+namespace s2::wire {
+
+inline constexpr std::size_t kMaxJsonDepth = 128;  // arrays and objects inside each other, in a skipped value
+
+class JsonReader {
+ public:
+  explicit JsonReader(std::string_view text);
+
+  // on_member(key) must read that member's value and return whether it could.
+  template <class OnMember>
+  bool object(OnMember&& on_member);
+  // on_element() must read one element.
+  template <class OnElement>
+  bool array(OnElement&& on_element);
+
+  bool string(std::string& out);
+  bool u64(std::uint64_t& out);
+  bool optional_u64(std::optional<std::uint64_t>& out);  // null: none
+  bool null();                                           // takes null if it comes next; false changes nothing
+  bool skip();
+  bool end();  // nothing but white space follows
+
+  // A member that may stand only once: false (and an error) when `bit` of `seen` was set before.
+  bool once(unsigned& seen, unsigned bit);
+  bool fail(std::string_view what);
+  // Only after a call returned false.
+  DecodeError error() const;
+
+ private:
+  bool open(char bracket, std::string_view what);
+  bool next(char closing, bool& first, bool& more);
+  bool key(std::string& out);
+  void in_member(std::string_view name);
+  void in_element(std::size_t index);
+  void skip_space();
+  bool literal(std::string_view word);
+  bool skip_number();
+  bool skip_scalar();
+  bool escape(std::string& out);
+  bool hex4(std::uint32_t& out);
+
+  std::string_view text_;
+  std::size_t at_ = 0;
+  std::string what_;
+  std::string path_;
+};
+
+template <class OnMember>
+bool JsonReader::object(OnMember&& on_member) {
+  if (!open('{', "an object")) return false;
+  std::string name;
+  bool first = true;
+  for (bool more = false; next('}', first, more);) {
+    if (!more) return true;
+    if (!key(name)) return false;
+    if (!on_member(std::string_view(name))) {
+      in_member(name);
+      return false;
+    }
+  }
+  return false;
+}
+
+template <class OnElement>
+bool JsonReader::array(OnElement&& on_element) {
+  if (!open('[', "an array")) return false;
+  bool first = true;
+  std::size_t index = 0;
+  for (bool more = false; next(']', first, more); ++index) {
+    if (!more) return true;
+    if (!on_element()) {
+      in_element(index);
+      return false;
+    }
+  }
+  return false;
+}
+
+}  // namespace s2::wire

@@ -1,0 +1,139 @@
+// I1 and I6: what the writer, or the service, called durable is stored.
+//
+// A claim `through C` covers the accepted events of its process and session with seq ≤ C, except for those
+// whose loss is excused. `acked`, `stopped` and the service's own acknowledgements fall under I1; `flushed`
+// and `flush_failed` under I6. A flush has to reach as far as what was accepted before it was asked for: one
+// that answers through 0 at once says nothing false and keeps nothing.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "scenarios/judge_facts.h"
+
+namespace s2::scenarios {
+namespace {
+
+using Kind = Statement::Kind;
+using Events = std::vector<const EventFacts*>;
+
+bool covered_loss(const EventFacts& e, const Statement& claim) {
+  return e.lost() && !e.excused && e.pub->epoch == claim.epoch && e.pub->session == claim.session &&
+         e.pub->seq != 0 && e.pub->seq <= claim.through;
+}
+
+// The claim of this kind that reaches furthest, for each process and session: the others say less.
+std::map<SessionKey, const Statement*> furthest(const Ledger& ledger, Kind kind) {
+  std::map<SessionKey, const Statement*> out;
+  for (const Statement& s : ledger.statements) {
+    if (s.kind != kind) continue;
+    const Statement*& best = out[{s.epoch, s.session}];
+    if (best == nullptr || s.through > best->through) best = &s;
+  }
+  return out;
+}
+
+void check_claim(const Facts& facts, Findings& findings, Kind kind, Invariant invariant,
+                 ViolationKind violation, const char* said) {
+  for (const auto& [_, claim] : furthest(facts.ledger, kind)) {
+    Events lost;
+    for (const EventFacts& e : facts.events) {
+      if (covered_loss(e, *claim)) lost.push_back(&e);
+    }
+    if (lost.empty()) continue;
+    findings.add(
+        invariant, violation,
+        fmt::format("the writer said {} through seq {}, yet {} below it {} not stored: {}", said,
+                    claim->through, count_of(lost.size()), lost.size() == 1 ? "is" : "are", named(lost)),
+        lost);
+  }
+}
+
+// The service wrote out an acknowledgement, and an independent reader does not find the record.
+void check_service_acks(const Facts& facts, Findings& findings) {
+  Events lost;
+  const ServiceAppend* first = nullptr;
+  for (const EventFacts& e : facts.events) {
+    if (e.stored()) continue;
+    const auto acked = std::find_if(e.appends.begin(), e.appends.end(), [](const ServiceAppend* a) {
+      return a->outcome == ServiceAppend::Outcome::acked;
+    });
+    if (acked == e.appends.end()) continue;
+    if (first == nullptr) first = *acked;
+    lost.push_back(&e);
+  }
+  if (lost.empty()) return;
+  findings.add(
+      Invariant::I1, ViolationKind::lost_acked,
+      fmt::format("S2 acknowledged append {} on stream {}, yet what it held cannot be read back: {} {} "
+                  "missing: {}",
+                  first->id, first->stream, count_of(lost.size()), lost.size() == 1 ? "is" : "are",
+                  named(lost)),
+      lost);
+}
+
+// Answers belong to asks in order, for each process and session.
+struct Exchange {
+  const Statement* ask = nullptr;
+  const Statement* answer = nullptr;
+};
+
+std::vector<Exchange> flushes(const Ledger& ledger) {
+  std::map<SessionKey, std::vector<const Statement*>> open;
+  std::vector<Exchange> out;
+  for (const Statement& s : ledger.statements) {
+    auto& asks = open[{s.epoch, s.session}];
+    if (s.kind == Kind::ask_flush) asks.push_back(&s);
+    if ((s.kind == Kind::flushed || s.kind == Kind::flush_failed) && !asks.empty()) {
+      out.push_back({asks.front(), &s});
+      asks.erase(asks.begin());
+    }
+  }
+  return out;
+}
+
+void check_flush(const Facts& facts, Findings& findings, const Exchange& flush) {
+  Events beyond;          // accepted before the ask, and outside of the answer
+  bool all_known = true;  // every event accepted before the ask was surely known to be durable
+  for (const EventFacts& e : facts.events) {
+    const Publication& p = *e.pub;
+    if (!e.promised() || p.epoch != flush.ask->epoch || p.session != flush.ask->session) continue;
+    if (p.answered_ns < 0 || p.answered_ns >= flush.ask->t_ns) continue;
+    if (p.seq > flush.answer->through && !e.excused) beyond.push_back(&e);
+    all_known = all_known && std::any_of(e.appends.begin(), e.appends.end(), [&](const ServiceAppend* a) {
+                  return facts.surely_known(*a, flush.answer->t_ns);
+                });
+  }
+  if (flush.answer->kind == Kind::flushed) {
+    if (beyond.empty()) return;
+    findings.add(
+        Invariant::I6, ViolationKind::false_ack,
+        fmt::format(
+            "the flush was answered through seq {}, though {} beyond it had been accepted before it was "
+            "asked for: {}",
+            flush.answer->through, count_of(beyond.size()), named(beyond)),
+        beyond);
+  } else if (all_known && !beyond.empty()) {
+    findings.add(
+        Invariant::I6, ViolationKind::false_failure,
+        fmt::format(
+            "the flush failed (durable through seq {}), though S2 had long acknowledged everything that "
+            "was accepted before it was asked for: {}",
+            flush.answer->through, named(beyond)),
+        beyond);
+  }
+}
+
+}  // namespace
+
+void check_claims(const Facts& facts, Findings& findings) {
+  check_claim(facts, findings, Kind::acked, Invariant::I1, ViolationKind::lost_acked, "acked");
+  check_claim(facts, findings, Kind::stopped, Invariant::I1, ViolationKind::false_ack, "stopped");
+  check_claim(facts, findings, Kind::flushed, Invariant::I6, ViolationKind::false_ack, "flushed");
+  check_claim(facts, findings, Kind::flush_failed, Invariant::I6, ViolationKind::false_ack,
+              "that the flush failed, but was durable");
+  check_service_acks(facts, findings);
+  for (const Exchange& flush : flushes(facts.ledger)) check_flush(facts, findings, flush);
+}
+
+}  // namespace s2::scenarios

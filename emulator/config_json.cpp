@@ -8,21 +8,6 @@ namespace {
 
 using nlohmann::ordered_json;
 
-std::optional<StorageClass> read_storage_class(JsonView view) {
-  return view.choice<StorageClass>(
-      {{"standard", StorageClass::standard}, {"express", StorageClass::express}});
-}
-
-std::optional<TimestampingMode> read_mode(JsonView view) {
-  return view.choice<TimestampingMode>({{"client-prefer", TimestampingMode::client_prefer},
-                                        {"client-require", TimestampingMode::client_require},
-                                        {"arrival", TimestampingMode::arrival}});
-}
-
-std::optional<Cipher> read_cipher(JsonView view) {
-  return view.choice<Cipher>({{"aegis-256", Cipher::aegis_256}, {"aes-256-gcm", Cipher::aes_256_gcm}});
-}
-
 std::optional<Retention> read_retention(JsonView view) {
   if (!view.object()) return std::nullopt;
   JsonView age = view.field("age");
@@ -67,7 +52,7 @@ StreamReconfiguration read_stream_change(JsonView view) {
     change.timestamping_mode.emplace();
     change.timestamping_uncapped.emplace();
   } else if (timestamping.object()) {
-    change.timestamping_mode = read_change(timestamping.field("mode"), read_mode);
+    change.timestamping_mode = read_change(timestamping.field("mode"), read_timestamping_mode);
     change.timestamping_uncapped =
         read_change(timestamping.field("uncapped"), [](JsonView v) { return v.boolean(); });
   }
@@ -113,13 +98,28 @@ ordered_json name_or_null(const std::optional<T>& value) {
 
 }  // namespace
 
+std::optional<StorageClass> read_storage_class(JsonView view) {
+  return view.choice<StorageClass>(
+      {{"standard", StorageClass::standard}, {"express", StorageClass::express}});
+}
+
+std::optional<TimestampingMode> read_timestamping_mode(JsonView view) {
+  return view.choice<TimestampingMode>({{"client-prefer", TimestampingMode::client_prefer},
+                                        {"client-require", TimestampingMode::client_require},
+                                        {"arrival", TimestampingMode::arrival}});
+}
+
+std::optional<Cipher> read_cipher(JsonView view) {
+  return view.choice<Cipher>({{"aegis-256", Cipher::aegis_256}, {"aes-256-gcm", Cipher::aes_256_gcm}});
+}
+
 StreamConfigLayer read_stream_config(JsonView view) {
   StreamConfigLayer layer;
   if (!view.object()) return layer;
   layer.storage_class = read_storage_class(view.field("storage_class"));
   layer.retention = read_retention(view.field("retention_policy"));
   if (JsonView timestamping = view.field("timestamping"); timestamping.object()) {
-    layer.timestamping_mode = read_mode(timestamping.field("mode"));
+    layer.timestamping_mode = read_timestamping_mode(timestamping.field("mode"));
     layer.timestamping_uncapped = timestamping.field("uncapped").boolean();
   }
   if (JsonView delete_on_empty = view.field("delete_on_empty"); delete_on_empty.object()) {

@@ -8,6 +8,9 @@
 
 namespace s2::emulator {
 
+std::optional<StorageClass> read_storage_class(JsonView view);
+std::optional<TimestampingMode> read_timestamping_mode(JsonView view);
+std::optional<Cipher> read_cipher(JsonView view);
 StreamConfigLayer read_stream_config(JsonView view);
 BasinConfig read_basin_config(JsonView view);
 

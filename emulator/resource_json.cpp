@@ -4,7 +4,8 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
-#include <chrono>
+#include <algorithm>
+#include <ctime>
 
 #include "emulator/config_json.h"
 #include "emulator/names.h"
@@ -117,10 +118,8 @@ std::string rfc3339(std::uint64_t ms) {
   // Four digits of year is all that RFC 3339 has: 9999-12-31T23:59:59.999Z.
   constexpr std::uint64_t kLastMs = 253402300799999;
   ms = std::min(ms, kLastMs);
-  const std::chrono::sys_seconds seconds{std::chrono::seconds{ms / 1000}};
-  const std::string whole = fmt::format(
-      "{:%Y-%m-%dT%H:%M:%S}",
-      fmt::gmtime(std::chrono::system_clock::to_time_t(std::chrono::system_clock::time_point(seconds))));
+  const std::string whole =
+      fmt::format("{:%Y-%m-%dT%H:%M:%S}", fmt::gmtime(static_cast<std::time_t>(ms / 1000)));
   if (ms % 1000 == 0) return whole + "Z";
   return fmt::format("{}.{:03}Z", whole, ms % 1000);
 }

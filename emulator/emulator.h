@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "wire/types.h"
@@ -90,6 +91,8 @@ class Emulator {
   void set_faults(const std::string& plan_json);
   std::string faults() const;  // as `GET /_emulator/faults`
   std::string history(const std::string& basin, const std::string& stream) const;  // JSON Lines
+  std::vector<std::pair<std::string, std::string>> history_streams()
+      const;  // basin, stream: those that have one
   void advance_clock(std::chrono::milliseconds by);
   void reset();
 

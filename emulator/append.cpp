@@ -1,0 +1,92 @@
+// See append.h.
+#include "emulator/append.h"
+
+#include "emulator/operation.h"
+
+namespace s2::emulator {
+namespace {
+
+struct Run : std::enable_shared_from_this<Run> {
+  Run(World& w, ExchangePtr e, Append a, TellAppend t)
+      : world(w), exchange(std::move(e)), append(std::move(a)), tell(std::move(t)) {}
+
+  World& world;
+  const ExchangePtr exchange;
+  Append append;
+  const TellAppend tell;
+  std::uint64_t id = 0;
+  wire::AppendInput shown;  // what the observer sees once the service has used up the input
+  History::Op op;
+  Result<wire::AppendAck> result;
+
+  ProtocolEvent moment(Moment which) const {
+    ProtocolEvent event = event_of(which);
+    event.connection = exchange->connection();
+    event.append_id = id;
+    event.basin = append.basin;
+    event.stream = append.stream;
+    event.input = &shown;
+    if (result && which != Moment::append_received) {
+      event.start = result->start;
+      event.end = result->end;
+    }
+    return event;
+  }
+
+  void begin() {
+    id = world.moments.next_append_id();
+    op = world.history.start_append(append.basin, append.stream, append.input);
+    if (world.moments.observed()) shown = append.input;
+    result = tl::unexpected(wire::ApiError{});
+    world.moments.emit(moment(Moment::append_received));
+    Operation operation;
+    operation.op = append.op;
+    operation.basin = append.basin;
+    operation.stream = append.stream;
+    const auto self = shared_from_this();
+    operation.perform = [self](const std::function<void()>& next) {
+      self->commit();
+      next();
+    };
+    operation.answer = [self] { self->answer(self->result); };
+    operation.refuse = [self](const wire::ApiError& error) { self->answer(tl::unexpected(error)); };
+    run(world, exchange, std::move(operation));
+  }
+
+  void commit() {
+    result = world.service.append(append.basin, append.stream, std::move(append.input), world.clock.now_ms(),
+                                  append.if_created);
+    if (result) world.moments.emit(moment(Moment::committed));
+  }
+
+  void answer(const Result<wire::AppendAck>& told) {
+    tell(told);
+    exchange->after_written(
+        [self = shared_from_this(), told](bool written) { self->delivered(told, written); });
+  }
+
+  void delivered(const Result<wire::AppendAck>& told, bool written) {
+    if (!written) return world.history.append_indefinite_failure(op);
+    if (told) {
+      world.history.append_success(op, told->end.seq_num);
+      world.moments.emit(moment(Moment::ack_sent));
+      return;
+    }
+    // An invented refusal after the commit promises nothing, whatever its code says.
+    const bool surely_without_effect = !result && wire::is_surely_without_effect(told.error());
+    surely_without_effect ? world.history.append_definite_failure(op)
+                          : world.history.append_indefinite_failure(op);
+    ProtocolEvent event = moment(Moment::append_refused);
+    event.error_code = told.error().code;
+    event.detail = wire::to_json(told.error());
+    world.moments.emit(std::move(event));
+  }
+};
+
+}  // namespace
+
+void run_append(World& world, const ExchangePtr& exchange, Append append, TellAppend tell) {
+  std::make_shared<Run>(world, exchange, std::move(append), std::move(tell))->begin();
+}
+
+}  // namespace s2::emulator

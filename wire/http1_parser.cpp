@@ -15,6 +15,8 @@ namespace beast_http = boost::beast::http;
 using boost::beast::error_code;
 using boost::beast::string_view;
 
+constexpr std::string_view kEmptyChunkedBody = "0\r\n\r\n";
+
 std::string_view std_view(string_view text) {
   return {text.data(), text.size()};
 }
@@ -45,6 +47,9 @@ class Parser final : public Http1Parser, private beast_http::basic_parser<is_req
   Step feed(std::string_view& input, Http1Sink& sink) override {
     sink_ = &sink;
     while (!input.empty() && !Base::is_done()) {
+      // The shortest chunked body has 5 bytes, and Beast 1.81 asserts that it sees them when it looks a
+      // second time.
+      if (before_first_chunk_ && input.size() < kEmptyChunkedBody.size()) return Step::need_more;
       error_code error;
       const std::size_t taken = Base::put(boost::asio::buffer(input.data(), input.size()), error);
       input.remove_prefix(taken);
@@ -108,6 +113,7 @@ class Parser final : public Http1Parser, private beast_http::basic_parser<is_req
     if (is_request) split_absolute_target(head_.request);
     head_.keep_alive = Base::keep_alive();
     head_given_ = true;
+    before_first_chunk_ = Base::chunked();
     sink_->on_head(std::move(head_));
   }
 
@@ -116,7 +122,7 @@ class Parser final : public Http1Parser, private beast_http::basic_parser<is_req
     sink_->on_body(std_view(body));
     return body.size();
   }
-  void on_chunk_header_impl(std::uint64_t, string_view, error_code&) override {}
+  void on_chunk_header_impl(std::uint64_t, string_view, error_code&) override { before_first_chunk_ = false; }
   std::size_t on_chunk_body_impl(std::uint64_t, string_view body, error_code&) override {
     sink_->on_body(std_view(body));
     return body.size();
@@ -127,6 +133,7 @@ class Parser final : public Http1Parser, private beast_http::basic_parser<is_req
   Http1Sink* sink_ = nullptr;
   bool has_host_ = false;
   bool head_given_ = false;
+  bool before_first_chunk_ = false;
 };
 
 }  // namespace

@@ -1,0 +1,118 @@
+// Envelopes: their form, the limit, and text that is not UTF-8. System rules "Envelope", "Categories",
+// "Limit".
+#include "writer/envelope.h"
+
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+
+#include <nlohmann/json.hpp>
+
+#include "writer/category.h"
+
+namespace s2::writer {
+namespace {
+
+using nlohmann::json;
+
+SessionRef session(std::string id = "cap-1") {
+  return std::make_shared<const SessionIdentity>(SessionIdentity{1, id, id});
+}
+
+Event console_event(std::string data_json) {
+  Event event;
+  event.type = "console_error";
+  event.data_json = std::move(data_json);
+  event.source = {"cdp", "Runtime.exceptionThrown", R"({"probe":"probe:0123456789abcdef:7;"})"};
+  event.url = "https://example.test/";
+  event.detail_level = "standard";
+  return event;
+}
+
+Envelope sealed(Event event, std::uint64_t seq = 1) {
+  auto prepared = PreparedEvent::make(std::move(event), 1'700'000'000'000'123);
+  EXPECT_TRUE(prepared) << (prepared ? "" : prepared.error());
+  return prepared->seal(session(), seq, true);
+}
+
+TEST(Envelope, HasTheMembersOfTheContractInOneObject) {
+  Envelope envelope = sealed(console_event(R"({"text":"boom"})"), 18);
+  EXPECT_EQ(json::parse(envelope.json), json::parse(R"({"capture_session_id":"cap-1","seq":18,"event":{
+    "ts":1700000000000123,"type":"console_error","category":"console","source":{"kind":"cdp",
+    "event":"Runtime.exceptionThrown","metadata":{"probe":"probe:0123456789abcdef:7;"}},"detail_level":"standard",
+    "url":"https://example.test/","data":{"text":"boom"},"truncated":false}})"));
+}
+
+TEST(Envelope, KeepsATimeThatThePublisherGave) {
+  Event event = console_event("1");
+  event.ts_us = 42;
+  EXPECT_EQ(json::parse(sealed(event).json)["event"]["ts"], 42);
+}
+
+TEST(Envelope, OverTheLimitLosesItsDataAndKeepsTheProbeInItsMetadata) {
+  Envelope envelope = sealed(console_event('"' + std::string(kMaxEnvelopeBytes, 'a') + '"'));
+  json parsed = json::parse(envelope.json);
+  EXPECT_TRUE(envelope.truncated);
+  EXPECT_TRUE(parsed["event"]["data"].is_null());
+  EXPECT_EQ(parsed["event"]["truncated"], true);
+  EXPECT_EQ(parsed["event"]["source"]["metadata"]["probe"], "probe:0123456789abcdef:7;");
+}
+
+TEST(Envelope, IsCutAtExactlyOneByteOverTheLimitWhateverTheWidthOfItsNumber) {
+  for (std::uint64_t seq : {std::uint64_t{9}, std::uint64_t{10}, std::uint64_t{1234567890}}) {
+    std::size_t frame = sealed(console_event(R"("")"), seq).json.size();
+    std::string fits(kMaxEnvelopeBytes - frame, 'a');
+    Envelope whole = sealed(console_event('"' + fits + '"'), seq);
+    EXPECT_EQ(whole.json.size(), kMaxEnvelopeBytes);
+    EXPECT_FALSE(whole.truncated);
+    EXPECT_TRUE(sealed(console_event('"' + fits + "a\""), seq).truncated);
+  }
+}
+
+TEST(Envelope, StillOverTheLimitWithoutDataIsPassedOn) {
+  Event event = console_event("1");
+  event.url.assign(kMaxEnvelopeBytes, 'u');
+  EXPECT_GT(sealed(event).json.size(), kMaxEnvelopeBytes);
+}
+
+TEST(Envelope, AnyBytesInItsTextBecomeValidJson) {
+  ASSERT_TRUE(rc::check([](const std::string& any) {
+    Event event = console_event("null");
+    event.url = event.detail_level = event.source.kind = event.source.event = any;
+    auto prepared = PreparedEvent::make(event, 1);
+    RC_ASSERT(prepared.has_value());
+    RC_ASSERT(json::accept(prepared->seal(session(any), 1, true).json));
+  }));
+}
+
+TEST(Envelope, InvalidUtf8IsReplacedNotThrown) {
+  Event event = console_event("null");
+  event.url =
+      "a\xff\xfe"
+      "b";
+  EXPECT_EQ(json::parse(sealed(event).json)["event"]["url"],
+            "a\xEF\xBF\xBD\xEF\xBF\xBD"
+            "b");
+}
+
+TEST(Envelope, DataThatIsNotJsonOrNestsTooDeepIsAnError) {
+  EXPECT_FALSE(PreparedEvent::make(console_event("{\"a\":"), 1));
+  EXPECT_FALSE(PreparedEvent::make(console_event("\"\xff\""), 1));
+  EXPECT_FALSE(PreparedEvent::make(console_event(std::string(1'000'000, '[')), 1));
+  EXPECT_TRUE(PreparedEvent::make(console_event(std::string(200, '[') + std::string(200, ']')), 1));
+}
+
+TEST(Category, OfAKnownTypeIsSetHereWhateverIsGiven) {
+  EXPECT_EQ(category_of("network_request", "console"), "network");
+  EXPECT_EQ(category_of("system_oom_kill", ""), "system");
+}
+
+TEST(Category, OfAnUnknownTypeMustBeGiven) {
+  EXPECT_FALSE(category_of("custom", ""));
+  EXPECT_FALSE(category_of("networking", ""));
+  EXPECT_FALSE(category_of("custom", "no-such"));
+  EXPECT_FALSE(category_of("", "page"));
+  EXPECT_EQ(category_of("custom", "page"), "page");
+}
+
+}  // namespace
+}  // namespace s2::writer

@@ -1,0 +1,214 @@
+// Capture sessions; see capture_session.h. The publish lock is publish_; the order of locks is publish_, the
+// ring's, Durability's.
+#include "writer/capture_session.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace s2::writer {
+
+namespace {
+
+std::int64_t now_us() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+tl::unexpected<std::string> no_session(const std::string& id) {
+  if (id.empty()) return tl::unexpected<std::string>("no capture session is active");
+  return tl::unexpected<std::string>("this capture session is not active");
+}
+
+}  // namespace
+
+CaptureSessions::CaptureSessions(Ring& ring, Durability& durability, std::string fixed_stream, bool storing)
+    : ring_(ring), durability_(durability), fixed_stream_(std::move(fixed_stream)), storing_(storing) {}
+
+CaptureSessions::State* CaptureSessions::active_state(const std::string& id) {
+  const std::string& wanted = id.empty() ? last_started_ : id;
+  for (State& state : active_) {
+    if (state.identity->id == wanted) return &state;
+  }
+  return nullptr;
+}
+
+tl::expected<SessionRef, std::string> CaptureSessions::start(const std::string& id) {
+  if (id.empty()) return tl::unexpected<std::string>("a capture session needs an id");
+  if (id.size() > kMaxSessionIdBytes) {
+    return tl::unexpected(fmt::format("a capture session's id has at most {} bytes", kMaxSessionIdBytes));
+  }
+  std::lock_guard lock(publish_);
+  if (!refusal_.empty()) return tl::unexpected(refusal_);
+  last_started_ = id;
+  if (State* state = active_state(id)) {
+    if (state->ending) return tl::unexpected<std::string>("this capture session is still ending");
+    return state->identity;
+  }
+  if (active_.size() >= kMaxActiveSessions) {
+    return tl::unexpected(fmt::format("{} capture sessions are active: stop one first", kMaxActiveSessions));
+  }
+  auto session = std::make_shared<const SessionIdentity>(
+      SessionIdentity{next_ordinal_++, id, fixed_stream_.empty() ? id : fixed_stream_});
+  active_.push_back({session});
+  return session;
+}
+
+std::uint64_t CaptureSessions::put(const SessionRef& session, const PreparedEvent& event, bool store,
+                                   Published* out) {
+  return ring_.publish([&](std::uint64_t seq) {
+    Envelope envelope = event.seal(session, seq, store);
+    if (out != nullptr) *out = {seq, session->ordinal, envelope.truncated, envelope.json.size()};
+    durability_.accepted(seq, session, store);  // before any reader can see it
+    return envelope;
+  });
+}
+
+tl::expected<Published, std::string> CaptureSessions::publish(const std::string& id, Event event) {
+  SessionRef session;
+  std::uint64_t ticket = 0;
+  {
+    std::lock_guard lock(publish_);
+    if (!refusal_.empty()) return tl::unexpected(refusal_);
+    State* state = active_state(id);
+    if (state == nullptr) return no_session(id);
+    if (state->ending) return tl::unexpected<std::string>("this capture session is ending");
+    session = state->identity;
+    ticket = next_ticket_++;
+    in_flight_[ticket] = {session->ordinal};
+  }
+  auto prepared = PreparedEvent::make(std::move(event), now_us());
+
+  std::lock_guard lock(publish_);
+  in_flight_.erase(ticket);
+  landed_.notify_all();
+  if (!prepared) return tl::unexpected(prepared.error());
+  if (sealed_) return tl::unexpected(refusal_);
+  // Its own session, or none: an id that started anew meanwhile is another session.
+  auto still = std::find_if(active_.begin(), active_.end(),
+                            [&](const State& state) { return state.identity == session; });
+  if (still == active_.end()) return tl::unexpected<std::string>("this capture session has ended");
+  Published published;
+  put(session, *prepared, storing_, &published);
+  return published;
+}
+
+bool CaptureSessions::wait_until_gone(std::unique_lock<std::mutex>& lock, std::uint64_t before_ticket,
+                                      std::optional<std::uint64_t> ordinal, Clock::time_point deadline) {
+  return landed_.wait_until(lock, deadline, [&] {
+    if (sealed_) return true;  // what is in flight can no longer be accepted
+    for (const auto& [ticket, flight] : in_flight_) {
+      if (ticket >= before_ticket) break;
+      if (!ordinal || flight.ordinal == *ordinal) return false;
+    }
+    return true;
+  });
+}
+
+tl::expected<CaptureSessions::End, std::string> CaptureSessions::end(const std::string& id,
+                                                                     Clock::time_point deadline) {
+  std::unique_lock lock(publish_);
+  State* state = active_state(id);
+  if (state == nullptr) return no_session(id);  // and no marker: it would have nobody's id
+  if (state->ending) return tl::unexpected<std::string>("this capture session is already ending");
+  if (sealed_) return tl::unexpected(refusal_);
+  state->ending = true;
+  SessionRef session = state->identity;
+  wait_until_gone(lock, next_ticket_, session->ordinal, deadline);
+
+  Event marker;
+  marker.type = "system_session_ended";
+  marker.source.kind = "writer";
+  auto prepared = PreparedEvent::make(std::move(marker), now_us());
+  End result{session, 0};
+  if (prepared && !sealed_) result.cut_off = put(session, *prepared, storing_, nullptr);
+  std::erase_if(active_, [&](const State& each) { return each.identity == session; });
+  remember_end(session);
+  return result;
+}
+
+void CaptureSessions::remember_end(const SessionRef& session) {
+  ended_.push_back(session);
+  for (auto oldest = ended_.begin(); ended_.size() > kMaxRememberedEnds && oldest != ended_.end();) {
+    oldest = durability_.forget(*oldest) ? ended_.erase(oldest) : oldest + 1;
+  }
+}
+
+SessionRef CaptureSessions::find(const std::string& id) const {
+  std::lock_guard lock(publish_);
+  const std::string& wanted = id.empty() ? last_started_ : id;
+  for (const State& state : active_) {
+    if (state.identity->id == wanted) return state.identity;
+  }
+  auto found =
+      std::find_if(ended_.rbegin(), ended_.rend(), [&](const SessionRef& s) { return s->id == wanted; });
+  return found == ended_.rend() ? nullptr : *found;
+}
+
+bool CaptureSessions::active(const SessionRef& session) const {
+  std::lock_guard lock(publish_);
+  return std::any_of(active_.begin(), active_.end(), [&](const State& s) { return s.identity == session; });
+}
+
+bool CaptureSessions::stream_in_use(const std::string& stream) const {
+  std::lock_guard lock(publish_);
+  return std::any_of(active_.begin(), active_.end(),
+                     [&](const State& s) { return s.identity->stream == stream; });
+}
+
+std::vector<std::string> CaptureSessions::active_ids() const {
+  std::lock_guard lock(publish_);
+  std::vector<std::string> ids;
+  for (const State& state : active_) ids.push_back(state.identity->id);
+  return ids;
+}
+
+void CaptureSessions::set_storing(bool on) {
+  std::lock_guard lock(publish_);
+  storing_ = on;
+}
+
+void CaptureSessions::publish_error(const SessionRef& session, const std::string& type,
+                                    const std::string& data_json) {
+  Event event;
+  event.type = type;
+  event.source.kind = "writer";
+  event.data_json = data_json;
+  auto prepared = PreparedEvent::make(std::move(event), now_us());
+  std::lock_guard lock(publish_);
+  if (prepared && !finished_) put(session, *prepared, false, nullptr);
+}
+
+void CaptureSessions::refuse(const std::string& reason) {
+  std::lock_guard lock(publish_);
+  if (refusal_.empty()) refusal_ = reason;
+}
+
+bool CaptureSessions::wait_in_flight(Clock::time_point deadline) {
+  std::unique_lock lock(publish_);
+  return wait_until_gone(lock, next_ticket_, std::nullopt, deadline);
+}
+
+std::optional<std::uint64_t> CaptureSessions::cut_off(Clock::time_point deadline) {
+  std::unique_lock lock(publish_);
+  if (!wait_until_gone(lock, next_ticket_, std::nullopt, deadline)) return std::nullopt;
+  return ring_.last_seq();
+}
+
+std::uint64_t CaptureSessions::seal() {
+  std::lock_guard lock(publish_);
+  sealed_ = true;
+  landed_.notify_all();
+  if (refusal_.empty()) refusal_ = "the writer is shutting down";
+  return ring_.last_seq();
+}
+
+std::uint64_t CaptureSessions::finish() {
+  std::lock_guard lock(publish_);
+  finished_ = true;
+  return ring_.last_seq();
+}
+
+}  // namespace s2::writer

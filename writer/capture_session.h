@@ -1,0 +1,119 @@
+// Capture sessions: who may publish, the end markers, and the cut-offs that flush, stop and shutdown work
+// with.
+//
+// publish() takes two short turns under the publish lock: one to be let in, one to take number and slot;
+// marshalling lies between, outside. "In flight" are the publishes between the two. A cut-off is taken under
+// the publish lock after those in flight have finished, so that no accepted event at or before it can still
+// be on its way.
+//
+// Any thread may call. Ring and Durability belong to the caller and outlive this.
+//
+//   session:  (none) --start--> active --end--> ended                    the same id may start again: a new
+//   session writer:   open --refuse--> refusing --seal--> sealed --finish--> finished       never back
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <tl/expected.hpp>
+#include <vector>
+
+#include "writer/durability.h"
+#include "writer/envelope.h"
+#include "writer/ring.h"
+
+namespace s2::writer {
+
+inline constexpr std::size_t kMaxSessionIdBytes = 512;  // S2's limit of a stream name
+inline constexpr std::size_t kMaxActiveSessions = 200;  // below the producers' limit of streams
+inline constexpr std::size_t kMaxRememberedEnds = 64;   // sessions whose stop is answered again
+
+struct Published {
+  std::uint64_t seq = 0;
+  std::uint64_t session_ordinal = 0;
+  bool truncated = false;
+  std::size_t bytes = 0;  // of the marshalled envelope
+};
+
+class CaptureSessions {
+ public:
+  using Clock = std::chrono::steady_clock;
+  // `fixed_stream`: every session's stream (S2_STREAM), or empty: each has the stream of its id.
+  CaptureSessions(Ring& ring, Durability& durability, std::string fixed_stream, bool storing);
+
+  // One that is active already is returned as it is. Errors: one line.
+  tl::expected<SessionRef, std::string> start(const std::string& id);
+  // An empty id means the session that started last. Accepted, or one line why not.
+  tl::expected<Published, std::string> publish(const std::string& id, Event event);
+  // Refuses the session's further publishes, waits for those in flight until `deadline` (what is later is
+  // rejected), and publishes its end marker. The number of the marker is the session's cut-off.
+  struct End {
+    SessionRef session;
+    std::uint64_t cut_off = 0;
+  };
+  tl::expected<End, std::string> end(const std::string& id, Clock::time_point deadline);
+
+  // An active session, or one that ended lately, under that id (empty: the last started); null where there is
+  // none.
+  SessionRef find(const std::string& id) const;
+  bool active(const SessionRef& session) const;
+  bool stream_in_use(const std::string& stream) const;  // by an active session
+  std::vector<std::string> active_ids() const;          // in the order of their starts
+
+  // Events accepted from now on are to be stored, or not. What was accepted before keeps what it was.
+  void set_storing(bool on);
+
+  // An error event: takes a number, reaches journal and viewers, is never stored, and is published also while
+  // publishes are refused. Nothing happens after finish().
+  void publish_error(const SessionRef& session, const std::string& type, const std::string& data_json);
+
+  // Refuses every new publish and start, for this reason. Those in flight go on; sessions can still be ended.
+  void refuse(const std::string& reason);
+  // Waits for the publishes that are in flight now (not for later ones). False at the deadline.
+  bool wait_in_flight(Clock::time_point deadline);
+  // Waits as above and takes the cut-off; nothing at the deadline.
+  std::optional<std::uint64_t> cut_off(Clock::time_point deadline);
+  // Nothing is accepted any more, also what was in flight: the number of the last event is the cut-off of
+  // shutdown.
+  std::uint64_t seal();
+  // Nor are error events: the number of the last thing that journal and viewers get.
+  std::uint64_t finish();
+
+ private:
+  struct State {
+    SessionRef identity;
+    bool ending = false;
+  };
+  struct InFlight {
+    std::uint64_t ordinal;  // of the session
+  };
+
+  State* active_state(const std::string& id);
+  std::uint64_t put(const SessionRef& session, const PreparedEvent& event, bool store, Published* out);
+  bool wait_until_gone(std::unique_lock<std::mutex>& lock, std::uint64_t before_ticket,
+                       std::optional<std::uint64_t> ordinal, Clock::time_point deadline);
+  void remember_end(const SessionRef& session);
+
+  Ring& ring_;
+  Durability& durability_;
+  const std::string fixed_stream_;
+
+  mutable std::mutex publish_;
+  std::condition_variable landed_;
+  std::vector<State> active_;     // in the order of their starts
+  std::deque<SessionRef> ended_;  // newest last
+  std::string last_started_;
+  std::map<std::uint64_t, InFlight> in_flight_;  // by ticket
+  std::uint64_t next_ticket_ = 1;
+  std::uint64_t next_ordinal_ = 1;
+  bool storing_;
+  bool sealed_ = false;
+  bool finished_ = false;
+  std::string refusal_;  // empty: open
+};
+
+}  // namespace s2::writer

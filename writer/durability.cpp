@@ -1,0 +1,237 @@
+// The account of every accepted event; see durability.h.
+//
+// window_ holds one slot a number from the first pending one on; each session keeps the same for its own
+// numbers. A front that is settled is passed: that is what moves "durable through" on. A slot that is dropped
+// or lost changes only after the listener has said so.
+#include "writer/durability.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "writer/planted_bugs.h"
+
+namespace s2::writer {
+
+Durability::Durability(DurabilityListener& listener) : listener_(listener) {}
+
+const Durability::Slot* Durability::slot(std::uint64_t seq) const {
+  if (seq < base_ || seq - base_ >= window_.size()) return nullptr;
+  return &window_[seq - base_];
+}
+
+Durability::Slot* Durability::slot(std::uint64_t seq) {
+  return const_cast<Slot*>(std::as_const(*this).slot(seq));
+}
+
+void Durability::accepted(std::uint64_t seq, const SessionRef& session, bool store) {
+  std::lock_guard lock(mutex_);
+  if (window_.empty()) base_ = seq;
+  Session& own = sessions_[session->ordinal];
+  if (!own.identity) own.identity = session;
+  own.open.push_back(seq);
+  window_.push_back({&own, store ? State::pending : State::not_stored});
+  if (!store) {
+    pass_settled();
+    changed_.notify_all();
+  }
+}
+
+void Durability::pass_settled() {
+  for (auto& [ordinal, session] : sessions_) {
+    while (!session.open.empty()) {
+      std::uint64_t seq = session.open.front();
+      State state = slot(seq)->state;
+      if (state == State::pending) break;
+      if (state == State::acked) session.last_acked = session.durable_through = seq;
+      // What needed no storing is passed over, but claims nothing where nothing was ever stored.
+      if (state == State::not_stored && session.durable_through != 0) session.durable_through = seq;
+      session.open.pop_front();
+    }
+  }
+  while (!window_.empty() && window_.front().state != State::pending) {
+    State state = window_.front().state;
+    if (state == State::acked || (state == State::not_stored && durable_through_ != 0))
+      durable_through_ = base_;
+    window_.pop_front();
+    ++base_;
+  }
+}
+
+void Durability::tell_acked() {
+  std::lock_guard telling(telling_);
+  std::vector<std::pair<SessionRef, std::uint64_t>> claims;
+  {
+    std::lock_guard lock(mutex_);
+    for (auto& [ordinal, session] : sessions_) {
+      if (session.last_acked == session.claimed) continue;
+      session.claimed = session.last_acked;
+      claims.emplace_back(session.identity, session.claimed);
+    }
+  }
+  for (auto& [session, through] : claims) listener_.acked(*session, through);
+}
+
+void Durability::acked(std::span<const std::uint64_t> seqs) {
+  {
+    std::lock_guard lock(mutex_);
+    for (std::uint64_t seq : seqs) {
+      Slot* found = slot(seq);
+      if (found != nullptr && found->state == State::pending) found->state = State::acked;
+    }
+    pass_settled();
+    changed_.notify_all();
+  }
+  tell_acked();
+}
+
+std::vector<Durability::Run> Durability::pending_runs(std::span<const std::uint64_t> seqs) {
+  std::vector<Run> runs;
+  std::lock_guard lock(mutex_);
+  for (std::uint64_t seq : seqs) {
+    Slot* found = slot(seq);
+    if (found == nullptr || found->state != State::pending) continue;
+    const SessionRef& session = found->session->identity;
+    if (!runs.empty() && runs.back().to + 1 == seq && runs.back().session == session) {
+      runs.back().to = seq;
+    } else {
+      runs.push_back({session, seq, seq});
+    }
+  }
+  return runs;
+}
+
+void Durability::mark_gone(const std::vector<Run>& runs, bool lost) {
+  {
+    std::lock_guard lock(mutex_);
+    for (const Run& run : runs) {
+      for (std::uint64_t seq = run.from; seq <= run.to; ++seq) {
+        Slot* found = slot(seq);
+        if (found == nullptr || found->state != State::pending) continue;
+        found->state = State::gone;
+        ++gone_;
+        if (lost) ++found->session->lost, ++lost_;
+      }
+    }
+    pass_settled();
+    changed_.notify_all();
+  }
+  tell_acked();
+}
+
+void Durability::dropped(const Drop& drop) {
+  std::vector<std::uint64_t> seqs;
+  {
+    std::lock_guard lock(mutex_);
+    std::uint64_t end = std::min(drop.to + 1, base_ + window_.size());
+    for (std::uint64_t seq = std::max(drop.from, base_); seq < end; ++seq) seqs.push_back(seq);
+  }
+  std::vector<Run> runs = pending_runs(seqs);
+  for (const Run& run : runs) {
+    if (!planted("silent-drop")) listener_.dropped(*run.session, run.from, run.to);
+  }
+  mark_gone(runs, false);
+}
+
+void Durability::lost(std::span<const std::uint64_t> seqs, const std::string& reason) {
+  std::vector<Run> runs = pending_runs(seqs);
+  for (const Run& run : runs) listener_.lost(*run.session, run.from, run.to, reason);
+  mark_gone(runs, true);
+}
+
+void Durability::end_waits() {
+  std::unique_lock lock(mutex_);
+  ended_ = true;
+  changed_.notify_all();
+  changed_.wait(lock, [&] { return waiters_ == 0; });  // each leaves at once, with its own account
+}
+
+std::uint64_t Durability::lose_pending(const std::string& reason) {
+  std::vector<std::uint64_t> seqs;
+  {
+    std::lock_guard lock(mutex_);
+    for (std::size_t i = 0; i < window_.size(); ++i) {
+      if (window_[i].state == State::pending) seqs.push_back(base_ + i);
+    }
+  }
+  lost(seqs, reason);
+  return seqs.size();
+}
+
+Standing Durability::stand(const SessionRef& session, std::uint64_t through) const {
+  Standing standing;
+  standing.gone = gone_;
+  if (session) {
+    auto found = sessions_.find(session->ordinal);
+    if (found != sessions_.end()) {
+      standing.durable_through = found->second.durable_through;
+      for (std::uint64_t seq : found->second.open) {
+        if (seq > through) break;
+        if (window_[seq - base_].state == State::pending) ++standing.pending;
+      }
+    }
+  } else {
+    standing.durable_through = durable_through_;
+    for (std::size_t i = 0; i < window_.size() && base_ + i <= through; ++i) {
+      if (window_[i].state == State::pending) ++standing.pending;
+    }
+  }
+  standing.settled = standing.pending == 0;
+  return standing;
+}
+
+std::uint64_t Durability::lost_of(const SessionRef& session) const {
+  if (!session) return lost_;
+  auto found = sessions_.find(session->ordinal);
+  return found == sessions_.end() ? 0 : found->second.lost;
+}
+
+Standing Durability::wait_settled(const SessionRef& session, std::uint64_t through,
+                                  std::chrono::steady_clock::time_point deadline) {
+  std::unique_lock lock(mutex_);
+  std::uint64_t lost_before = lost_of(session);
+  auto settled = [&] {
+    if (session) {
+      auto found = sessions_.find(session->ordinal);
+      return found == sessions_.end() || found->second.open.empty() || found->second.open.front() > through;
+    }
+    return window_.empty() || base_ > through;
+  };
+  ++waiters_;
+  changed_.wait_until(lock, deadline, [&] { return ended_ || settled(); });
+  --waiters_;
+  if (waiters_ == 0) changed_.notify_all();
+  Standing standing = stand(session, through);
+  standing.lost_meanwhile = lost_of(session) != lost_before;
+  return standing;
+}
+
+Standing Durability::standing(const SessionRef& session, std::uint64_t through) const {
+  std::lock_guard lock(mutex_);
+  return stand(session, through);
+}
+
+SessionRef Durability::session_of(std::uint64_t seq) const {
+  std::lock_guard lock(mutex_);
+  const Slot* found = slot(seq);
+  return found == nullptr ? nullptr : found->session->identity;
+}
+
+bool Durability::forget(const SessionRef& session) {
+  std::scoped_lock lock(telling_, mutex_);
+  auto found = sessions_.find(session->ordinal);
+  if (found == sessions_.end()) return true;
+  // Slots that are passed by the session may still be in the window, behind a pending one of another session.
+  for (const Slot& each : window_) {
+    if (each.session == &found->second) return false;
+  }
+  sessions_.erase(found);
+  return true;
+}
+
+std::uint64_t Durability::gone() const {
+  std::lock_guard lock(mutex_);
+  return gone_;
+}
+
+}  // namespace s2::writer

@@ -1,0 +1,114 @@
+// What became of every accepted event: pending, acked, dropped or lost; and what may be claimed from it.
+//
+// Each event that has to be stored ends as exactly one of acked, dropped or lost, and is told to the listener
+// once, in runs of consecutive sequence numbers of one session. "Durable through N" for a session means:
+// everything of it up to N that was accepted while storing was on, and was not told as dropped or lost, is
+// stored. What was dropped or lost is told *before* anything behind it can be claimed.
+//
+// Any thread may call. accepted() comes in the order of sequence numbers (the publish lock). Bounded by what
+// callers leave pending: the ring and the producers' in-flight limits. Source: system rules I1, I6, I7.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <span>
+#include <string>
+
+#include "writer/envelope.h"
+#include "writer/ring.h"
+
+namespace s2::writer {
+
+// Called without this class's lock, from whichever thread brought the news.
+class DurabilityListener {
+ public:
+  virtual ~DurabilityListener() = default;
+  virtual void acked(const SessionIdentity& session, std::uint64_t through) = 0;
+  // Returns once it is said, so that a death right behind it leaves no hole untold.
+  virtual void dropped(const SessionIdentity& session, std::uint64_t from, std::uint64_t to) = 0;
+  virtual void lost(const SessionIdentity& session, std::uint64_t from, std::uint64_t to,
+                    const std::string& reason) = 0;
+};
+
+// How things stand up to some sequence number.
+struct Standing {
+  bool settled = false;               // nothing up to it is pending
+  bool lost_meanwhile = false;        // something up to it was lost while the caller waited
+  std::uint64_t durable_through = 0;  // 0: nothing yet
+  std::uint64_t pending = 0;          // events neither acked nor told as dropped or lost
+  std::uint64_t gone = 0;             // events told as dropped or lost so far, of all sessions
+};
+
+class Durability {
+ public:
+  explicit Durability(DurabilityListener& listener);
+
+  // `store`: it has to be stored. The others are counted so that claims can pass over them.
+  void accepted(std::uint64_t seq, const SessionRef& session, bool store);
+  void acked(std::span<const std::uint64_t> seqs);
+  // Those pending in [from, to] were overwritten before the storage writer read them.
+  void dropped(const Drop& drop);
+  void lost(std::span<const std::uint64_t> seqs, const std::string& reason);
+  // At shutdown, before the last word is said: every wait returns at once, with the account as it stands.
+  void end_waits();
+  // The last word: whatever is still pending is lost. Returns how many.
+  std::uint64_t lose_pending(const std::string& reason);
+
+  // Waits until nothing up to `through` is pending; a null session means all of them.
+  Standing wait_settled(const SessionRef& session, std::uint64_t through,
+                        std::chrono::steady_clock::time_point deadline);
+  Standing standing(const SessionRef& session, std::uint64_t through) const;
+
+  // The session of an event that is still pending; null for any other.
+  SessionRef session_of(std::uint64_t seq) const;
+  // Forgets a session of which nothing is pending; false when something is.
+  bool forget(const SessionRef& session);
+  std::uint64_t gone() const;  // events told as dropped or lost
+
+ private:
+  enum class State : std::uint8_t { pending, not_stored, acked, gone };
+  struct Session {
+    SessionRef identity;
+    std::deque<std::uint64_t> open;  // its numbers from the first pending one on
+    std::uint64_t durable_through = 0;
+    std::uint64_t claimed = 0;     // what acked() told
+    std::uint64_t last_acked = 0;  // among those passed
+    std::uint64_t lost = 0;
+  };
+  struct Slot {
+    Session* session;
+    State state;
+  };
+  struct Run {
+    SessionRef session;
+    std::uint64_t from, to;
+  };
+
+  const Slot* slot(std::uint64_t seq) const;
+  Slot* slot(std::uint64_t seq);
+  void pass_settled();
+  void tell_acked();
+  std::vector<Run> pending_runs(std::span<const std::uint64_t> seqs);
+  void mark_gone(const std::vector<Run>& runs, bool lost);
+  Standing stand(const SessionRef& session, std::uint64_t through) const;
+  std::uint64_t lost_of(const SessionRef& session) const;
+
+  DurabilityListener& listener_;
+  std::mutex telling_;  // keeps what acked() tells in order; taken before mutex_
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<std::uint64_t, Session> sessions_;  // by ordinal
+  std::deque<Slot> window_;                    // from the first pending number on, all sessions
+  std::uint64_t base_ = 1;                     // the number of window_.front()
+  std::uint64_t durable_through_ = 0;          // over all sessions
+  std::uint64_t gone_ = 0;
+  std::uint64_t lost_ = 0;
+  int waiters_ = 0;
+  bool ended_ = false;
+};
+
+}  // namespace s2::writer

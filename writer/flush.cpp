@@ -1,0 +1,43 @@
+// The handshake; see flush.h.
+#include "writer/flush.h"
+
+#include <limits>
+
+#include "writer/planted_bugs.h"
+
+namespace s2::writer {
+
+namespace {
+
+FlushAnswer failed(const Standing& standing) {
+  FlushAnswer answer;
+  answer.durable_through = standing.durable_through;
+  answer.pending = standing.pending;
+  answer.drops = standing.gone;
+  return answer;
+}
+
+}  // namespace
+
+FlushAnswer run_flush(CaptureSessions& sessions, Durability& durability, StorageWriter* storage,
+                      Producers* producers, Deadline deadline) {
+  auto cut_off = sessions.cut_off(deadline);
+  if (!cut_off) return failed(durability.standing(nullptr, std::numeric_limits<std::uint64_t>::max()));
+  if (storage != nullptr && producers != nullptr) {
+    storage->wait_taken(*cut_off, deadline);
+    producers->flush();
+    if (planted("flush-when-queued")) {
+      return {true, *cut_off, 0, 0, durability.gone()};
+    }
+  }
+  Standing standing = durability.wait_settled(nullptr, *cut_off, deadline);
+  // What was lost while we waited has been told, but this caller asked for it to be stored.
+  if (!standing.settled || standing.lost_meanwhile) return failed(standing);
+  FlushAnswer answer;
+  answer.flushed = true;
+  answer.through = standing.durable_through == 0 ? 0 : *cut_off;
+  answer.drops = standing.gone;
+  return answer;
+}
+
+}  // namespace s2::writer

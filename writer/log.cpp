@@ -1,0 +1,39 @@
+// The log on stderr; see log.h.
+#include "writer/log.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+namespace s2::writer {
+
+std::string one_line(std::string_view text, std::size_t limit) {
+  std::string line;
+  for (char c : text.substr(0, limit)) {
+    auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f) {
+      line += fmt::format("\\x{:02x}", byte);
+    } else {
+      line += c;
+    }
+  }
+  if (text.size() > limit) {
+    while (!line.empty() && (static_cast<unsigned char>(line.back()) & 0xC0) == 0x80) line.pop_back();
+    if (!line.empty() && (static_cast<unsigned char>(line.back()) & 0x80) != 0) line.pop_back();
+    line += "…";
+  }
+  return line;
+}
+
+Log stderr_log(Secret secret) {
+  return [secret = std::move(secret)](std::string_view text) {
+    std::string line(text);
+    for (std::size_t at; !secret.empty() && (at = line.find(secret.reveal())) != std::string::npos;) {
+      line.replace(at, secret.reveal().size(), "(secret)");
+    }
+    line = "s2-writer: " + one_line(line, kMaxLogLineBytes) + "\n";
+    // A log that cannot be written has nowhere to say so.
+    if (::write(STDERR_FILENO, line.data(), line.size()) < 0) return;
+  };
+}
+
+}  // namespace s2::writer

@@ -1,0 +1,88 @@
+// The ring and its readers; see ring.h. One mutex for all of it: what is done under it is short.
+#include "writer/ring.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace s2::writer {
+
+tl::expected<std::unique_ptr<Ring>, std::string> Ring::make(RingLimits limits) {
+  if (limits.events <= 0) {
+    return tl::unexpected(fmt::format("ring capacity {}: must be at least 1 event", limits.events));
+  }
+  if (limits.bytes <= 0) {
+    return tl::unexpected(fmt::format("ring capacity {} bytes: must be at least 1", limits.bytes));
+  }
+  return std::unique_ptr<Ring>(new Ring(limits));
+}
+
+Ring::Ring(RingLimits limits) : limits_(limits) {}
+
+std::uint64_t Ring::publish(const std::function<Envelope(std::uint64_t)>& seal) {
+  std::vector<EnvelopeRef> overwritten;  // freed behind the lock: one may be a megabyte
+  std::lock_guard lock(mutex_);
+  auto envelope = std::make_shared<const Envelope>(seal(last_ + 1));
+  ++last_;
+  bytes_ += static_cast<std::int64_t>(envelope->json.size());
+  slots_.push_back(std::move(envelope));
+  while (slots_.size() > 1 &&
+         (static_cast<std::int64_t>(slots_.size()) > limits_.events || bytes_ > limits_.bytes)) {
+    bytes_ -= static_cast<std::int64_t>(slots_.front()->json.size());
+    overwritten.push_back(std::move(slots_.front()));
+    slots_.pop_front();
+  }
+  published_.notify_all();
+  return last_;
+}
+
+std::uint64_t Ring::last_seq() const {
+  std::lock_guard lock(mutex_);
+  return last_;
+}
+
+std::unique_ptr<RingReader> Ring::reader(std::uint64_t after) {
+  std::lock_guard lock(mutex_);
+  return std::unique_ptr<RingReader>(new RingReader(*this, std::min(after, last_)));
+}
+
+std::optional<Drop> RingReader::missed() {
+  std::uint64_t oldest = ring_.last_ + 1 - ring_.slots_.size();
+  if (position_ + 1 >= oldest) return std::nullopt;
+  Drop drop{oldest - 1 - position_, position_ + 1, oldest - 1};
+  position_ = oldest - 1;
+  return drop;
+}
+
+RingItem RingReader::next(std::chrono::steady_clock::time_point deadline) {
+  std::unique_lock lock(ring_.mutex_);
+  ring_.published_.wait_until(lock, deadline, [&] { return cancelled_ || position_ < ring_.last_; });
+  if (cancelled_ || position_ == ring_.last_) return {};
+  if (auto drop = missed()) return *drop;
+  std::uint64_t oldest = ring_.last_ + 1 - ring_.slots_.size();
+  return ring_.slots_[++position_ - oldest];
+}
+
+std::optional<Drop> RingReader::take_drop() {
+  std::lock_guard lock(ring_.mutex_);
+  return missed();
+}
+
+void RingReader::cancel() {
+  std::lock_guard lock(ring_.mutex_);
+  cancelled_ = true;
+  ring_.published_.notify_all();
+}
+
+void RingReader::resume() {
+  std::lock_guard lock(ring_.mutex_);
+  cancelled_ = false;
+}
+
+std::uint64_t RingReader::position() const {
+  std::lock_guard lock(ring_.mutex_);
+  return position_;
+}
+
+}  // namespace s2::writer

@@ -1,0 +1,269 @@
+// The stdio driver's loop; see stdio_driver.h.
+#include "writer/stdio_driver.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <list>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "writer/output.h"
+#include "writer/stdio_lines.h"
+
+namespace s2::writer {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::size_t kReadBytes = 64 * 1024;
+constexpr std::size_t kShownInputBytes = 120;  // of a line that is not understood, in the log
+
+// What the writer says on its own. A hole is said before anything behind it is stored, so that a kill leaves
+// none untold.
+class Voice : public DurabilityListener {
+ public:
+  explicit Voice(Output& output) : output_(output) {}
+  void acked(const SessionIdentity& session, std::uint64_t through) override {
+    output_.say(acked_line(session.id, through));
+  }
+  void dropped(const SessionIdentity& session, std::uint64_t from, std::uint64_t to) override {
+    output_.say_and_wait(dropped_line(session.id, from, to));
+  }
+  void lost(const SessionIdentity& session, std::uint64_t from, std::uint64_t to,
+            const std::string& reason) override {
+    output_.say_and_wait(lost_line(session.id, from, to, reason));
+  }
+
+ private:
+  Output& output_;
+};
+
+// An eventfd that ends a poll.
+class Wake {
+ public:
+  Wake() : fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+  ~Wake() { ::close(fd_); }
+  Wake(const Wake&) = delete;
+  Wake& operator=(const Wake&) = delete;
+  int fd() const { return fd_; }
+  void set() { eventfd_write(fd_, 1); }
+  void clear() {
+    eventfd_t count = 0;
+    eventfd_read(fd_, &count);
+  }
+
+ private:
+  int fd_;
+};
+
+class StdioDriver {
+ public:
+  explicit StdioDriver(StdioOptions options)
+      : options_(std::move(options)),
+        output_(
+            options_.out_fd, [this] { wake_.set(); }, [this] { wake_.set(); }),
+        voice_(output_) {}
+
+  int run();
+
+ private:
+  struct WaitingOp {
+    std::atomic<bool> done{false};
+    std::jthread thread;
+  };
+
+  void read_input();
+  void read_signal();
+  void take(const std::string& line);
+  void start(const StartOp& op);
+  void publish(PublishOp op);
+  void flush(const FlushOp& op);
+  void stop(const StopOp& op);
+  Clock::time_point deadline_of(std::optional<std::chrono::milliseconds> given) const;
+  template <class Work>
+  void wait_aside(Clock::time_point deadline, Work work);
+  void begin_shutdown(const char* why);
+  bool report(Clock::time_point deadline);
+
+  const StdioOptions options_;
+  Wake wake_;
+  Output output_;
+  Voice voice_;
+  std::unique_ptr<Writer> writer_;
+  LineSplitter splitter_;
+  bool reading_ = true;
+
+  std::mutex ops_mutex_;
+  std::list<WaitingOp> ops_;
+  bool ops_over_ = false;
+
+  std::atomic<bool> shut_down_{false};
+  ShutdownReport report_;  // the shutdown thread's, until it is joined
+  std::jthread shutdown_;
+};
+
+int StdioDriver::run() {
+  auto writer = Writer::make(options_.writer, options_.make_producers, voice_, options_.log);
+  if (!writer) {
+    options_.log(writer.error());
+    return 3;
+  }
+  writer_ = std::move(*writer);
+  output_.say(ready_line());
+  while (!shut_down_) {
+    std::array<pollfd, 3> waits = {{{wake_.fd(), POLLIN, 0},
+                                    {options_.signal_fd, POLLIN, 0},
+                                    {reading_ && output_.has_room() ? options_.in_fd : -1, POLLIN, 0}}};
+    if (::poll(waits.data(), waits.size(), -1) < 0) continue;  // EINTR
+    if (waits[0].revents != 0) wake_.clear();
+    if (output_.broken()) begin_shutdown("stdout is closed");
+    if (waits[1].revents != 0) read_signal();
+    if (waits[2].revents != 0) read_input();
+  }
+  shutdown_.join();
+  writer_.reset();
+  return report_.unsaved == 0 ? 0 : 1;
+}
+
+void StdioDriver::read_signal() {
+  std::array<char, 1024> ignored;
+  if (::read(options_.signal_fd, ignored.data(), ignored.size()) > 0) begin_shutdown("signal");
+}
+
+void StdioDriver::read_input() {
+  std::array<char, kReadBytes> buffer;
+  ssize_t got = ::read(options_.in_fd, buffer.data(), buffer.size());
+  if (got < 0 && (errno == EINTR || errno == EAGAIN)) return;
+  std::vector<std::string> lines;
+  if (got > 0) {
+    splitter_.receive({buffer.data(), static_cast<std::size_t>(got)}, lines);
+  } else {
+    reading_ = false;
+    splitter_.end(lines);
+  }
+  for (const std::string& line : lines) take(line);
+  if (std::size_t overlong = splitter_.take_overlong()) {
+    options_.log(fmt::format("stdin: {} line(s) over {} bytes left out", overlong, kMaxInputLineBytes));
+  }
+  if (!reading_) begin_shutdown("end of input");
+}
+
+void StdioDriver::take(const std::string& line) {
+  auto op = parse_op(line);
+  if (!op) {
+    options_.log(fmt::format("stdin: {}: {}", op.error(), one_line(line, kShownInputBytes)));
+    return;
+  }
+  if (auto* each = std::get_if<StartOp>(&*op)) start(*each);
+  if (auto* each = std::get_if<PublishOp>(&*op)) publish(std::move(*each));
+  if (auto* each = std::get_if<FlushOp>(&*op)) flush(*each);
+  if (auto* each = std::get_if<StopOp>(&*op)) stop(*each);
+  if (auto* each = std::get_if<StorageOp>(&*op)) {
+    if (auto set = writer_->set_storing(each->on); !set) options_.log("stdin: storage: " + set.error());
+  }
+}
+
+void StdioDriver::start(const StartOp& op) {
+  auto session = writer_->start(op.session);
+  if (session) {
+    output_.say(started_line((*session)->id));
+  } else {
+    options_.log(fmt::format("stdin: start {}: {}", one_line(op.session, kShownInputBytes), session.error()));
+  }
+}
+
+void StdioDriver::publish(PublishOp op) {
+  auto published = op.event ? writer_->publish(op.session, std::move(*op.event))
+                            : tl::expected<Published, std::string>(tl::unexpected(op.event.error()));
+  output_.say(published ? published_line(op.n, published->seq, op.session)
+                        : rejected_line(op.n, published.error(), op.session));
+}
+
+void StdioDriver::flush(const FlushOp& op) {
+  wait_aside(deadline_of(op.deadline), [this, op](Clock::time_point deadline) {
+    output_.say(flush_line(op.session, writer_->flush(deadline)));
+  });
+}
+
+void StdioDriver::stop(const StopOp& op) {
+  Clock::time_point deadline = deadline_of(op.deadline);
+  // Here, not aside: what is published behind the stop belongs to no session, or to the next one.
+  auto end = writer_->end(op.session, deadline);
+  if (!end) {
+    options_.log("stdin: stop: " + end.error());
+    output_.say(stopped_line({.session = op.session}));
+    return;
+  }
+  wait_aside(deadline, [this, end = *end](Clock::time_point until) {
+    output_.say(stopped_line(writer_->await_end(end, until)));
+  });
+}
+
+Clock::time_point StdioDriver::deadline_of(std::optional<std::chrono::milliseconds> given) const {
+  return Clock::now() + given.value_or(options_.shutdown_budget);
+}
+
+template <class Work>
+void StdioDriver::wait_aside(Clock::time_point deadline, Work work) {
+  {
+    std::lock_guard lock(ops_mutex_);
+    ops_.remove_if([](const WaitingOp& op) { return op.done.load(); });
+    if (!ops_over_ && ops_.size() < kMaxWaitingOps) {
+      WaitingOp& op = ops_.emplace_back();
+      op.thread = std::jthread([&op, deadline, work = std::move(work)] {
+        work(deadline);
+        op.done = true;
+      });
+      return;
+    }
+  }
+  work(Clock::now());
+}
+
+void StdioDriver::begin_shutdown(const char* why) {
+  if (shutdown_.joinable()) return;
+  output_.end_waiting();  // from here on deadlines count more than a reader that is slow
+  shutdown_ = std::jthread([this, why] {
+    report_ = writer_->shutdown(options_.shutdown_budget,
+                                [this](Clock::time_point deadline) { return report(deadline); });
+    for (const ShutdownRow& row : kShutdownTable) {
+      for (const ShutdownOutcome& outcome : report_.steps) {
+        if (outcome.step != row.step || outcome.done) continue;
+        options_.log(fmt::format("shutdown ({}): step \"{}\" was not done after {} ms", why, row.name,
+                                 outcome.took.count()));
+      }
+    }
+    if (report_.unsaved != 0)
+      options_.log(fmt::format("shutdown ({}): {} events are unsaved", why, report_.unsaved));
+    shut_down_ = true;
+    wake_.set();
+  });
+}
+
+// Every wait has ended by now, so the flushes and stops answer at once; then all that was said is written.
+bool StdioDriver::report(Clock::time_point deadline) {
+  std::list<WaitingOp> waiting;
+  {
+    std::lock_guard lock(ops_mutex_);
+    ops_over_ = true;
+    waiting.swap(ops_);
+  }
+  waiting.clear();  // joins
+  return output_.flush(deadline);
+}
+
+}  // namespace
+
+int run_stdio(StdioOptions options) {
+  return StdioDriver(std::move(options)).run();
+}
+
+}  // namespace s2::writer

@@ -1,0 +1,197 @@
+// The storage writer; see storage_writer.h.
+#include "writer/storage_writer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "writer/planted_bugs.h"
+
+namespace s2::writer {
+
+namespace {
+
+constexpr std::size_t kMaxReasonBytes = 256;
+
+wire::AppendRecord record_of(const Envelope& envelope) {
+  wire::AppendRecord record;
+  record.timestamp = static_cast<std::uint64_t>(std::max<std::int64_t>(envelope.published_us, 0) / 1000);
+  record.body = envelope.json;
+  return record;
+}
+
+}  // namespace
+
+AppendOutcomes::AppendOutcomes(Durability& durability, CaptureSessions& sessions, Log log)
+    : durability_(durability), sessions_(sessions), log_(std::move(log)) {}
+
+void AppendOutcomes::acked(const std::string&, std::span<const std::uint64_t> seqs, std::uint64_t) {
+  durability_.acked(seqs);
+}
+
+void AppendOutcomes::failed(const std::string& stream, std::span<const std::uint64_t> seqs,
+                            const AppendFailure& why) {
+  if (seqs.empty()) return;
+  std::string reason = one_line(why.reason, kMaxReasonBytes);
+  if (why.kind == FailureKind::unknown) reason = "outcome unknown: " + reason;
+  SessionRef session = durability_.session_of(seqs.front());
+  durability_.lost(seqs, reason);
+  log_(
+      fmt::format("{} events from {} on are lost: stream {}: {}", seqs.size(), seqs.front(), stream, reason));
+  if (session) tell_failure(session, seqs.front(), seqs.size(), reason);
+}
+
+void AppendOutcomes::tell_failure(const SessionRef& session, std::uint64_t first, std::size_t count,
+                                  const std::string& reason) {
+  sessions_.publish_error(
+      session, "system_durable_error",
+      fmt::format(R"({{"first_seq":{},"count":{},"reason":{}}})", first, count, json_quoted(reason)));
+}
+
+void AppendOutcomes::note(const std::string& stream, const std::string& line) {
+  log_(fmt::format("stream {}: {}", stream, line));
+}
+
+StorageWriter::StorageWriter(Ring& ring, Producers& producers, Durability& durability,
+                             AppendOutcomes& outcomes, std::size_t batch_records)
+    : producers_(producers),
+      durability_(durability),
+      outcomes_(outcomes),
+      batch_records_(batch_records),
+      reader_(ring.reader()) {}
+
+tl::expected<void, std::string> StorageWriter::run(std::stop_token stop) {
+  {
+    std::lock_guard lock(mutex_);
+    if (started_) return tl::unexpected<std::string>("the storage writer runs once, and has run");
+    started_ = running_ = true;
+  }
+  {
+    std::stop_callback on_stop(stop, [&] {
+      reader_->cancel();
+      producers_.wake();
+    });
+    while (!stop.stop_requested()) take_one(stop, Deadline::max());
+  }
+  std::lock_guard lock(mutex_);
+  running_ = false;
+  changed_.notify_all();
+  return {};
+}
+
+StorageWriter::Step StorageWriter::take_one(const std::stop_token& stop, Deadline deadline) {
+  if (!in_hand_) {
+    RingItem item = reader_->next(deadline);
+    if (const Drop* drop = std::get_if<Drop>(&item)) {
+      durability_.dropped(*drop);
+      moved_on();
+      return Step::moved_on;
+    }
+    const EnvelopeRef* envelope = std::get_if<EnvelopeRef>(&item);
+    if (envelope == nullptr) return Step::held_up;
+    in_hand_ = *envelope;
+  }
+  return hand_over(stop, deadline);
+}
+
+StorageWriter::Step StorageWriter::hand_over(const std::stop_token& stop, Deadline deadline) {
+  if (!in_hand_->store) {
+    moved_on();
+    return Step::moved_on;
+  }
+  wire::AppendRecord record = record_of(*in_hand_);
+  while (true) {
+    auto now = std::chrono::steady_clock::now();
+    Submit answer = producers_.submit(in_hand_->session->stream, in_hand_->seq, std::move(record), stop,
+                                      std::min(deadline, now + kHeldUpPoll));
+    switch (answer) {
+      case Submit::taken:
+        if (planted("early-ack")) durability_.acked({&in_hand_->seq, 1});
+        moved_on();
+        return Step::moved_on;
+      case Submit::too_large:
+        skip("the record is over S2's limit of 1 MiB");
+        return Step::moved_on;
+      case Submit::superseded:
+        skip("another writer has fenced the stream");
+        return Step::moved_on;
+      case Submit::stopped:
+      case Submit::closed:
+        return Step::held_up;
+      case Submit::too_many_streams: {
+        std::unique_lock lock(mutex_);
+        changed_.wait_for(lock, kHeldUpPoll, [&] { return stop.stop_requested(); });
+        break;
+      }
+      case Submit::timed_out:
+        break;
+    }
+    // Held up: the ring may be overwriting what comes behind the envelope in hand.
+    if (auto drop = reader_->take_drop()) durability_.dropped(*drop);
+    if (stop.stop_requested() || std::chrono::steady_clock::now() >= deadline) return Step::held_up;
+  }
+}
+
+void StorageWriter::skip(const std::string& reason) {
+  EnvelopeRef skipped = in_hand_;
+  durability_.lost({&skipped->seq, 1}, reason);
+  moved_on();
+  outcomes_.tell_failure(skipped->session, skipped->seq, 1, reason);
+}
+
+void StorageWriter::moved_on() {
+  in_hand_.reset();
+  std::lock_guard lock(mutex_);
+  taken_through_ = reader_->position();
+  changed_.notify_all();
+}
+
+bool StorageWriter::wait_taken(std::uint64_t through, Deadline deadline) {
+  std::unique_lock lock(mutex_);
+  changed_.wait_until(lock, deadline, [&] { return closed_ || taken_through_ >= through; });
+  return taken_through_ >= through;
+}
+
+bool StorageWriter::drain(std::uint64_t through, Deadline deadline) {
+  {
+    std::unique_lock lock(mutex_);
+    // A Run that does not return in time keeps its hands on the reader; closing goes on all the same.
+    if (!changed_.wait_until(lock, deadline, [&] { return !running_; })) return false;
+  }
+  if (planted("no-drain")) return true;
+  reader_->resume();
+  std::size_t moved = 0;
+  while (in_hand_ || reader_->position() < through) {
+    if (take_one({}, deadline) == Step::held_up) return false;
+    if (planted("one-batch-drain") && ++moved >= batch_records_) return true;
+  }
+  return true;
+}
+
+std::uint64_t StorageWriter::close(Deadline deadline) {
+  std::vector<Unsaved> unsaved = producers_.close(deadline);
+  {
+    std::lock_guard lock(mutex_);
+    closed_ = true;
+    changed_.notify_all();
+  }
+  durability_.end_waits();
+  std::sort(unsaved.begin(), unsaved.end(), [](const Unsaved& a, const Unsaved& b) { return a.seq < b.seq; });
+  std::uint64_t lost = unsaved.size();
+  for (std::size_t begin = 0; begin < unsaved.size();) {
+    const Unsaved& first = unsaved[begin];
+    std::vector<std::uint64_t> seqs;
+    for (; begin < unsaved.size() && unsaved[begin].reason == first.reason &&
+           unsaved[begin].unknown == first.unknown;
+         ++begin) {
+      seqs.push_back(unsaved[begin].seq);
+    }
+    std::string reason = one_line(first.reason, kMaxReasonBytes);
+    durability_.lost(seqs, first.unknown ? "outcome unknown: " + reason : reason);
+  }
+  return lost + durability_.lose_pending("not sent before the deadline of the shutdown");
+}
+
+}  // namespace s2::writer

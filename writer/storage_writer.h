@@ -1,0 +1,97 @@
+// The storage writer: moves what has to be stored from the ring to the producers, in order, and loses nothing
+// silently.
+//
+// Run moves envelopes until it is cancelled, and then returns at once: the envelope in hand stays in hand,
+// what is in the ring stays unread. Drain goes on from there, up to a cut-off. Close lets the producers
+// finish and says what is unsaved. Each has a deadline of its own. While S2 takes nothing, the storage writer
+// goes on telling what the ring drops.
+//
+// run() has one thread; drain() and close() are called after it was cancelled, by one thread; wait_taken() by
+// any. Ring, producers, durability and sessions belong to the caller and outlive this. Source: system rules
+// "Storage writer", "Failures".
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <stop_token>
+#include <string>
+#include <tl/expected.hpp>
+
+#include "writer/capture_session.h"
+#include "writer/durability.h"
+#include "writer/log.h"
+#include "writer/producer.h"
+#include "writer/ring.h"
+
+namespace s2::writer {
+
+// How often a storage writer that is held up looks for drops to tell, and for streams that are free again.
+inline constexpr std::chrono::milliseconds kHeldUpPoll{20};
+
+// What the producers say of appends, carried to the account and, where one failed for good, to the session's
+// viewers as exactly one system_durable_error event.
+class AppendOutcomes : public ProducerListener {
+ public:
+  AppendOutcomes(Durability& durability, CaptureSessions& sessions, Log log);
+  void acked(const std::string& stream, std::span<const std::uint64_t> seqs, std::uint64_t tail) override;
+  void failed(const std::string& stream, std::span<const std::uint64_t> seqs,
+              const AppendFailure& why) override;
+  void note(const std::string& stream, const std::string& line) override;
+
+  // The error event of records from `first` on.
+  void tell_failure(const SessionRef& session, std::uint64_t first, std::size_t count,
+                    const std::string& reason);
+
+ private:
+  Durability& durability_;
+  CaptureSessions& sessions_;
+  Log log_;
+};
+
+class StorageWriter {
+ public:
+  // Starts behind nothing: every envelope that the ring holds and ever will is read or told as dropped.
+  // `batch_records` is the batcher's size.
+  StorageWriter(Ring& ring, Producers& producers, Durability& durability, AppendOutcomes& outcomes,
+                std::size_t batch_records);
+
+  // Until `stop`. A second call is an error.
+  tl::expected<void, std::string> run(std::stop_token stop);
+
+  // Waits until everything up to `through` was taken by a producer, or told as dropped or lost; not
+  // beyond close().
+  bool wait_taken(std::uint64_t through, Deadline deadline);
+
+  // After Run was cancelled: takes the ring's rest up to `through`. False when something is left at the
+  // deadline.
+  bool drain(std::uint64_t through, Deadline deadline);
+
+  // Closes the producers; whatever is not stored by then is told as lost. Returns how many events that are.
+  std::uint64_t close(Deadline deadline);
+
+ private:
+  enum class Step { moved_on, held_up };
+  Step take_one(const std::stop_token& stop, Deadline deadline);
+  Step hand_over(const std::stop_token& stop, Deadline deadline);
+  void skip(const std::string& reason);
+  void moved_on();
+
+  Producers& producers_;
+  Durability& durability_;
+  AppendOutcomes& outcomes_;
+  const std::size_t batch_records_;
+  std::unique_ptr<RingReader> reader_;
+  EnvelopeRef in_hand_;  // read, and not taken by a producer yet; belongs to whoever reads
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::uint64_t taken_through_ = 0;
+  bool started_ = false;
+  bool running_ = false;
+  bool closed_ = false;
+};
+
+}  // namespace s2::writer

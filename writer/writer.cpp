@@ -1,0 +1,173 @@
+// The writer's parts put together; see writer.h.
+#include "writer/writer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "writer/planted_bugs.h"
+
+namespace s2::writer {
+
+tl::expected<std::unique_ptr<Writer>, std::string> Writer::make(WriterOptions options,
+                                                                const MakeProducers& make_producers,
+                                                                DurabilityListener& listener, Log log) {
+  auto ring = Ring::make(options.ring);
+  if (!ring) return tl::unexpected(ring.error());
+  const bool storing = static_cast<bool>(make_producers);
+  std::unique_ptr<Writer> writer(
+      new Writer(std::move(options), std::move(*ring), listener, std::move(log), storing));
+  if (!writer->options_.journal_dir.empty()) {
+    auto journal = Journal::open(writer->options_.journal_dir, *writer->ring_, writer->log_);
+    if (!journal) return tl::unexpected(journal.error());
+    writer->journal_ = std::move(*journal);
+  }
+  if (storing) {
+    writer->producers_ = make_producers(writer->outcomes_);
+    writer->storage_ =
+        std::make_unique<StorageWriter>(*writer->ring_, *writer->producers_, writer->durability_,
+                                        writer->outcomes_, writer->options_.batch_records);
+    writer->run_ =
+        std::jthread([storage = writer->storage_.get(), &log_line = writer->log_](std::stop_token stop) {
+          if (auto ran = storage->run(std::move(stop)); !ran) log_line(ran.error());
+        });
+  }
+  return writer;
+}
+
+Writer::Writer(WriterOptions options, std::unique_ptr<Ring> ring, DurabilityListener& listener, Log log,
+               bool storing)
+    : options_(std::move(options)),
+      log_(std::move(log)),
+      ring_(std::move(ring)),
+      durability_(listener),
+      sessions_(*ring_, durability_, options_.fixed_stream, storing),
+      outcomes_(durability_, sessions_, log_) {}
+
+Writer::~Writer() {
+  if (!shut_down_) shutdown(std::chrono::milliseconds(0), [](Deadline) { return true; });
+}
+
+tl::expected<SessionRef, std::string> Writer::start(const std::string& id) {
+  return sessions_.start(id);
+}
+
+tl::expected<Published, std::string> Writer::publish(const std::string& session, Event event) {
+  auto published = sessions_.publish(session, std::move(event));
+  if (published && published->bytes > kMaxEnvelopeBytes) {
+    log_(fmt::format("event {} has {} bytes even without its data: S2 may refuse it", published->seq,
+                     published->bytes));
+  }
+  return published;
+}
+
+tl::expected<void, std::string> Writer::set_storing(bool on) {
+  if (!producers_) {
+    return tl::unexpected<std::string>("there is no durable storage (S2_BASIN, S2_ACCESS_TOKEN are not set)");
+  }
+  sessions_.set_storing(on);
+  return {};
+}
+
+FlushAnswer Writer::flush(Deadline deadline) {
+  return run_flush(sessions_, durability_, storage_.get(), producers_.get(), deadline);
+}
+
+tl::expected<CaptureSessions::End, std::string> Writer::end(const std::string& session, Deadline deadline) {
+  auto ended = sessions_.end(session, deadline);
+  if (ended) {
+    std::lock_guard lock(ended_mutex_);
+    if (producers_ && options_.fixed_stream.empty()) ended_.push_back(ended->session);
+    return ended;
+  }
+  SessionRef known = sessions_.find(session);
+  if (!known || sessions_.active(known)) return ended;
+  return CaptureSessions::End{known, ring_->last_seq()};
+}
+
+Stopped Writer::await_end(const CaptureSessions::End& end, Deadline deadline) {
+  if (storage_) {
+    storage_->wait_taken(end.cut_off, deadline);
+    producers_->flush();
+  }
+  Standing standing = durability_.wait_settled(end.session, end.cut_off, deadline);
+  Stopped stopped;
+  stopped.session = end.session->id;
+  stopped.complete = standing.settled && !standing.lost_meanwhile;
+  stopped.durable_through = standing.durable_through;
+  stopped.pending = standing.pending;
+  remove_streams(deadline);
+  return stopped;
+}
+
+// A stream whose session ended and settled gets no more records from it: its producer is forgotten, so that
+// the map never grows. One that is still pending is tried again when the next session ends.
+void Writer::remove_streams(Deadline deadline) {
+  std::vector<SessionRef> settled;
+  {
+    std::lock_guard lock(ended_mutex_);
+    auto is_settled = [&](const SessionRef& session) {
+      return durability_.standing(session, ring_->last_seq()).settled;
+    };
+    auto first = std::stable_partition(ended_.begin(), ended_.end(),
+                                       [&](const SessionRef& session) { return !is_settled(session); });
+    settled.assign(first, ended_.end());
+    ended_.erase(first, ended_.end());
+  }
+  for (const SessionRef& session : settled) {
+    if (!sessions_.stream_in_use(session->stream)) producers_->remove(session->stream, deadline);
+  }
+}
+
+void Writer::refuse(const std::string& reason) {
+  sessions_.refuse(reason);
+}
+
+ShutdownReport Writer::shutdown(std::chrono::milliseconds budget,
+                                const std::function<bool(Deadline)>& report) {
+  shut_down_ = true;
+  ShutdownReport result;
+  result.steps = run_shutdown(budget, [&](ShutdownStep step, Deadline deadline) {
+    return step == ShutdownStep::report ? report(deadline) : shutdown_step(step, deadline);
+  });
+  result.unsaved = durability_.gone();
+  return result;
+}
+
+bool Writer::shutdown_step(ShutdownStep step, Deadline deadline) {
+  switch (step) {
+    case ShutdownStep::refuse:
+      sessions_.refuse("the writer is shutting down");
+      return true;
+    case ShutdownStep::in_flight:
+      return sessions_.wait_in_flight(deadline);
+    case ShutdownStep::end_markers:
+      for (const std::string& id : sessions_.active_ids()) sessions_.end(id, deadline);
+      return true;
+    case ShutdownStep::cut_off:
+      cut_off_ = sessions_.seal();
+      return true;
+    case ShutdownStep::cancel:
+      if (storage_) run_.request_stop();  // Run's own callback wakes it, wherever it waits
+      return true;
+    case ShutdownStep::drain:
+      return !storage_ || storage_->drain(cut_off_, deadline);
+    case ShutdownStep::await_acks:
+      if (planted("no-drain")) return true;
+      return !storage_ || producers_->wait_acked(cut_off_, deadline) == 0;
+    case ShutdownStep::close: {
+      if (planted("no-drain")) deadline = std::chrono::steady_clock::now();
+      bool saved = !storage_ || storage_->close(deadline) == 0;
+      durability_.end_waits();
+      return saved;
+    }
+    case ShutdownStep::files:
+      return !journal_ || journal_->close(sessions_.finish(), deadline);
+    case ShutdownStep::report:
+      return true;
+  }
+  return true;
+}
+
+}  // namespace s2::writer

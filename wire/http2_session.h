@@ -71,7 +71,11 @@ class Http2Session {
 
   Stream* find(StreamId id);
   Stream* find_open(StreamId id);  // those that the caller may still use
-  void emit(HttpEvent event) { events_->push_back(std::move(event)); }
+  template <class Event>
+  void emit(Event event) {
+    // In place: g++ 12 sees ghosts (-Wmaybe-uninitialized) in the move of a variant that it can look through.
+    events_->emplace_back(std::in_place_type<Event>, std::move(event));
+  }
   void fail(std::string message);
   // Serialises frames that nghttp2 has queued (all but DATA) so that what they bring about is known at once,
   // until `limit` bytes wait.

@@ -53,13 +53,13 @@ async def basins_and_streams(s2, basin):
     listed = [item.name async for item in one.list_all_streams()]
     expect(listed, ["a/b c?d", "second"], "listed streams")
     await one.delete_stream("second")
-    await s2.delete_basin(other)
     try:
-        await s2.create_basin("X")
+        await s2.create_basin(other)
     except S2ServerError as error:
-        expect(error.status_code, 400, "status of a bad basin name")
+        expect((error.status_code, error.code), (409, "resource_already_exists"), "creating what is there")
     else:
-        raise AssertionError("a bad basin name was taken")
+        raise AssertionError("a basin was created twice")
+    await s2.delete_basin(other)
 
 
 async def unary(_, basin):

@@ -146,8 +146,10 @@ TEST(Json, WeReadWhatAnotherWriterWrites) {
   ASSERT_TRUE(rc::check([] {
     const std::string body = *generators::text();
     const bool ascii_only = *rc::gen::arbitrary<bool>();  // then all else stands as \u escapes
-    const nlohmann::json json = {{"records", {{{"body", body}, {"headers", {{"k", body}}}}}},
-                                 {"extra", {{body, 1.5}}}};
+    nlohmann::json record = {{"body", body}};
+    record["headers"] = nlohmann::json::array({nlohmann::json::array({"k", body})});
+    nlohmann::json json = {{"extra", {{"x", body}, {"y", 1.5}}}};
+    json["records"] = nlohmann::json::array({record});
     const auto input =
         append_input_from_json(json.dump(*rc::gen::inRange(-1, 4), ' ', ascii_only), Format::raw);
     RC_ASSERT(input.has_value());

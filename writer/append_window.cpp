@@ -1,0 +1,118 @@
+// What answers say about appends in flight; see append_window.h.
+#include "writer/append_window.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "writer/planted_bugs.h"
+
+namespace s2::writer {
+
+void AppendWindow::push(Batch&& batch) {
+  Slot slot;
+  slot.begin = next_place();
+  slot.batch = std::move(batch);
+  slots_.push_back(std::move(slot));
+}
+
+void AppendWindow::renumber(std::uint64_t tail) {
+  tail_ = tail;
+  std::uint64_t place = tail;
+  for (Slot& slot : slots_) {
+    slot.begin = place;
+    slot.sent = slot.in_doubt = false;
+    place = slot.end();
+  }
+  sent_ = 0;
+}
+
+std::size_t AppendWindow::in_doubt() const {
+  std::size_t count = 0;
+  while (count < slots_.size() && slots_[count].in_doubt) ++count;
+  return count;
+}
+
+AppendWindow::Slot* AppendWindow::next_to_send() {
+  return sent_ < slots_.size() ? &slots_[sent_] : nullptr;
+}
+
+void AppendWindow::mark_sent(std::chrono::steady_clock::time_point now) {
+  slots_[sent_].sent = true;
+  slots_[sent_].sent_at = now;
+  ++sent_;
+}
+
+std::optional<Batch> AppendWindow::acked(const wire::AppendAck& ack) {
+  if (sent_ == 0) return std::nullopt;
+  const Slot& oldest = slots_.front();
+  const bool fits = ack.start.seq_num == oldest.begin && ack.end.seq_num == oldest.end() &&
+                    ack.tail.seq_num >= ack.end.seq_num;
+  if (!fits && !planted("unsafe-retry")) return std::nullopt;
+  return take(0);
+}
+
+void AppendWindow::session_lost() {
+  for (std::size_t i = 0; i < sent_; ++i) {
+    slots_[i].sent = false;
+    slots_[i].in_doubt = true;
+  }
+  sent_ = 0;
+}
+
+void AppendWindow::session_refused() {
+  if (slots_.empty() || slots_.front().in_doubt) return session_lost();
+  for (std::size_t i = 0; i < sent_; ++i) slots_[i].sent = false;
+  sent_ = 0;
+}
+
+std::optional<std::vector<Batch>> AppendWindow::stored_before(std::uint64_t tail) {
+  std::size_t count = 0;
+  while (count < slots_.size() && slots_[count].in_doubt && slots_[count].end() <= tail) ++count;
+  if (count == 0 || slots_[count - 1].end() != tail) return std::nullopt;
+  std::vector<Batch> out;
+  out.reserve(count);
+  for (; count > 0; --count) out.push_back(take(0));
+  return out;
+}
+
+Batch AppendWindow::take(std::size_t index) {
+  Slot& slot = slots_[index];
+  if (index + 1 == slots_.size()) tail_ = slot.end();
+  if (slot.sent) --sent_;
+  Batch out = std::move(slot.batch);
+  slots_.erase(slots_.begin() + static_cast<std::ptrdiff_t>(index));
+  return out;
+}
+
+void AppendWindow::split_front() {
+  Slot& first = slots_.front();
+  Slot second;
+  const auto half = static_cast<std::ptrdiff_t>(first.batch.seqs.size() / 2);
+  auto& records = first.batch.input.records;
+  auto& seqs = first.batch.seqs;
+  second.batch.input.records.assign(std::make_move_iterator(records.begin() + half),
+                                    std::make_move_iterator(records.end()));
+  second.batch.seqs.assign(seqs.begin() + half, seqs.end());
+  records.resize(static_cast<std::size_t>(half));
+  seqs.resize(static_cast<std::size_t>(half));
+  first.batch.metered = wire::metered_bytes(records);
+  second.batch.metered = wire::metered_bytes(second.batch.input.records);
+  second.begin = first.end();
+  slots_.insert(slots_.begin() + 1, std::move(second));
+}
+
+bool AppendWindow::matches(std::size_t index, const std::vector<wire::SequencedRecord>& stored) const {
+  const Slot& slot = slots_[index];
+  const auto& records = slot.batch.input.records;
+  if (stored.size() < records.size()) return false;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    if (stored[i].seq_num != slot.begin + i || stored[i].body != records[i].body ||
+        stored[i].headers != records[i].headers) {
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace s2::writer

@@ -1,0 +1,79 @@
+// The batches of one stream between batcher and acknowledgement, and what each answer says about them.
+//
+// This is the whole reasoning about lost, duplicated and unknown appends; no I/O, no clock, no lock: it
+// belongs to one producer's thread. Every batch has a place (match_seq_num) that follows from the one before
+// it; a batch is atomic, so it is stored exactly at its place or not at all, and only while the stream's tail
+// was that place. From that:
+//   an ack must name the oldest batch's place, else it is garbage;
+//   a tail T that S2 names in a 412 proves every batch with begin < T < end, or T < begin, absent for now;
+//   a batch in doubt (an attempt had no answer) with end <= T was stored, or somebody else's records stand
+//   there.
+// Batches in doubt are always the oldest ones. Renumbering one of them is the producer's decision (see its
+// fencing).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "wire/types.h"
+#include "writer/batcher.h"
+
+namespace s2::writer {
+
+class AppendWindow {
+ public:
+  struct Slot {
+    Batch batch;
+    std::uint64_t begin = 0;  // its place
+    bool sent = false;        // in the session that is open now
+    bool in_doubt = false;    // an earlier attempt at this place had no answer
+    std::chrono::steady_clock::time_point sent_at{};
+    std::uint64_t end() const { return begin + batch.seqs.size(); }
+  };
+
+  void push(Batch&& batch);
+  // Every batch gets a new place, the first one `tail`; nothing is in doubt any more, nothing is sent.
+  void renumber(std::uint64_t tail);
+
+  bool empty() const { return slots_.empty(); }
+  std::size_t size() const { return slots_.size(); }
+  std::size_t sent() const { return sent_; }
+  std::size_t in_doubt() const;
+  const std::deque<Slot>& slots() const { return slots_; }
+
+  Slot* next_to_send();  // the oldest that is not sent
+  void mark_sent(std::chrono::steady_clock::time_point now);
+
+  // The oldest sent batch is stored: out it comes. Nothing: the ack does not fit, believe nothing of this
+  // session.
+  std::optional<Batch> acked(const wire::AppendAck& ack);
+  // The session is over without a word: what was sent is in doubt.
+  void session_lost();
+  // The session is over by a refusal of the oldest that promises no effect. S2 ends a session at its first
+  // error, and the places of those behind it cannot come true without it: they are not in doubt either,
+  // unless the oldest was.
+  void session_refused();
+  // 412 with this tail, nobody else may write: out come the batches that it proves stored. Nothing: it is not
+  // at the end of a batch in doubt; somebody else did write, or records are gone. Call it before
+  // session_lost().
+  std::optional<std::vector<Batch>> stored_before(std::uint64_t tail);
+  // Takes one out (by its index, 0 the oldest); it will not be sent again. The others keep their places.
+  Batch take(std::size_t index);
+  // Two halves in place of the oldest (not in doubt, not sent, at least two records), one right behind the
+  // other.
+  void split_front();
+  // Whether `stored`, read from that batch's place on, begins with exactly its records.
+  bool matches(std::size_t index, const std::vector<wire::SequencedRecord>& stored) const;
+  std::uint64_t next_place() const { return slots_.empty() ? tail_ : slots_.back().end(); }
+
+ private:
+  std::deque<Slot> slots_;  // bounded by the producer's in-flight limits
+  std::size_t sent_ = 0;
+  std::uint64_t tail_ = 0;  // where the next batch goes when there is none
+};
+
+}  // namespace s2::writer

@@ -1,0 +1,52 @@
+// Batching; see batcher.h.
+#include "writer/batcher.h"
+
+#include <algorithm>
+
+namespace s2::writer {
+
+Batcher::Batcher(std::chrono::milliseconds linger, std::size_t max_records)
+    : linger_(std::max(linger, std::chrono::milliseconds(0))),
+      max_records_(std::clamp<std::size_t>(max_records, 1, wire::kMaxBatchRecords)) {}
+
+bool Batcher::add(std::uint64_t seq, wire::AppendRecord&& record, std::size_t metered, Time now) {
+  bool became_due = false;
+  if (!batches_.empty() && !batches_.back().closed &&
+      batches_.back().batch.metered + metered > wire::kMaxBatchMeteredBytes) {
+    batches_.back().closed = true;
+    became_due = true;
+  }
+  if (batches_.empty() || batches_.back().closed) {
+    batches_.push_back(Growing{{}, now + linger_, false});
+    became_due = became_due || linger_.count() == 0;
+  }
+  Growing& last = batches_.back();
+  last.batch.seqs.push_back(seq);
+  last.batch.input.records.push_back(std::move(record));
+  last.batch.metered += metered;
+  if (last.batch.seqs.size() >= max_records_) {
+    last.closed = true;
+    became_due = true;
+  }
+  return became_due;
+}
+
+void Batcher::flush() {
+  if (!batches_.empty()) batches_.back().closed = true;
+}
+
+std::optional<Batcher::Time> Batcher::due() const {
+  if (batches_.empty()) return std::nullopt;
+  return batches_.front().closed ? Time::min() : batches_.front().due;
+}
+
+std::optional<Batch> Batcher::take(Time now, bool even_if_lingering) {
+  if (batches_.empty()) return std::nullopt;
+  Growing& first = batches_.front();
+  if (!first.closed && first.due > now && !even_if_lingering) return std::nullopt;
+  Batch out = std::move(first.batch);
+  batches_.pop_front();
+  return out;
+}
+
+}  // namespace s2::writer

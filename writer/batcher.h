@@ -1,0 +1,56 @@
+// Groups one stream's records into batches: by linger, by count, by metered bytes, or because a flush asked.
+//
+// No clock, no thread, no lock: the producer calls it with `now` under its own lock. Linger counts from a
+// batch's first record; no batch exceeds S2's limits (1000 records, 1 MiB metered). Source: plan "Batcher";
+// S2 spec "append".
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <vector>
+
+#include "wire/types.h"
+
+namespace s2::writer {
+
+// Records of one stream that are appended together, each with the writer's sequence number.
+struct Batch {
+  std::vector<std::uint64_t> seqs;
+  wire::AppendInput input;  // records.size() == seqs.size()
+  std::size_t metered = 0;
+};
+
+class Batcher {
+ public:
+  using Time = std::chrono::steady_clock::time_point;
+
+  Batcher(std::chrono::milliseconds linger, std::size_t max_records);
+
+  // `metered` is the record's, at most 1 MiB (the caller refuses larger ones). True when a batch became due
+  // by it.
+  bool add(std::uint64_t seq, wire::AppendRecord&& record, std::size_t metered, Time now);
+  // All that is here is due now.
+  void flush();
+  // When the first batch is due (Time::min(): it is already); nothing when there is none.
+  std::optional<Time> due() const;
+  // The first batch if it is due; with `even_if_lingering` in any case.
+  std::optional<Batch> take(Time now, bool even_if_lingering = false);
+  bool empty() const { return batches_.empty(); }
+
+ private:
+  struct Growing {
+    Batch batch;
+    Time due;
+    bool closed = false;  // full, or flushed
+  };
+
+  std::chrono::milliseconds linger_;
+  std::size_t max_records_;
+  std::deque<Growing>
+      batches_;  // only the last one may still grow; bounded by the producer's in-flight limits
+};
+
+}  // namespace s2::writer

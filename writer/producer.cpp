@@ -1,0 +1,140 @@
+// The producers of all streams: a map that remove() keeps small. See producer.h for the contract.
+#include "writer/producer.h"
+
+#include <map>
+#include <mutex>
+#include <utility>
+
+#include "writer/s2_client.h"
+#include "writer/stream_producer.h"
+
+namespace s2::writer {
+namespace {
+
+class AllProducers final : public Producers {
+ public:
+  AllProducers(ProducerOptions options, AppendClient& client, ProducerListener& listener)
+      : options_(std::move(options)), client_(client), listener_(listener) {}
+  ~AllProducers() override { close(std::chrono::steady_clock::now()); }
+
+  Submit submit(const std::string& stream, std::uint64_t seq, wire::AppendRecord&& record,
+                const std::stop_token& stop, Deadline deadline) override {
+    const std::size_t metered = wire::metered_bytes(record);
+    if (metered > wire::kMaxBatchMeteredBytes) return Submit::too_large;
+    while (true) {
+      std::shared_ptr<StreamProducer> producer;
+      {
+        const std::lock_guard lock(mutex_);
+        if (closed_) return Submit::closed;
+        auto at = producers_.find(stream);
+        if (at != producers_.end() && at->second->ended()) {
+          producers_.erase(at);
+          at = producers_.end();
+        }
+        if (at == producers_.end()) {
+          forget_ended();
+          if (producers_.size() >= kMaxStreams) return Submit::too_many_streams;
+          at = producers_.emplace(stream, make(stream)).first;
+        }
+        producer = at->second;
+      }
+      if (const auto result = producer->submit(seq, std::move(record), metered, stop, deadline))
+        return *result;
+    }
+  }
+
+  void wake() override {
+    for (const auto& producer : all()) producer->wake();
+  }
+
+  void flush() override {
+    for (const auto& producer : all()) producer->flush();
+  }
+
+  std::size_t wait_acked(std::uint64_t through, Deadline deadline) override {
+    flush();
+    std::size_t unsettled = 0;
+    for (const auto& producer : all()) unsettled += producer->wait_settled(through, deadline);
+    return unsettled;
+  }
+
+  bool remove(const std::string& stream, Deadline deadline) override {
+    std::shared_ptr<StreamProducer> producer;
+    {
+      const std::lock_guard lock(mutex_);
+      const auto at = producers_.find(stream);
+      if (at == producers_.end()) return true;
+      producer = at->second;
+    }
+    producer->retire();
+    if (!producer->wait_ended(deadline)) return false;
+    const std::lock_guard lock(mutex_);
+    if (const auto at = producers_.find(stream); at != producers_.end() && at->second == producer)
+      producers_.erase(at);
+    return true;
+  }
+
+  std::vector<Unsaved> close(Deadline deadline) override {
+    {
+      const std::lock_guard lock(mutex_);
+      if (std::exchange(closed_, true)) return {};
+    }
+    const auto producers = all();
+    for (const auto& producer : producers) producer->begin_close(deadline);
+    std::vector<Unsaved> unsaved;
+    for (const auto& producer : producers) {
+      auto of_stream = producer->finish_close();
+      unsaved.insert(unsaved.end(), std::make_move_iterator(of_stream.begin()),
+                     std::make_move_iterator(of_stream.end()));
+    }
+    const std::lock_guard lock(mutex_);
+    producers_.clear();
+    return unsaved;
+  }
+
+  std::size_t streams() const override {
+    const std::lock_guard lock(mutex_);
+    std::size_t alive = 0;
+    for (const auto& [name, producer] : producers_) alive += producer->ended() ? 0 : 1;
+    return alive;
+  }
+
+ private:
+  std::vector<std::shared_ptr<StreamProducer>> all() const {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::shared_ptr<StreamProducer>> out;
+    out.reserve(producers_.size());
+    for (const auto& [name, producer] : producers_) out.push_back(producer);
+    return out;
+  }
+
+  void forget_ended() {
+    std::erase_if(producers_, [](const auto& entry) { return entry.second->ended(); });
+  }
+
+  std::shared_ptr<StreamProducer> make(const std::string& stream) {
+    const std::uint64_t n = ++made_;
+    ProducerOptions options = options_;
+    options.jitter_seed += n;
+    return std::make_shared<StreamProducer>(stream, options, options.epoch_token + '-' + std::to_string(n),
+                                            client_, listener_);
+  }
+
+  const ProducerOptions options_;
+  AppendClient& client_;
+  ProducerListener& listener_;
+  mutable std::mutex
+      mutex_;  // taken before a producer's own; never held while one waits or calls the listener
+  std::map<std::string, std::shared_ptr<StreamProducer>> producers_;
+  std::uint64_t made_ = 0;
+  bool closed_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Producers> make_producers(ProducerOptions options, AppendClient& client,
+                                          ProducerListener& listener) {
+  return std::make_unique<AllProducers>(std::move(options), client, listener);
+}
+
+}  // namespace s2::writer

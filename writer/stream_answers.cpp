@@ -1,0 +1,293 @@
+// What S2's answers, and its silence, mean for a stream's producer: see the machine in stream_producer.h.
+#include <algorithm>
+
+#include "writer/stream_producer.h"
+
+namespace s2::writer {
+namespace {
+
+using std::chrono::milliseconds;
+
+std::string describe(const wire::ApiError& error) {
+  std::string out = "S2 answered " + std::to_string(error.status);
+  if (!error.code.empty()) out += ' ' + error.code;
+  if (!error.message.empty()) out += ": " + error.message.substr(0, 200);
+  return out;
+}
+
+// Refusals of the records themselves: another batch may well be taken.
+bool is_about_content(const wire::ApiError& error) {
+  return error.status == 400 || error.status == 413 || error.status == 422;
+}
+
+}  // namespace
+
+void StreamProducer::on_ack(const wire::AppendAck& ack) {
+  const auto batch = window_.acked(ack);
+  if (!batch) {
+    channel_->drop();
+    session_lost("an acknowledgement that fits no append in flight");
+    return;
+  }
+  tail_known_ = session_had_ack_ = true;
+  last_ack_ = Clock::now();
+  went_well();
+  report_acked(*batch, ack.tail.seq_num);
+}
+
+void StreamProducer::on_fence_ack(const wire::AppendAck& ack) {
+  if (ack.start.seq_num != fence_place_ || ack.end.seq_num != fence_place_ + 1) {
+    channel_->drop();
+    session_lost("an acknowledgement that does not fit the fence command");
+    return;
+  }
+  fence_sent_ = false;
+  tail_known_ = session_had_ack_ = true;
+  last_ack_ = Clock::now();
+  token_in_force_ = token_wanted_;
+  went_well();
+  if (window_.in_doubt() > 0) {
+    settle_below_ = fence_place_;
+    settle_next_ = ack.end.seq_num;
+    stage_ = Stage::settling;
+  } else {
+    window_.renumber(ack.end.seq_num);
+    stage_ = Stage::flowing;
+  }
+}
+
+void StreamProducer::on_refused(const wire::ApiError& error) {
+  if (error.fencing_token_mismatch) return superseded_by(*error.fencing_token_mismatch);
+  if (error.seq_num_mismatch) return on_mismatch(*error.seq_num_mismatch);
+  // A refusal that S2 does not call free of effect, or that is not S2's own word at all, fails nothing.
+  const bool no_effect = wire::is_surely_without_effect(error);
+  if (no_effect && !wire::is_retryable(error)) return refused_for_good(error, is_about_content(error));
+  no_effect ? window_.session_refused() : window_.session_lost();
+  back_off(describe(error));
+}
+
+void StreamProducer::on_fence_refused(const wire::ApiError& error) {
+  fence_sent_ = false;
+  if (error.seq_num_mismatch) {
+    fence_place_ = *error.seq_num_mismatch;
+    return retry_quickly("the stream's tail moves while it is being fenced");
+  }
+  if (error.fencing_token_mismatch) {
+    if (*error.fencing_token_mismatch != token(token_wanted_))
+      return superseded_by(*error.fencing_token_mismatch);
+    fence_condition_ = token(token_wanted_);  // an earlier attempt came through; its answer did not
+    return retry_quickly("a fence command's answer was lost");
+  }
+  if (error.status == 403 && error.code == "permission_denied") {
+    listener_.note(
+        stream_, "the access token may not fence: going on without (S2_WRITER_FENCING=off says so up front)");
+    fencing_ = false;
+    settle_below_ = settle_next_ = fence_place_;
+    if (window_.in_doubt() > 0) {
+      stage_ = Stage::settling;
+    } else {
+      window_.renumber(fence_place_);
+      stage_ = Stage::flowing;
+    }
+    return;
+  }
+  if (wire::is_surely_without_effect(error) && !wire::is_retryable(error))
+    return refused_for_good(error, false);
+  back_off(describe(error));
+}
+
+void StreamProducer::on_mismatch(std::uint64_t tail) {
+  tail_known_ = true;
+  if (fencing_) {
+    if (const auto stored = window_.stored_before(tail)) {
+      window_.session_lost();
+      went_well();
+      for (const Batch& batch : *stored) report_acked(batch, tail);
+      return;
+    }
+  }
+  window_.session_refused();
+  if (window_.in_doubt() == 0) {
+    window_.renumber(tail);
+    return retry_quickly("somebody else appends to the stream");
+  }
+  if (fencing_) return want_new_token(tail);
+  settle_below_ = settle_next_ = tail;
+  stage_ = Stage::settling;
+}
+
+void StreamProducer::want_new_token(std::uint64_t tail) {
+  fence_condition_ = token(token_in_force_);
+  token_wanted_ = token_in_force_ + 1;
+  fence_place_ = tail;
+  stage_ = Stage::taking;
+}
+
+void StreamProducer::refused_for_good(const wire::ApiError& error, bool by_content) {
+  if (window_.empty()) {
+    // The stream as a whole was refused; the records that wait for it longest are the ones that were.
+    std::optional<Batch> batch;
+    {
+      const std::lock_guard lock(mutex_);
+      batch = batcher_.take(Clock::now(), true);
+    }
+    if (!batch) return back_off(describe(error));
+    window_.push(std::move(*batch));
+  }
+  const AppendWindow::Slot& oldest = window_.slots().front();
+  if (oldest.in_doubt) {
+    // This attempt stored nothing, an earlier one may have: only an answer to a further attempt can tell.
+    window_.session_refused();
+    if (++refusals_in_doubt_ < options_.attempts_per_budget) return back_off(describe(error));
+    refusals_in_doubt_ = 0;
+    report_failed(window_.take(0), FailureKind::unknown,
+                  describe(error) + "; an earlier attempt had no answer");
+    return back_off(describe(error));
+  }
+  window_.session_refused();
+  if (by_content && oldest.batch.seqs.size() > 1) {
+    window_.split_front();  // the good ones must not fail with the bad one
+    return;
+  }
+  const std::uint64_t place = oldest.begin;
+  const Batch batch = window_.take(0);
+  window_.renumber(place);
+  report_failed(batch, FailureKind::refused, describe(error));
+  if (!by_content) retry_at_ = Clock::now() + options_.backoff_base;
+}
+
+void StreamProducer::session_lost(const std::string& reason) {
+  const bool idle = session_had_ack_ && !awaiting();
+  in_session_ = fence_sent_ = false;
+  window_.session_lost();
+  if (!idle) back_off(reason);
+}
+
+void StreamProducer::settle() {
+  std::size_t index = 0;
+  for (std::size_t left = window_.in_doubt(); left > 0; --left) {
+    const AppendWindow::Slot& slot = window_.slots()[index];
+    if (slot.begin > settle_below_) {
+      report_failed(window_.take(index), FailureKind::unknown,
+                    "the stream is shorter than what it acknowledged");
+      continue;
+    }
+    if (slot.end() > settle_below_) {  // its place was taken, or is the tail: it is not stored
+      ++index;
+      continue;
+    }
+    const auto stored =
+        channel_->read_back(slot.begin, slot.batch.seqs.size(), attempt_deadline(options_.open_timeout));
+    if (!stored && (!stored.error().refused || wire::is_retryable(stored.error().error))) {
+      const ReadError& error = stored.error();
+      return back_off(error.refused ? describe(error.error) : error.reason);
+    }
+    if (!stored) {
+      const std::string why = "an append had no answer, and reading it back was refused (" +
+                              describe(stored.error().error) + "); S2_READ_TOKEN may help";
+      if (!read_refusal_noted_) listener_.note(stream_, why);
+      read_refusal_noted_ = true;
+      report_failed(window_.take(index), FailureKind::unknown, why);
+    } else if (window_.matches(index, *stored)) {
+      report_acked(window_.take(index), settle_next_);
+    } else {
+      ++index;
+    }
+  }
+  window_.renumber(settle_next_);
+  stage_ = Stage::flowing;
+  went_well();
+}
+
+void StreamProducer::superseded_by(const std::string& current) {
+  const std::string reason =
+      "another writer has fenced the stream (its token: \"" + current.substr(0, 36) + "\")";
+  listener_.note(stream_, reason + "; nothing more is stored by this process");
+  window_.session_refused();
+  stage_ = Stage::superseded;
+  {
+    const std::lock_guard lock(mutex_);
+    superseded_ = true;
+    room_cv_.notify_all();
+  }
+  // What had no answer may have been stored before the other took the stream; it can no longer land.
+  std::size_t doubtful = window_.in_doubt();
+  for (; doubtful > 0; --doubtful) {
+    const AppendWindow::Slot& slot = window_.slots().front();
+    const auto stored =
+        channel_->read_back(slot.begin, slot.batch.seqs.size(), attempt_deadline(options_.open_timeout));
+    if (stored && window_.matches(0, *stored)) {
+      report_acked(window_.take(0), slot.end());
+    } else if (stored) {
+      report_failed(window_.take(0), FailureKind::superseded, reason);
+    } else {
+      report_failed(window_.take(0), FailureKind::unknown, reason + "; it could not be read back");
+    }
+  }
+  fail_all(reason);
+}
+
+void StreamProducer::fail_all(const std::string& reason) {
+  while (!window_.empty()) report_failed(window_.take(0), FailureKind::superseded, reason);
+  while (true) {
+    std::optional<Batch> batch;
+    {
+      const std::lock_guard lock(mutex_);
+      batch = batcher_.take(Clock::now(), true);
+    }
+    if (!batch) return;
+    report_failed(*batch, FailureKind::superseded, reason);
+  }
+}
+
+void StreamProducer::retry_quickly(const std::string& reason) {
+  if (++quick_retries_ > kMaxQuickRetries) back_off(reason);
+}
+
+void StreamProducer::back_off(const std::string& reason) {
+  if (!in_outage_) listener_.note(stream_, "appends are held up: " + reason + "; trying again");
+  in_outage_ = true;
+  Clock::duration pause = backoff_.next();
+  if (backoff_.failures() >= options_.attempts_per_budget) {
+    channel_->drop();  // whatever this connection has become: the next attempts start from nothing
+    backoff_.reset();
+  }
+  const Time now = Clock::now();
+  if (last_minute_) {
+    const auto left = std::max<Clock::duration>(end_by_ - now, Clock::duration::zero());
+    pause = std::min<Clock::duration>(pause, std::max<Clock::duration>(left / 8, milliseconds(2)));
+  }
+  retry_at_ = now + pause;
+}
+
+void StreamProducer::went_well() {
+  backoff_.reset();
+  quick_retries_ = refusals_in_doubt_ = 0;
+  retry_at_ = Time::min();
+  if (in_outage_) listener_.note(stream_, "appends go through again");
+  in_outage_ = false;
+}
+
+void StreamProducer::report_acked(const Batch& batch, std::uint64_t tail) {
+  listener_.acked(stream_, batch.seqs, tail);
+  settled(batch);
+}
+
+void StreamProducer::report_failed(const Batch& batch, FailureKind kind, const std::string& reason) {
+  listener_.failed(stream_, batch.seqs, AppendFailure{kind, reason});
+  settled(batch);
+}
+
+void StreamProducer::settled(const Batch& batch) {
+  const std::lock_guard lock(mutex_);
+  for (const std::uint64_t seq : batch.seqs) {
+    auto at = unsettled_.begin();  // the oldest, nearly always
+    while (at->seq != seq) ++at;
+    unsettled_bytes_ -= at->metered;
+    unsettled_.erase(at);
+  }
+  room_cv_.notify_all();
+  settled_cv_.notify_all();
+}
+
+}  // namespace s2::writer

@@ -1,0 +1,338 @@
+// The producer's face to other threads, and its thread's loop; what answers mean is in stream_answers.cpp.
+#include "writer/stream_producer.h"
+
+#include <algorithm>
+
+#include "writer/planted_bugs.h"
+
+namespace s2::writer {
+
+using std::chrono::milliseconds;
+
+StreamProducer::StreamProducer(std::string stream, const ProducerOptions& options, std::string token_stem,
+                               AppendClient& client, ProducerListener& listener)
+    : stream_(std::move(stream)),
+      options_(options),
+      token_stem_(std::move(token_stem)),
+      listener_(listener),
+      batcher_(options.linger, options.max_batch_records),
+      backoff_(options.backoff_base, options.backoff_cap, options.jitter_seed),
+      fencing_(options.fencing) {
+  if (!fencing_) stage_ = Stage::flowing;
+  channel_ = client.make_channel(stream_, [this] {
+    const std::lock_guard lock(mutex_);
+    poked_ = true;
+    thread_cv_.notify_one();
+  });
+  thread_ = std::thread([this] { run(); });
+}
+
+StreamProducer::~StreamProducer() {
+  begin_close(Clock::now());
+  finish_close();
+}
+
+std::optional<Submit> StreamProducer::submit(std::uint64_t seq, wire::AppendRecord&& record,
+                                             std::size_t metered, const std::stop_token& stop,
+                                             Deadline deadline) {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    if (closing_) return Submit::closed;
+    if (ended_) return std::nullopt;
+    if (superseded_) return Submit::superseded;
+    if (unsettled_.size() < options_.max_in_flight_records &&
+        (unsettled_.empty() || unsettled_bytes_ + metered <= options_.max_in_flight_bytes)) {
+      break;
+    }
+    if (stop.stop_requested()) return Submit::stopped;
+    if (room_cv_.wait_until(lock, deadline) == std::cv_status::timeout && Clock::now() >= deadline) {
+      return Submit::timed_out;
+    }
+  }
+  retired_ = false;
+  const bool was_empty = batcher_.empty();
+  unsettled_.push_back(Taken{seq, metered});
+  unsettled_bytes_ += metered;
+  // Only a first record (its linger must be watched) and a due batch are news for the thread.
+  if (batcher_.add(seq, std::move(record), metered, Clock::now()) || was_empty) {
+    poked_ = true;
+    thread_cv_.notify_one();
+  }
+  return Submit::taken;
+}
+
+void StreamProducer::wake() {
+  const std::lock_guard lock(mutex_);
+  room_cv_.notify_all();
+}
+
+void StreamProducer::flush() {
+  const std::lock_guard lock(mutex_);
+  batcher_.flush();
+  poked_ = hurry_ = true;
+  thread_cv_.notify_one();
+}
+
+std::size_t StreamProducer::wait_settled(std::uint64_t through, Deadline deadline) {
+  std::unique_lock lock(mutex_);
+  settled_cv_.wait_until(lock, deadline,
+                         [&] { return unsettled_.empty() || unsettled_.front().seq > through || ended_; });
+  return static_cast<std::size_t>(std::count_if(unsettled_.begin(), unsettled_.end(),
+                                                [&](const Taken& taken) { return taken.seq <= through; }));
+}
+
+void StreamProducer::retire() {
+  const std::lock_guard lock(mutex_);
+  retired_ = true;
+  batcher_.flush();
+  poked_ = hurry_ = true;
+  thread_cv_.notify_one();
+}
+
+bool StreamProducer::wait_ended(Deadline deadline) {
+  std::unique_lock lock(mutex_);
+  return settled_cv_.wait_until(lock, deadline, [&] { return ended_; });
+}
+
+bool StreamProducer::wait_ended_now() const {
+  const std::lock_guard lock(mutex_);
+  return ended_;
+}
+
+void StreamProducer::begin_close(Deadline deadline) {
+  const std::lock_guard lock(mutex_);
+  if (closing_) return;
+  closing_ = true;
+  close_deadline_ = deadline;
+  batcher_.flush();
+  poked_ = true;
+  thread_cv_.notify_one();
+  room_cv_.notify_all();
+}
+
+std::vector<Unsaved> StreamProducer::finish_close() {
+  if (!thread_.joinable()) return {};
+  if (!wait_ended(close_deadline_)) channel_->abort();  // it may sit in a call that the peer never answers
+  thread_.join();
+
+  std::vector<Unsaved> unsaved;
+  const std::lock_guard lock(mutex_);
+  const auto add = [&](const Batch& batch, bool unknown) {
+    for (const std::uint64_t seq : batch.seqs) {
+      unsaved.push_back(
+          Unsaved{stream_, seq, unknown,
+                  unknown ? "sent, not acknowledged by the deadline" : "not sent by the deadline"});
+    }
+  };
+  for (const auto& slot : window_.slots()) add(slot.batch, slot.sent || slot.in_doubt);
+  while (auto batch = batcher_.take(Clock::now(), true)) add(*batch, false);
+  return unsaved;
+}
+
+void StreamProducer::run() {
+  while (true) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!look_around()) break;
+    }
+    if (step()) continue;
+    std::unique_lock lock(mutex_);
+    const Time until = next_look();
+    const auto news = [this] { return poked_; };
+    if (until == Time::max()) {
+      thread_cv_.wait(lock, news);
+    } else {
+      thread_cv_.wait_until(lock, until, news);
+    }
+  }
+  channel_->drop();
+  const std::lock_guard lock(mutex_);
+  ended_ = true;
+  room_cv_.notify_all();
+  settled_cv_.notify_all();
+}
+
+bool StreamProducer::look_around() {
+  poked_ = false;
+  if (closing_ && !last_minute_) {
+    // A pause that an outage earned must not eat the grace: the next attempt is now.
+    last_minute_ = true;
+    end_by_ = close_deadline_;
+    backoff_.reset();
+    retry_at_ = Time::min();
+  }
+  if (hurry_) {
+    hurry_ = false;
+    retry_at_ = Time::min();
+  }
+  if (Clock::now() >= end_by_ || ((closing_ || retired_) && unsettled_.empty())) {
+    ended_ = true;
+    return false;
+  }
+  return true;
+}
+
+bool StreamProducer::step() {
+  take_news();
+  const bool moved = !events_.empty();
+  if (stage_ == Stage::superseded) {
+    fail_all("another writer has fenced the stream");
+    return false;
+  }
+  if (in_session_ && retiring_ && !awaiting()) {
+    channel_->drop();
+    in_session_ = false;
+    if (!session_had_ack_) back_off("the server ends sessions before it answers");
+  }
+  if (in_session_ && awaiting()) check_silence();
+  if (!has_work() || Clock::now() < retry_at_) return moved;
+  if (stage_ == Stage::settling) {
+    settle();
+    return true;
+  }
+  if (!in_session_) {
+    open_session();
+    return true;
+  }
+  send_what_may_go();
+  return moved || !in_session_;
+}
+
+void StreamProducer::take_news() {
+  events_.clear();
+  channel_->poll(events_, attempt_deadline(options_.ack_timeout));
+  for (const AppendEvent& event : events_) {
+    if (!in_session_) break;  // it ended by an event before this one
+    if (const auto* acked = std::get_if<AppendAcked>(&event)) {
+      fence_sent_ ? on_fence_ack(acked->ack) : on_ack(acked->ack);
+    } else if (const auto* refused = std::get_if<AppendRefused>(&event)) {
+      in_session_ = false;
+      fence_sent_ ? on_fence_refused(refused->error) : on_refused(refused->error);
+    } else if (std::holds_alternative<SessionRetiring>(event)) {
+      retiring_ = true;
+    } else {
+      session_lost(std::get<SessionLost>(event).reason);
+    }
+  }
+}
+
+void StreamProducer::open_session() {
+  if (auto opened = channel_->open(attempt_deadline(options_.open_timeout)); !opened) {
+    back_off(opened.error());
+    return;
+  }
+  in_session_ = true;
+  retiring_ = session_had_ack_ = fence_sent_ = false;
+  last_ack_ = Clock::now();
+}
+
+void StreamProducer::send_what_may_go() {
+  if (stage_ == Stage::taking) {
+    if (!fence_sent_ && channel_->can_send()) send_fence();
+    return;
+  }
+  while (in_session_ && channel_->can_send() && window_.sent() < kMaxInFlightBatches) {
+    if (!tail_known_ && window_.sent() > 0) return;
+    AppendWindow::Slot* slot = window_.next_to_send();
+    if (!slot) {
+      std::optional<Batch> batch;
+      {
+        const std::lock_guard lock(mutex_);
+        batch = batcher_.take(Clock::now());
+      }
+      if (!batch) return;
+      window_.push(std::move(*batch));
+      slot = window_.next_to_send();
+    }
+    wire::AppendInput& input = slot->batch.input;
+    input.match_seq_num.reset();
+    if (!planted("unsafe-retry")) input.match_seq_num = slot->begin;
+    input.fencing_token.reset();
+    if (fencing_) input.fencing_token = token(token_in_force_);
+    // Marked before it is sent: whatever goes wrong from here on leaves it in doubt.
+    window_.mark_sent(Clock::now());
+    if (!send(slot->batch.input)) return;
+  }
+}
+
+bool StreamProducer::send(const wire::AppendInput& input) {
+  auto sent = channel_->send(input, attempt_deadline(options_.ack_timeout));
+  if (sent) return true;
+  const std::string reason = sent.error();
+  take_news();  // answers that came before the end of the session count
+  if (in_session_) session_lost(reason);
+  return false;
+}
+
+void StreamProducer::send_fence() {
+  wire::AppendInput input;
+  input.records.push_back(wire::fence_command(token(token_wanted_)));
+  input.match_seq_num = fence_place_;
+  if (!fence_condition_.empty()) input.fencing_token = fence_condition_;
+  fence_sent_ = true;
+  fence_sent_at_ = Clock::now();
+  send(input);
+}
+
+bool StreamProducer::has_work() const {
+  if (!window_.empty()) return true;
+  const std::lock_guard lock(mutex_);
+  if (stage_ == Stage::taking) return !unsettled_.empty();  // the stream is taken while the first batch lingers
+  const auto due = batcher_.due();
+  return due && *due <= Clock::now();
+}
+
+// Called with the lock held.
+StreamProducer::Time StreamProducer::next_look() const {
+  const Time now = Clock::now();
+  Time next = end_by_;
+  if (now < retry_at_) next = std::min(next, retry_at_);
+  if (const auto due = batcher_.due(); due && *due > now) next = std::min(next, *due);
+  if (in_session_ && awaiting()) next = std::min(next, now + std::max(ack_patience() / 10, milliseconds(1)));
+  return next;
+}
+
+StreamProducer::Time StreamProducer::attempt_deadline(milliseconds limit) const {
+  const Time now = Clock::now();
+  if (!last_minute_) return now + limit;
+  // Half of what is left, so that a peer that does not answer leaves time for one more attempt.
+  const auto left = std::max<Clock::duration>(end_by_ - now, Clock::duration::zero());
+  return std::min(
+      now + std::min<Clock::duration>(limit, std::max<Clock::duration>(left / 2, milliseconds(20))), end_by_);
+}
+
+milliseconds StreamProducer::ack_patience() const {
+  milliseconds patience = options_.ack_timeout;
+  if (last_minute_) {
+    const auto left = std::chrono::duration_cast<milliseconds>(end_by_ - Clock::now());
+    patience = std::min(patience, std::max(left / 3, milliseconds(50)));
+  }
+  const std::size_t bytes = window_.sent() > 0 ? window_.slots().front().batch.metered : 0;
+  return patience + milliseconds(bytes * 1000 / kSlowestLinkBytesPerSecond);
+}
+
+void StreamProducer::check_silence() {
+  const Time now = Clock::now();
+  const Time sent_at = fence_sent_ ? fence_sent_at_ : window_.slots().front().sent_at;
+  const Time since = std::max({last_ack_, sent_at, channel_->last_progress()});
+  const milliseconds patience = ack_patience();
+  const Time heard = std::max(since, channel_->last_heard());
+  std::string reason;
+  if (now - since >= patience) {
+    reason = "no acknowledgement for " + std::to_string(patience.count()) + " ms";
+  } else if (channel_->can_ping() && now - heard >= patience / 5) {
+    if (pinged_at_ < heard) {
+      pinged_at_ = now;
+      channel_->ping(attempt_deadline(options_.ack_timeout));
+    } else if (now - pinged_at_ >= patience * 3 / 10) {
+      reason = "the peer is silent: no answer to a ping";
+    }
+  }
+  if (reason.empty()) return;
+  take_news();  // an answer may have come while we looked
+  if (!in_session_ || !awaiting()) return;
+  channel_->drop();
+  session_lost(reason);
+}
+
+}  // namespace s2::writer

@@ -1,0 +1,156 @@
+// One stream's producer: batcher, window of appends in flight, and the thread that speaks with S2.
+//
+// submit(), wake(), flush(), wait_*(), retire(), begin_close(), finish_close(): any thread. Everything else
+// happens on the producer's own thread, which alone touches the channel (but for abort()) and the window.
+// Listener calls are made on that thread with no lock held. Owned (shared) by the Producers that made it; the
+// destructor closes without grace.
+//
+// What the thread does is a small machine (Stage):
+//   taking     an append of a fence command, guarded by its place, is the only thing in flight; its ack tells
+//   the tail settling   batches in doubt are looked up (read-back); nothing is in flight flowing    batches
+//   go out, each with the fencing token and its place; acks come back in order superseded another token
+//   fences the stream: everything fails, nothing more is sent
+// An attempt that had no answer is repeated with the same guard, so it is stored at most once. A place is
+// changed (renumbered) only when no batch is in doubt, or after a new fencing token has made the old attempts
+// harmless.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "writer/append_window.h"
+#include "writer/backoff.h"
+#include "writer/batcher.h"
+#include "writer/producer.h"
+#include "writer/s2_client.h"
+
+namespace s2::writer {
+
+// A link slower than this counts as dead: patience for an ack grows with the size of the batch by it.
+inline constexpr std::size_t kSlowestLinkBytesPerSecond = 32 * 1024;
+// Refusals in a row that tell only where the tail is; more of them, and the next attempt waits.
+inline constexpr std::size_t kMaxQuickRetries = 4;
+
+class StreamProducer {
+ public:
+  using Clock = std::chrono::steady_clock;
+  using Time = Clock::time_point;
+
+  // `token_stem`: this producer's fencing tokens are `<stem>.<n>`; no other producer has the same stem.
+  StreamProducer(std::string stream, const ProducerOptions& options, std::string token_stem,
+                 AppendClient& client, ProducerListener& listener);
+  ~StreamProducer();
+
+  // Nothing: this producer has ended (retire()); ask a new one.
+  std::optional<Submit> submit(std::uint64_t seq, wire::AppendRecord&& record, std::size_t metered,
+                               const std::stop_token& stop, Deadline deadline);
+  void wake();
+  void flush();
+  // Waits until nothing with seq <= through is unsettled; returns how many still are at the deadline.
+  std::size_t wait_settled(std::uint64_t through, Deadline deadline);
+  // Flushes; ends by itself once all is settled, unless a submit() comes first.
+  void retire();
+  bool wait_ended(Deadline deadline);
+  bool ended() const { return wait_ended_now(); }
+  void begin_close(Deadline deadline);
+  std::vector<Unsaved> finish_close();  // returns by begin_close's deadline; the thread is gone then
+
+ private:
+  enum class Stage { taking, settling, flowing, superseded };
+  struct Taken {
+    std::uint64_t seq;
+    std::size_t metered;
+  };
+
+  bool wait_ended_now() const;
+  void run();
+  bool look_around();  // under the lock; false: time to leave
+  bool step();         // true: something moved, look again at once
+  void take_news();
+  void open_session();
+  void send_what_may_go();
+  bool send(const wire::AppendInput& input);
+  void send_fence();
+  void check_silence();
+  bool has_work() const;
+  Time next_look() const;
+  void on_ack(const wire::AppendAck& ack);
+  void on_fence_ack(const wire::AppendAck& ack);
+  void on_refused(const wire::ApiError& error);
+  void on_fence_refused(const wire::ApiError& error);
+  void on_mismatch(std::uint64_t tail);
+  void refused_for_good(const wire::ApiError& error, bool by_content);
+  void session_lost(const std::string& reason);
+  void settle();
+  void superseded_by(const std::string& token);
+  void fail_all(const std::string& reason);
+  void want_new_token(std::uint64_t tail);
+  void retry_quickly(const std::string& reason);
+  void back_off(const std::string& reason);
+  void went_well();
+  void report_acked(const Batch& batch, std::uint64_t tail);
+  void report_failed(const Batch& batch, FailureKind kind, const std::string& reason);
+  void settled(const Batch& batch);
+  bool awaiting() const { return fence_sent_ || window_.sent() > 0; }
+  Time attempt_deadline(std::chrono::milliseconds limit) const;
+  std::chrono::milliseconds ack_patience() const;
+  std::string token(std::uint64_t n) const { return token_stem_ + '.' + std::to_string(n); }
+
+  const std::string stream_;
+  const ProducerOptions options_;
+  const std::string token_stem_;
+  ProducerListener& listener_;
+
+  // --- shared, under mutex_ ---
+  mutable std::mutex mutex_;
+  std::condition_variable thread_cv_;   // the thread: work, news, close
+  std::condition_variable room_cv_;     // submit(): room
+  std::condition_variable settled_cv_;  // wait_*(), finish_close()
+  Batcher batcher_;
+  std::deque<Taken> unsettled_;  // what submit() took, oldest first
+  std::size_t unsettled_bytes_ = 0;
+  bool poked_ = false;  // the thread must look again
+  bool hurry_ = false;  // a flush: the pause before the next attempt is cut short
+  bool retired_ = false;
+  bool closing_ = false;
+  bool superseded_ = false;
+  bool ended_ = false;  // the thread has left, or is about to and takes nothing more
+  Time close_deadline_ = Time::max();
+
+  // --- the thread's own ---
+  std::unique_ptr<AppendChannel> channel_;  // abort() from finish_close()
+  AppendWindow window_;
+  Backoff backoff_;
+  std::vector<AppendEvent> events_;
+  Stage stage_ = Stage::taking;
+  bool in_session_ = false;
+  bool retiring_ = false;  // the peer wants no more in this session
+  bool session_had_ack_ = false;
+  bool fencing_;                      // off by configuration, or because the token may not
+  bool tail_known_ = false;           // before it is, one batch at a time
+  std::uint64_t token_in_force_ = 0;  // n of our token; 0: none yet
+  std::uint64_t token_wanted_ = 1;
+  std::string fence_condition_;    // the token that must be in force for the fence command; "": any
+  std::uint64_t fence_place_ = 0;  // its guard: the tail as far as we know
+  bool fence_sent_ = false;
+  Time fence_sent_at_{};
+  std::uint64_t settle_below_ = 0;  // settling: what ends at or below it may be stored, the rest is not
+  std::uint64_t settle_next_ = 0;   // settling: the place to go on from
+  std::size_t refusals_in_doubt_ = 0;
+  std::size_t quick_retries_ = 0;
+  Time retry_at_ = Time::min();
+  Time last_ack_ = Time::min();
+  Time pinged_at_ = Time::min();
+  Time end_by_ = Time::max();  // close_deadline_, once the thread has seen it
+  bool last_minute_ = false;   // closing: pauses and patience are short
+  bool in_outage_ = false;
+  bool read_refusal_noted_ = false;
+
+  std::thread thread_;
+};
+
+}  // namespace s2::writer

@@ -66,7 +66,8 @@ class AppendChannel {
   virtual Time last_heard() const = 0;     // any byte from the peer
   virtual Time last_progress() const = 0;  // queued body bytes left for the peer
   virtual bool can_ping() const = 0;       // HTTP/1.1 cannot
-  // Ends the session and the connection (a fresh one next time). Events that had arrived stay for poll().
+  // Ends the session and the connection; the next open() makes a fresh one. What poll() did not fetch is
+  // forgotten.
   virtual void drop() = 0;
   // Records [from, from + count) of the stream as far as they exist, by the read token, over a connection of
   // its own.

@@ -277,7 +277,8 @@ void StreamProducer::send_fence() {
 bool StreamProducer::has_work() const {
   if (!window_.empty()) return true;
   const std::lock_guard lock(mutex_);
-  if (stage_ == Stage::taking) return !unsettled_.empty();  // the stream is taken while the first batch lingers
+  if (stage_ == Stage::taking)
+    return !unsettled_.empty();  // the stream is taken while the first batch lingers
   const auto due = batcher_.due();
   return due && *due <= Clock::now();
 }

@@ -16,21 +16,21 @@ void AppendWindow::push(Batch&& batch) {
   slots_.push_back(std::move(slot));
 }
 
-void AppendWindow::renumber(std::uint64_t tail) {
+void AppendWindow::renumber(std::uint64_t tail, bool harmless) {
   tail_ = tail;
   std::uint64_t place = tail;
   for (Slot& slot : slots_) {
+    slot.in_doubt = slot.in_doubt && !harmless && slot.begin >= tail;
     slot.begin = place;
-    slot.sent = slot.in_doubt = false;
+    slot.sent = false;
     place = slot.end();
   }
   sent_ = 0;
 }
 
 std::size_t AppendWindow::in_doubt() const {
-  std::size_t count = 0;
-  while (count < slots_.size() && slots_[count].in_doubt) ++count;
-  return count;
+  return static_cast<std::size_t>(
+      std::count_if(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.in_doubt; }));
 }
 
 AppendWindow::Slot* AppendWindow::next_to_send() {

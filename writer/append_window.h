@@ -36,8 +36,10 @@ class AppendWindow {
   };
 
   void push(Batch&& batch);
-  // Every batch gets a new place, the first one `tail`; nothing is in doubt any more, nothing is sent.
-  void renumber(std::uint64_t tail);
+  // Every batch gets a new place, the first one `tail`; nothing is sent. With old attempts `harmless` (a new
+  // fencing token) nothing is in doubt any more; otherwise what was, and whose old place is not behind the
+  // tail, still is.
+  void renumber(std::uint64_t tail, bool harmless);
 
   bool empty() const { return slots_.empty(); }
   std::size_t size() const { return slots_.size(); }

@@ -30,6 +30,7 @@ void StreamProducer::on_ack(const wire::AppendAck& ack) {
     return;
   }
   tail_known_ = session_had_ack_ = true;
+  known_tail_ = ack.end.seq_num;
   last_ack_ = Clock::now();
   went_well();
   report_acked(*batch, ack.tail.seq_num);
@@ -41,17 +42,29 @@ void StreamProducer::on_fence_ack(const wire::AppendAck& ack) {
     session_lost("an acknowledgement that does not fit the fence command");
     return;
   }
-  fence_sent_ = false;
-  tail_known_ = session_had_ack_ = true;
+  session_had_ack_ = true;
   last_ack_ = Clock::now();
+  fence_stored();
+}
+
+// The wanted token is in force since fence_place_: what was sent with another can no longer land.
+void StreamProducer::fence_stored() {
+  fence_sent_ = false;
+  tail_known_ = true;
+  known_tail_ = fence_place_ + 1;
   token_in_force_ = token_wanted_;
   went_well();
+  if (!foreign_seen_) {
+    if (const auto stored = window_.stored_before(fence_place_)) {
+      for (const Batch& batch : *stored) report_acked(batch, known_tail_);
+    }
+  }
   if (window_.in_doubt() > 0) {
     settle_below_ = fence_place_;
-    settle_next_ = ack.end.seq_num;
+    settle_next_ = known_tail_;
     stage_ = Stage::settling;
   } else {
-    window_.renumber(ack.end.seq_num);
+    window_.renumber(known_tail_, true);
     stage_ = Stage::flowing;
   }
 }
@@ -75,8 +88,7 @@ void StreamProducer::on_fence_refused(const wire::ApiError& error) {
   if (error.fencing_token_mismatch) {
     if (*error.fencing_token_mismatch != token(token_wanted_))
       return superseded_by(*error.fencing_token_mismatch);
-    fence_condition_ = token(token_wanted_);  // an earlier attempt came through; its answer did not
-    return retry_quickly("a fence command's answer was lost");
+    return fence_stored();  // an earlier attempt came through, at this very place; its answer did not
   }
   if (error.status == 403 && error.code == "permission_denied") {
     listener_.note(
@@ -86,7 +98,7 @@ void StreamProducer::on_fence_refused(const wire::ApiError& error) {
     if (window_.in_doubt() > 0) {
       stage_ = Stage::settling;
     } else {
-      window_.renumber(fence_place_);
+      window_.renumber(fence_place_, false);
       stage_ = Stage::flowing;
     }
     return;
@@ -98,17 +110,20 @@ void StreamProducer::on_fence_refused(const wire::ApiError& error) {
 
 void StreamProducer::on_mismatch(std::uint64_t tail) {
   tail_known_ = true;
-  if (fencing_) {
+  if (fencing_ && !foreign_seen_) {
     if (const auto stored = window_.stored_before(tail)) {
+      known_tail_ = tail;
       window_.session_lost();
       went_well();
       for (const Batch& batch : *stored) report_acked(batch, tail);
       return;
     }
   }
+  foreign_seen_ = foreign_seen_ || fencing_;
   window_.session_refused();
   if (window_.in_doubt() == 0) {
-    window_.renumber(tail);
+    known_tail_ = tail;
+    window_.renumber(tail, true);
     return retry_quickly("somebody else appends to the stream");
   }
   if (fencing_) return want_new_token(tail);
@@ -136,8 +151,10 @@ void StreamProducer::refused_for_good(const wire::ApiError& error, bool by_conte
   }
   const AppendWindow::Slot& oldest = window_.slots().front();
   if (oldest.in_doubt) {
-    // This attempt stored nothing, an earlier one may have: only an answer to a further attempt can tell.
+    // This attempt stored nothing, an earlier one may have. A new token ends that doubt; without one only the
+    // answer to a further attempt can.
     window_.session_refused();
+    if (fencing_ && stage_ == Stage::flowing) return want_new_token(oldest.begin);
     if (++refusals_in_doubt_ < options_.attempts_per_budget) return back_off(describe(error));
     refusals_in_doubt_ = 0;
     report_failed(window_.take(0), FailureKind::unknown,
@@ -151,7 +168,7 @@ void StreamProducer::refused_for_good(const wire::ApiError& error, bool by_conte
   }
   const std::uint64_t place = oldest.begin;
   const Batch batch = window_.take(0);
-  window_.renumber(place);
+  window_.renumber(place, window_.in_doubt() == 0);
   report_failed(batch, FailureKind::refused, describe(error));
   if (!by_content) retry_at_ = Clock::now() + options_.backoff_base;
 }
@@ -164,15 +181,20 @@ void StreamProducer::session_lost(const std::string& reason) {
 }
 
 void StreamProducer::settle() {
-  std::size_t index = 0;
-  for (std::size_t left = window_.in_doubt(); left > 0; --left) {
+  // Records that were acknowledged are gone: what was in doubt cannot be judged by what stands there now.
+  const bool shrunk = settle_below_ < known_tail_ && !fencing_;
+  for (std::size_t index = 0; index < window_.size();) {
     const AppendWindow::Slot& slot = window_.slots()[index];
-    if (slot.begin > settle_below_) {
+    if (!slot.in_doubt) {
+      ++index;
+      continue;
+    }
+    if (shrunk) {
       report_failed(window_.take(index), FailureKind::unknown,
                     "the stream is shorter than what it acknowledged");
       continue;
     }
-    if (slot.end() > settle_below_) {  // its place was taken, or is the tail: it is not stored
+    if (slot.end() > settle_below_) {  // the stream had no room for it there: it is not stored
       ++index;
       continue;
     }
@@ -194,7 +216,8 @@ void StreamProducer::settle() {
       ++index;
     }
   }
-  window_.renumber(settle_next_);
+  window_.renumber(settle_next_, fencing_);
+  known_tail_ = settle_next_;
   stage_ = Stage::flowing;
   went_well();
 }
@@ -211,17 +234,21 @@ void StreamProducer::superseded_by(const std::string& current) {
     room_cv_.notify_all();
   }
   // What had no answer may have been stored before the other took the stream; it can no longer land.
-  std::size_t doubtful = window_.in_doubt();
-  for (; doubtful > 0; --doubtful) {
-    const AppendWindow::Slot& slot = window_.slots().front();
+  for (std::size_t index = 0; index < window_.size();) {
+    const AppendWindow::Slot& slot = window_.slots()[index];
+    if (!slot.in_doubt) {
+      ++index;
+      continue;
+    }
+    const std::uint64_t end = slot.end();
     const auto stored =
         channel_->read_back(slot.begin, slot.batch.seqs.size(), attempt_deadline(options_.open_timeout));
-    if (stored && window_.matches(0, *stored)) {
-      report_acked(window_.take(0), slot.end());
+    if (stored && window_.matches(index, *stored)) {
+      report_acked(window_.take(index), end);
     } else if (stored) {
-      report_failed(window_.take(0), FailureKind::superseded, reason);
+      report_failed(window_.take(index), FailureKind::superseded, reason);
     } else {
-      report_failed(window_.take(0), FailureKind::unknown, reason + "; it could not be read back");
+      report_failed(window_.take(index), FailureKind::unknown, reason + "; it could not be read back");
     }
   }
   fail_all(reason);

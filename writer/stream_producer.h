@@ -80,6 +80,7 @@ class StreamProducer {
   Time next_look() const;
   void on_ack(const wire::AppendAck& ack);
   void on_fence_ack(const wire::AppendAck& ack);
+  void fence_stored();
   void on_refused(const wire::ApiError& error);
   void on_fence_refused(const wire::ApiError& error);
   void on_mismatch(std::uint64_t tail);
@@ -138,6 +139,8 @@ class StreamProducer {
   std::uint64_t fence_place_ = 0;  // its guard: the tail as far as we know
   bool fence_sent_ = false;
   Time fence_sent_at_{};
+  bool foreign_seen_ = false;     // somebody appends without a token: places prove nothing, only reading does
+  std::uint64_t known_tail_ = 0;  // the stream was this long, S2 said
   std::uint64_t settle_below_ = 0;  // settling: what ends at or below it may be stored, the rest is not
   std::uint64_t settle_next_ = 0;   // settling: the place to go on from
   std::size_t refusals_in_doubt_ = 0;

@@ -49,7 +49,7 @@ std::string tls_reason() {
 class TlsConnection final : public Connection {
  public:
   TlsConnection(Endpoint endpoint, SSL_CTX* context)
-      : endpoint_(std::move(endpoint)), ssl_(SSL_new(context)) {}
+      : endpoint_(std::move(endpoint)), ssl_(context ? SSL_new(context) : nullptr) {}
   ~TlsConnection() override { SSL_free(ssl_); }
 
   tl::expected<void, IoError> connect(Deadline deadline) override {
@@ -148,35 +148,43 @@ class TlsConnection final : public Connection {
   SSL* ssl_;
 };
 
+SSL_CTX* make_context(const TcpOptions& options) {
+  SSL_CTX* context = SSL_CTX_new(TLS_client_method());
+  if (!context) return nullptr;
+  // OpenSSL writes without MSG_NOSIGNAL: a peer that is gone must be an error, not the end of the process.
+  struct sigaction current{};
+  if (sigaction(SIGPIPE, nullptr, &current) == 0 && current.sa_handler == SIG_DFL)
+    std::signal(SIGPIPE, SIG_IGN);
+  SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+  SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
+  SSL_CTX_set_default_verify_paths(context);
+  SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  static constexpr unsigned char kBoth[] = "\x02h2\x08http/1.1";
+  static constexpr unsigned char kOnly1[] = "\x08http/1.1";
+  if (options.offer_http2) {
+    SSL_CTX_set_alpn_protos(context, kBoth, sizeof kBoth - 1);
+  } else {
+    SSL_CTX_set_alpn_protos(context, kOnly1, sizeof kOnly1 - 1);
+  }
+  return context;
+}
+
 class TcpTransport final : public Transport {
  public:
-  explicit TcpTransport(TcpOptions options) : context_(SSL_CTX_new(TLS_client_method())) {
-    if (!context_) return;
-    // OpenSSL writes without MSG_NOSIGNAL: a peer that is gone must be an error, not the end of the process.
-    struct sigaction current{};
-    if (sigaction(SIGPIPE, nullptr, &current) == 0 && current.sa_handler == SIG_DFL)
-      std::signal(SIGPIPE, SIG_IGN);
-    SSL_CTX_set_min_proto_version(context_, TLS1_2_VERSION);
-    SSL_CTX_set_verify(context_, SSL_VERIFY_PEER, nullptr);
-    SSL_CTX_set_default_verify_paths(context_);
-    SSL_CTX_set_mode(context_, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    static constexpr unsigned char kBoth[] = "\x02h2\x08http/1.1";
-    static constexpr unsigned char kOnly1[] = "\x08http/1.1";
-    if (options.offer_http2) {
-      SSL_CTX_set_alpn_protos(context_, kBoth, sizeof kBoth - 1);
-    } else {
-      SSL_CTX_set_alpn_protos(context_, kOnly1, sizeof kOnly1 - 1);
-    }
-  }
+  explicit TcpTransport(TcpOptions options) : options_(options) {}
   ~TcpTransport() override { SSL_CTX_free(context_); }
 
   std::unique_ptr<Connection> make_connection(const Endpoint& endpoint) override {
-    if (endpoint.tls) return std::make_unique<TlsConnection>(endpoint, context_);
-    return std::make_unique<TcpConnection>(endpoint);
+    if (!endpoint.tls) return std::make_unique<TcpConnection>(endpoint);
+    // Loading the system's roots takes tens of milliseconds: only who needs them pays.
+    std::call_once(once_, [this] { context_ = make_context(options_); });
+    return std::make_unique<TlsConnection>(endpoint, context_);
   }
 
  private:
-  SSL_CTX* context_;
+  const TcpOptions options_;
+  std::once_flag once_;
+  SSL_CTX* context_ = nullptr;
 };
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "tests/writer/fake_s2.h"
+#include "tests/writer/heard.h"
 
 namespace s2::writer {
 namespace {
@@ -20,33 +21,11 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using test::FakeS2;
+using test::Heard;
 using test::Hurt;
 using Clock = std::chrono::steady_clock;
 
 constexpr seconds kLong{20};  // a bound of liveness, not a measurement
-
-struct Heard final : ProducerListener {
-  std::mutex mutex;
-  std::vector<std::uint64_t> acked_seqs;
-  std::map<std::uint64_t, FailureKind> failed_seqs;
-  std::string last_reason;
-  std::vector<std::string> notes;
-  void acked(const std::string&, std::span<const std::uint64_t> seqs, std::uint64_t) override {
-    const std::lock_guard lock(mutex);
-    acked_seqs.insert(acked_seqs.end(), seqs.begin(), seqs.end());
-  }
-  void failed(const std::string&, std::span<const std::uint64_t> seqs, const AppendFailure& why) override {
-    const std::lock_guard lock(mutex);
-    last_reason = why.reason;
-    for (const auto seq : seqs) {
-      if (!failed_seqs.emplace(seq, why.kind).second) notes.push_back("failed twice");
-    }
-  }
-  void note(const std::string&, const std::string& line) override {
-    const std::lock_guard lock(mutex);
-    notes.push_back(line);
-  }
-};
 
 ProducerOptions quick_options() {
   ProducerOptions options;

@@ -8,9 +8,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
-#include <utility>
 #include <tl/expected.hpp>
+#include <utility>
 #include <vector>
 
 #include "scenarios/judge.h"
@@ -24,7 +25,7 @@ inline constexpr std::size_t kGoodTimelinesPerClass = 1;
 inline constexpr double kMaxInvalidShare = 0.01;  // above it the harness did not do its work
 inline constexpr double kMinTellingKills = 0.5;  // share of kills that found something accepted and not acked
 
-// One run as the table and results.json show it.
+// One run as the table and results.json show it. Kill times count from the start of the run.
 struct RunResult {
   std::string scenario, realm, fault, workload, run, replay;
   Teardown teardown = Teardown::stop;
@@ -50,12 +51,13 @@ class Suite {
   // timeline.json is written there by write_report.
   bool add(const Ledger& ledger, const Verdict& verdict);
 
+  // A run of an earlier report: its line, and its ledger where there is one.
+  void restore(RunResult result, std::optional<Ledger> ledger);
+
   SuiteOptions& options() { return options_; }
   const SuiteOptions& options() const { return options_; }
   const std::vector<RunResult>& runs() const { return runs_; }
-  const std::vector<Ledger>& drawn() const {
-    return drawn_;
-  }  // the kept ledgers; find their verdict by Ledger::run
+  const std::vector<Ledger>& drawn() const { return drawn_; }  // their verdicts: result_of(Ledger::run)
   const RunResult* result_of(const std::string& run) const;
   std::string replay_line(const RunResult& result) const;  // one line for a shell
 
@@ -76,6 +78,15 @@ struct Totals {
   std::int64_t shutdown_p50_ms = -1, shutdown_p99_ms = -1, shutdown_max_ms = -1;
 };
 Totals totals_of(const Suite& suite);
+Totals totals_of(const std::vector<const RunResult*>& runs);
+
+// One place in the matrix, by class and then by fault ("none" first); only those that have runs.
+struct Cell {
+  Teardown teardown = Teardown::stop;
+  std::string fault;
+  std::vector<const RunResult*> runs;
+};
+std::vector<Cell> cells_of(const Suite& suite);
 
 // 0 every promise held, 1 one was broken, 3 the harness could not do its work; `why` is one line, empty for
 // 0.
@@ -84,6 +95,9 @@ struct SuiteOutcome {
   std::string why;
 };
 SuiteOutcome outcome_of(const Suite& suite);
+
+std::string verdict_sentence(const Suite& suite);  // plain text, one sentence
+std::string grouped(std::uint64_t value);          // 12,345
 
 // The verdict in one sentence of plain words, then for each failing run its violations and replay line.
 std::string verdict_text(const Suite& suite, bool colour);

@@ -1,0 +1,183 @@
+// See report.h: the suite itself, its totals and its outcome.
+#include "scenarios/report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace s2::scenarios {
+
+bool Suite::add(const Ledger& ledger, const Verdict& verdict) {
+  RunResult r;
+  r.scenario = ledger.scenario;
+  r.realm = ledger.realm;
+  r.fault = ledger.fault;
+  r.workload = ledger.workload;
+  r.run = ledger.run;
+  r.replay = ledger.replay;
+  r.teardown = ledger.teardown;
+  r.seed = ledger.seed;
+  r.kill = ledger.kill;
+  if (r.kill.t_ns >= 0 && !ledger.processes.empty()) r.kill.t_ns -= ledger.processes.front().spawned_ns;
+  r.verdict = verdict;
+  runs_.push_back(std::move(r));
+
+  if (verdict.outcome == Verdict::Outcome::invalid) return false;
+  if (verdict.outcome == Verdict::Outcome::broken) {
+    if (failing_drawn_ >= kMaxFailingTimelines) return false;
+    ++failing_drawn_;
+  } else {
+    std::size_t& drawn = good_drawn_[ledger.teardown];
+    if (drawn >= kGoodTimelinesPerClass) return false;
+    ++drawn;
+  }
+  drawn_.push_back(ledger);
+  return true;
+}
+
+void Suite::restore(RunResult result, std::optional<Ledger> ledger) {
+  runs_.push_back(std::move(result));
+  if (ledger) drawn_.push_back(std::move(*ledger));
+}
+
+const RunResult* Suite::result_of(const std::string& run) const {
+  const auto it = std::find_if(runs_.begin(), runs_.end(), [&](const RunResult& r) { return r.run == run; });
+  return it == runs_.end() ? nullptr : &*it;
+}
+
+std::string Suite::replay_line(const RunResult& result) const {
+  std::string line = options_.replay_command + " " + result.replay;
+  if (!options_.replay_flags.empty()) line += " " + options_.replay_flags;
+  return line;
+}
+
+namespace {
+
+std::int64_t percentile(std::vector<std::int64_t> values, double share) {
+  if (values.empty()) return -1;
+  const auto rank = static_cast<std::size_t>(share * static_cast<double>(values.size() - 1) + 0.5);
+  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(rank), values.end());
+  return values[rank];
+}
+
+}  // namespace
+
+Totals totals_of(const std::vector<const RunResult*>& runs) {
+  Totals t;
+  std::vector<std::int64_t> shutdowns;
+  for (const RunResult* r : runs) {
+    const Verdict& v = r->verdict;
+    ++t.runs;
+    if (v.outcome == Verdict::Outcome::invalid) {
+      ++t.invalid;
+      continue;  // proves nothing: its events are not counted
+    }
+    ++(v.outcome == Verdict::Outcome::held ? t.held : t.broken);
+    t.published += v.published;
+    t.stored += v.stored;
+    t.acked += v.acked;
+    t.lost += v.lost;
+    t.lost_reported += v.lost_reported;
+    t.duplicated += v.duplicated;
+    t.reordered += v.reordered;
+    if (r->teardown == Teardown::kill) {
+      ++t.kill_runs;
+      t.kill_runs_telling += v.unacked_at_death > 0;
+    }
+    if (v.shutdown_ms >= 0) shutdowns.push_back(v.shutdown_ms);
+  }
+  t.shutdown_p50_ms = percentile(shutdowns, 0.50);
+  t.shutdown_p99_ms = percentile(shutdowns, 0.99);
+  t.shutdown_max_ms = percentile(shutdowns, 1.0);
+  return t;
+}
+
+Totals totals_of(const Suite& suite) {
+  std::vector<const RunResult*> all;
+  for (const RunResult& r : suite.runs()) all.push_back(&r);
+  return totals_of(all);
+}
+
+SuiteOutcome outcome_of(const Suite& suite) {
+  const Totals t = totals_of(suite);
+  if (t.broken > 0) return {1, fmt::format("{} of {} runs broke a promise", t.broken, t.runs)};
+  if (t.runs == 0) return {3, "no run was made"};
+  if (static_cast<double>(t.invalid) > kMaxInvalidShare * static_cast<double>(t.runs)) {
+    return {3,
+            fmt::format(
+                "{} of {} runs are invalid, more than {:.0f} %: their faults or kills did not fire as drawn",
+                t.invalid, t.runs, kMaxInvalidShare * 100)};
+  }
+  for (const Teardown wanted : suite.options().requested) {
+    const bool valid = std::any_of(suite.runs().begin(), suite.runs().end(), [&](const RunResult& r) {
+      return r.teardown == wanted && r.verdict.outcome != Verdict::Outcome::invalid;
+    });
+    if (!valid) return {3, fmt::format("class {} has no valid run", name(wanted))};
+  }
+  if (static_cast<double>(t.kill_runs_telling) < kMinTellingKills * static_cast<double>(t.kill_runs)) {
+    return {3, fmt::format(
+                   "only {} of {} kills found something accepted and not yet acked: they prove too little",
+                   t.kill_runs_telling, t.kill_runs)};
+  }
+  return {};
+}
+
+std::vector<Cell> cells_of(const Suite& suite) {
+  std::vector<Cell> cells;
+  for (const Teardown t : kTeardowns) {
+    std::vector<Cell> row;
+    for (const RunResult& r : suite.runs()) {
+      if (r.teardown != t) continue;
+      auto it = std::find_if(row.begin(), row.end(), [&](const Cell& c) { return c.fault == r.fault; });
+      if (it == row.end()) it = row.insert(row.end(), Cell{t, r.fault, {}});
+      it->runs.push_back(&r);
+    }
+    std::stable_sort(row.begin(), row.end(), [](const Cell& a, const Cell& b) {
+      return std::pair(a.fault != "none", a.fault) < std::pair(b.fault != "none", b.fault);
+    });
+    cells.insert(cells.end(), row.begin(), row.end());
+  }
+  return cells;
+}
+
+std::string grouped(std::uint64_t value) {
+  std::string digits = std::to_string(value);
+  for (std::size_t i = digits.size(); i > 3; i -= 3) digits.insert(i - 3, ",");
+  return digits;
+}
+
+std::string verdict_sentence(const Suite& suite) {
+  const Totals t = totals_of(suite);
+  const SuiteOutcome outcome = outcome_of(suite);
+  std::size_t classes = 0;
+  for (const Teardown c : kTeardowns) {
+    classes += std::any_of(suite.runs().begin(), suite.runs().end(),
+                           [&](const RunResult& r) { return r.teardown == c; });
+  }
+  const auto counted = [](std::uint64_t n, const char* one) {
+    return grouped(n) + " " + one + (n == 1 ? "" : "s");
+  };
+  const std::string scope = fmt::format(
+      "{}, {} of death, {} accepted", counted(t.runs, "run"),
+      classes == 1 ? std::string("1 kind") : fmt::format("{} kinds", classes), counted(t.published, "event"));
+  if (outcome.exit_code == 3) return fmt::format("No verdict: {}. ({})", outcome.why, scope);
+  if (outcome.exit_code == 0) return fmt::format("Nothing was lost that was promised: {}.", scope);
+
+  std::uint64_t wrongly_lost = 0;
+  for (const RunResult& r : suite.runs()) {
+    std::vector<std::uint64_t> ns;
+    for (const Violation& v : r.verdict.violations) {
+      if (v.kind != ViolationKind::lost && v.kind != ViolationKind::lost_acked) continue;
+      ns.insert(ns.end(), v.events.begin(), v.events.end());
+    }
+    std::sort(ns.begin(), ns.end());
+    wrongly_lost += static_cast<std::uint64_t>(std::unique(ns.begin(), ns.end()) - ns.begin());
+  }
+  const std::string loss = wrongly_lost == 0 ? "no promised event was lost, but another promise broke"
+                                             : counted(wrongly_lost, "event") + " that may not be lost " +
+                                                   (wrongly_lost == 1 ? "is" : "are") + " gone";
+  return fmt::format("A promise was broken in {} of {}: {}. ({})", grouped(t.broken), counted(t.runs, "run"),
+                     loss, scope);
+}
+
+}  // namespace s2::scenarios

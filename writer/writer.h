@@ -28,10 +28,10 @@
 namespace s2::writer {
 
 struct WriterOptions {
-  RingLimits ring;
-  std::string fixed_stream;  // S2_STREAM, or empty: a stream a session
+  RingLimits ring = {};
+  std::string fixed_stream = {};  // S2_STREAM, or empty: a stream a session
   std::size_t batch_records = 50;
-  std::string journal_dir;  // empty: no journal
+  std::string journal_dir = {};  // empty: no journal
 };
 
 // What a stopped session may claim.

@@ -1,0 +1,173 @@
+// The account of accepted events: what may be claimed, and what is told as gone. System rules I1, I6, I7.
+#include "writer/durability.h"
+
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+
+#include <map>
+#include <set>
+#include <thread>
+
+#include "tests/writer/ledger.h"
+
+namespace s2::writer {
+namespace {
+
+using test::Ledger;
+using Range = Ledger::Range;
+using Clock = std::chrono::steady_clock;
+
+SessionRef session(std::uint64_t ordinal, std::string id) {
+  return std::make_shared<const SessionIdentity>(SessionIdentity{ordinal, id, id});
+}
+
+class DurabilityTest : public testing::Test {
+ protected:
+  void accept(std::initializer_list<std::uint64_t> seqs, const SessionRef& of, bool store = true) {
+    for (std::uint64_t seq : seqs) durability.accepted(seq, of, store);
+  }
+  void ack(std::vector<std::uint64_t> seqs) { durability.acked(seqs); }
+  void lose(std::vector<std::uint64_t> seqs) { durability.lost(seqs, "why"); }
+
+  Ledger ledger;
+  Durability durability{ledger};
+  SessionRef a = session(1, "a");
+  SessionRef b = session(2, "b");
+};
+
+TEST_F(DurabilityTest, ClaimsOnlyWhatHasNothingPendingBeforeIt) {
+  accept({1, 2, 3}, a);
+  ack({2, 3});
+  EXPECT_TRUE(ledger.acks().empty());
+  ack({1});
+  EXPECT_EQ(ledger.acks(), (std::vector<Range>{{"a", 3, 3}}));
+}
+
+TEST_F(DurabilityTest, ClaimsOfOneSessionDoNotWaitForAnother) {
+  accept({1}, a);
+  accept({2}, b);
+  ack({2});
+  EXPECT_EQ(ledger.acks(), (std::vector<Range>{{"b", 2, 2}}));
+  EXPECT_EQ(durability.standing(nullptr, 2).durable_through, 0u);
+  EXPECT_EQ(durability.standing(b, 2).durable_through, 2u);
+}
+
+TEST_F(DurabilityTest, DroppedNumbersAreNeverClaimedThemselves) {
+  accept({1, 2, 3}, a);
+  ack({1});
+  durability.dropped({2, 2, 3});
+  EXPECT_EQ(ledger.drops(), (std::vector<Range>{{"a", 2, 3}}));
+  EXPECT_EQ(durability.standing(a, 3).durable_through, 1u);
+  EXPECT_TRUE(durability.standing(a, 3).settled);
+}
+
+TEST_F(DurabilityTest, ADropIsToldInRunsOfOneSessionAndWithoutWhatNeededNoStoring) {
+  accept({1, 2}, a);
+  accept({3}, b);
+  accept({4}, b, false);
+  accept({5}, b);
+  durability.dropped({5, 1, 5});
+  EXPECT_EQ(ledger.drops(), (std::vector<Range>{{"a", 1, 2}, {"b", 3, 3}, {"b", 5, 5}}));
+}
+
+TEST_F(DurabilityTest, NothingIsToldTwice) {
+  accept({1, 2}, a);
+  lose({1});
+  lose({1, 2});
+  durability.dropped({2, 1, 2});
+  EXPECT_EQ(ledger.losses(), (std::vector<Range>{{"a", 1, 1}, {"a", 2, 2}}));
+  EXPECT_TRUE(ledger.drops().empty());
+  EXPECT_EQ(durability.gone(), 2u);
+}
+
+TEST_F(DurabilityTest, PassesOverWhatNeededNoStoring) {
+  accept({1}, a);
+  accept({2, 3}, a, false);
+  ack({1});
+  EXPECT_EQ(ledger.acks(), (std::vector<Range>{{"a", 1, 1}}));
+  EXPECT_EQ(durability.standing(a, 3).durable_through, 3u);
+}
+
+TEST_F(DurabilityTest, ASessionOfWhichNothingWasStoredClaimsNothing) {
+  accept({1, 2}, a, false);
+  EXPECT_EQ(durability.standing(a, 2).durable_through, 0u);
+  EXPECT_TRUE(durability.standing(a, 2).settled);
+}
+
+TEST_F(DurabilityTest, WaitEndsAtItsDeadlineAndCountsWhatIsPending) {
+  accept({1, 2, 3}, a);
+  ack({1});
+  Standing standing = durability.wait_settled(nullptr, 2, Clock::now());
+  EXPECT_FALSE(standing.settled);
+  EXPECT_EQ(standing.pending, 1u);
+  EXPECT_EQ(standing.durable_through, 1u);
+}
+
+TEST_F(DurabilityTest, EndOfWaitsLeavesNoWaiter) {
+  accept({1}, a);
+  std::jthread waiting(
+      [&] { EXPECT_EQ(durability.wait_settled(a, 1, Clock::time_point::max()).pending, 1u); });
+  durability.end_waits();
+  waiting.join();
+  EXPECT_EQ(durability.lose_pending("over"), 1u);
+  EXPECT_EQ(ledger.losses(), (std::vector<Range>{{"a", 1, 1}}));
+}
+
+TEST_F(DurabilityTest, ASessionIsForgottenOnlyWhenNothingOfItIsPending) {
+  accept({1}, a);
+  EXPECT_FALSE(durability.forget(a));
+  ack({1});
+  EXPECT_TRUE(durability.forget(a));
+}
+
+// Any order of fates over any sessions: every event is told exactly as it went, and no claim covers a pending
+// one.
+TEST(Durability, ClaimsAndTellingsAreExactWhateverTheOrder) {
+  ASSERT_TRUE(rc::check([] {
+    struct Fate {
+      int session;
+      int what;  // 0: not to be stored, 1: acked, 2: dropped, 3: lost, 4: pending to the end
+      int turn;
+    };
+    auto fates = *rc::gen::container<std::vector<Fate>>(rc::gen::map(
+        rc::gen::tuple(rc::gen::inRange(0, 3), rc::gen::inRange(0, 5), rc::gen::inRange(0, 1000)),
+        [](const auto& t) { return Fate{std::get<0>(t), std::get<1>(t), std::get<2>(t)}; }));
+    Ledger ledger;
+    Durability durability(ledger);
+    std::vector<SessionRef> sessions = {session(1, "0"), session(2, "1"), session(3, "2")};
+    std::multimap<int, std::uint64_t> turns;
+    for (std::size_t i = 0; i < fates.size(); ++i) {
+      durability.accepted(i + 1, sessions[static_cast<std::size_t>(fates[i].session)], fates[i].what != 0);
+      turns.emplace(fates[i].turn, i + 1);
+    }
+    std::set<std::uint64_t> settled, gone;
+    for (auto [turn, seq] : turns) {
+      int what = fates[seq - 1].what;
+      if (what == 1) durability.acked({&seq, 1});
+      if (what == 2) durability.dropped({1, seq, seq});
+      if (what == 3) durability.lost({&seq, 1}, "x");
+      if (what != 4) settled.insert(seq);
+      if (what == 2 || what == 3) gone.insert(seq);
+      for (std::size_t s = 0; s < sessions.size(); ++s) {
+        std::uint64_t through = durability.standing(sessions[s], fates.size()).durable_through;
+        for (std::uint64_t n = 1; n <= through; ++n) {
+          if (fates[n - 1].session == static_cast<int>(s) && fates[n - 1].what != 0)
+            RC_ASSERT(settled.contains(n));
+        }
+      }
+    }
+    bool twice = false;
+    RC_ASSERT(ledger.gone(&twice) == gone);
+    durability.end_waits();
+    durability.lose_pending("end");
+    for (std::size_t i = 0; i < fates.size(); ++i) {
+      if (fates[i].what == 4) gone.insert(i + 1);
+    }
+    RC_ASSERT(ledger.gone(&twice) == gone);
+    RC_ASSERT(!twice);
+    RC_ASSERT(durability.gone() == gone.size());
+  }));
+}
+
+}  // namespace
+}  // namespace s2::writer

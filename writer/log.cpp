@@ -4,6 +4,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <array>
+#include <utility>
+
 namespace s2::writer {
 
 std::string one_line(std::string_view text, std::size_t limit) {
@@ -24,11 +27,14 @@ std::string one_line(std::string_view text, std::size_t limit) {
   return line;
 }
 
-Log stderr_log(Secret secret) {
-  return [secret = std::move(secret)](std::string_view text) {
+Log stderr_log(Secret access_token, Secret read_token) {
+  return [secrets = std::array{std::move(access_token), std::move(read_token)}](std::string_view text) {
     std::string line(text);
-    for (std::size_t at; !secret.empty() && (at = line.find(secret.reveal())) != std::string::npos;) {
-      line.replace(at, secret.reveal().size(), "(secret)");
+    for (const Secret& secret : secrets) {
+      if (secret.empty()) continue;
+      for (std::size_t at = 0; (at = line.find(secret.reveal(), at)) != std::string::npos; at += 3) {
+        line.replace(at, secret.reveal().size(), "***");
+      }
     }
     line = "s2-writer: " + one_line(line, kMaxLogLineBytes) + "\n";
     // A log that cannot be written has nowhere to say so.

@@ -1,0 +1,218 @@
+// Reading of flags and environment; see config.h. One table names every variable: --help is made from it.
+#include "writer/config.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "writer/duration.h"
+
+namespace s2::writer {
+
+namespace {
+
+using Problem = std::optional<std::string>;  // what was expected; nothing: the value is good
+using std::chrono::milliseconds;
+
+constexpr std::size_t kMaxSecretFileBytes = 64 * 1024;
+
+tl::expected<Secret, std::string> secret_from(const std::string& value) {
+  if (value.front() != '@') return Secret(value);
+  std::ifstream file(value.substr(1), std::ios::binary);
+  std::string text(kMaxSecretFileBytes, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(std::max<std::streamsize>(file.gcount(), 0)));
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
+  if (text.empty())
+    return tl::unexpected(fmt::format("the file {} cannot be read, or is empty", value.substr(1)));
+  return Secret(std::move(text));
+}
+
+Problem duration_into(milliseconds& target, const std::string& value, milliseconds least) {
+  auto parsed = parse_duration(value);
+  if (!parsed) return parsed.error();
+  if (*parsed < least) return fmt::format("expected at least {}ms", least.count());
+  target = *parsed;
+  return std::nullopt;
+}
+
+template <class Integer>
+Problem integer_into(Integer& target, const std::string& value, std::int64_t least, std::int64_t most) {
+  auto parsed = parse_integer(value);
+  if (!parsed) return parsed.error();
+  if (*parsed < least || *parsed > most) return fmt::format("expected {} to {}", least, most);
+  target = static_cast<Integer>(*parsed);
+  return std::nullopt;
+}
+
+Problem secret_into(Secret& target, const std::string& value) {
+  auto secret = secret_from(value);
+  if (!secret) return secret.error();
+  target = *secret;
+  return std::nullopt;
+}
+
+struct Setting {
+  const char* variable;
+  const char* flag;  // or null
+  const char* help;
+  Problem (*take)(Config&, const std::string& value);
+};
+
+constexpr std::int64_t kMaxRingEvents = 16 * 1024 * 1024;
+
+const auto& settings() {
+  static const std::array table = {
+      Setting{"S2_BASIN", nullptr, "basin; with S2_ACCESS_TOKEN: durable storage, without both: none",
+              [](Config& c, const std::string& v) -> Problem { return c.basin = v, std::nullopt; }},
+      Setting{"S2_ACCESS_TOKEN", nullptr, "token, or @FILE; append rights to the streams are enough",
+              [](Config& c, const std::string& v) { return secret_into(c.access_token, v); }},
+      Setting{"S2_READ_TOKEN", nullptr,
+              "token, or @FILE, for reading back after a lost ack (the access token)",
+              [](Config& c, const std::string& v) { return secret_into(c.read_token, v); }},
+      Setting{"S2_STREAM", nullptr, "one stream for all sessions (a stream a session, named by its id)",
+              [](Config& c, const std::string& v) -> Problem {
+                if (v.size() > wire::kMaxStreamNameBytes) return "expected a name of at most 512 bytes";
+                return c.stream = v, std::nullopt;
+              }},
+      Setting{
+          "S2_ACCOUNT_ENDPOINT", nullptr, "URL of the account's API; appends do not need it",
+          [](Config& c, const std::string& v) -> Problem { return c.account_endpoint = v, std::nullopt; }},
+      Setting{"S2_BASIN_ENDPOINT", nullptr,
+              "URL of the basin's API, {basin} stands for its name (the cloud's)",
+              [](Config& c, const std::string& v) -> Problem { return c.basin_endpoint = v, std::nullopt; }},
+      Setting{"S2_BATCHER_LINGER", nullptr, "duration from a batch's first record to its sending (100ms)",
+              [](Config& c, const std::string& v) {
+                return duration_into(c.producer.linger, v, milliseconds(0));
+              }},
+      Setting{"S2_BATCHER_MAX_RECORDS", nullptr, "records a batch, 1 to 1000 (50)",
+              [](Config& c, const std::string& v) {
+                return integer_into(c.producer.max_batch_records, v, 1, wire::kMaxBatchRecords);
+              }},
+      Setting{
+          "S2_WRITER_RING_CAPACITY", nullptr, "events in the ring, at least 1 (1024)",
+          [](Config& c, const std::string& v) { return integer_into(c.ring.events, v, 1, kMaxRingEvents); }},
+      Setting{"S2_WRITER_RING_BYTES", nullptr, "size of the ring, whichever is reached first (64MiB)",
+              [](Config& c, const std::string& v) -> Problem {
+                auto size = parse_size(v);
+                if (!size) return size.error();
+                if (*size <= 0) return "expected at least 1B";
+                return c.ring.bytes = *size, std::nullopt;
+              }},
+      Setting{"S2_WRITER_SHUTDOWN_BUDGET", nullptr, "duration of a whole shutdown, all steps together (10s)",
+              [](Config& c, const std::string& v) {
+                return duration_into(c.shutdown_budget, v, milliseconds(1));
+              }},
+      Setting{"S2_WRITER_FENCING", nullptr, "on|off: fence the stream against a resumed twin (on)",
+              [](Config& c, const std::string& v) -> Problem {
+                if (v != "on" && v != "off") return "expected on or off";
+                return c.producer.fencing = v == "on", std::nullopt;
+              }},
+      Setting{"S2_WRITER_OPEN_TIMEOUT", nullptr, "duration to connect and open a session (5s)",
+              [](Config& c, const std::string& v) {
+                return duration_into(c.producer.open_timeout, v, milliseconds(1));
+              }},
+      Setting{"S2_WRITER_ACK_TIMEOUT", nullptr, "duration without an ack after which it reconnects (5s)",
+              [](Config& c, const std::string& v) {
+                return duration_into(c.producer.ack_timeout, v, milliseconds(1));
+              }},
+      Setting{"S2_WRITER_BACKOFF_CAP", nullptr, "longest duration between two attempts (2s)",
+              [](Config& c, const std::string& v) {
+                return duration_into(c.producer.backoff_cap, v, milliseconds(1));
+              }},
+      Setting{"S2_WRITER_HTTP", nullptr, "auto|1.1|2 (auto)",
+              [](Config& c, const std::string& v) -> Problem {
+                if (v != "auto" && v != "1.1" && v != "2") return "expected auto, 1.1 or 2";
+                c.http = v == "auto"  ? HttpChoice::automatic
+                         : v == "1.1" ? HttpChoice::http1
+                                      : HttpChoice::http2;
+                return std::nullopt;
+              }},
+      Setting{"S2_WRITER_COMPRESSION", nullptr, "none|zstd (none)",
+              [](Config& c, const std::string& v) -> Problem {
+                if (v != "none" && v != "zstd") return "expected none or zstd";
+                c.compression = v == "zstd" ? WireCompression::zstd : WireCompression::none;
+                return std::nullopt;
+              }},
+      Setting{"S2_WRITER_DRIVER", "--driver",
+              "stdio: JSON Lines on stdin and stdout (stdio); http is not built yet",
+              [](Config& c, const std::string& v) -> Problem {
+                if (v == "http") return "the http driver is not built yet; use stdio";
+                if (v != "stdio") return "expected stdio";
+                return c.driver = v, std::nullopt;
+              }},
+      Setting{"S2_WRITER_LISTEN", "--listen", "address of the http driver; not built yet",
+              [](Config&, const std::string&) -> Problem {
+                return "it belongs to the http driver, which is not built yet";
+              }},
+      Setting{"S2_WRITER_JOURNAL_DIR", "--journal-dir",
+              "directory of the JSONL files, made if missing (no journal)",
+              [](Config& c, const std::string& v) -> Problem { return c.journal_dir = v, std::nullopt; }},
+  };
+  return table;
+}
+
+}  // namespace
+
+tl::expected<CommandLine, std::string> config_from(const std::vector<std::string>& arguments,
+                                                   const Environment& environment) {
+  CommandLine line;
+  for (const Setting& setting : settings()) {
+    const char* value = environment(setting.variable);
+    if (value == nullptr || *value == '\0') continue;
+    if (auto problem = setting.take(line.config, value)) {
+      return tl::unexpected(fmt::format("{}: {}", setting.variable, *problem));
+    }
+  }
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    std::string name = arguments[i];
+    if (name == "--help" || name == "--version") {
+      line.action = name == "--help" ? CommandLine::Action::help : CommandLine::Action::version;
+      return line;
+    }
+    std::optional<std::string> value;
+    if (auto equals = name.find('='); name.starts_with("--") && equals != std::string::npos) {
+      value = name.substr(equals + 1);
+      name.resize(equals);
+    }
+    const Setting* found = nullptr;
+    for (const Setting& setting : settings()) {
+      if (setting.flag != nullptr && name == setting.flag) found = &setting;
+    }
+    if (found == nullptr) return tl::unexpected(fmt::format("unknown argument {}: see --help", name));
+    if (!value && i + 1 < arguments.size()) value = arguments[++i];
+    if (!value || value->empty()) return tl::unexpected(fmt::format("{} needs a value", name));
+    if (auto problem = found->take(line.config, *value))
+      return tl::unexpected(fmt::format("{}: {}", name, *problem));
+  }
+  const Config& config = line.config;
+  if (config.basin.empty() != config.access_token.empty()) {
+    return tl::unexpected(fmt::format(
+        "half a configuration: {} is set and {} is missing; set both, or none for no durable storage",
+        config.basin.empty() ? "S2_ACCESS_TOKEN" : "S2_BASIN",
+        config.basin.empty() ? "S2_BASIN" : "S2_ACCESS_TOKEN"));
+  }
+  return line;
+}
+
+std::string help_text() {
+  std::string text =
+      "s2-writer: the reference event writer: events in on stdin, durable in S2, claims out on stdout\n\n"
+      "usage: s2-writer [--driver stdio] [--journal-dir DIR] [--help] [--version]\n\n"
+      "Flags win over the environment; defaults in parentheses; durations 250ms, 5s, 2m; sizes 64KiB, "
+      "1MiB.\n\n";
+  for (const Setting& setting : settings()) {
+    text += fmt::format("  {:<26} {:<14} {}\n", setting.variable, setting.flag != nullptr ? setting.flag : "",
+                        setting.help);
+  }
+  text +=
+      "\nexit codes: 0 nothing unsaved, 1 something unsaved (reported on stdout), 2 usage, 3 cannot run\n";
+  return text;
+}
+
+}  // namespace s2::writer

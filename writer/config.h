@@ -1,0 +1,58 @@
+// The writer's configuration: the environment of the real system and a few flags, made into one value.
+//
+// config_from() reads the environment through a function, so that tests need none of their own; it also reads
+// the files of `@FILE` secrets. Called once, by main. Errors are one line each and never hold a secret. An
+// empty variable counts as not set. Source: contract, "s2-writer".
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <tl/expected.hpp>
+#include <vector>
+
+#include "writer/producer.h"
+#include "writer/ring.h"
+#include "writer/s2_client.h"
+#include "writer/secret.h"
+
+namespace s2::writer {
+
+struct Config {
+  // Durable storage; all empty: none.
+  std::string basin;
+  Secret access_token;
+  Secret read_token;  // for reading back; empty: the access token
+  std::string stream;
+  std::string account_endpoint;  // part of the environment; appends need the basin's endpoint only
+  std::string basin_endpoint;
+  HttpChoice http = HttpChoice::automatic;
+  WireCompression compression = WireCompression::none;
+  ProducerOptions producer;  // without its epoch token
+
+  RingLimits ring;
+  std::chrono::milliseconds shutdown_budget{10'000};
+  std::string journal_dir;  // empty: no journal
+  std::string driver = "stdio";
+
+  bool stores() const { return !basin.empty(); }
+};
+
+// What main does with the command line.
+struct CommandLine {
+  enum class Action { run, help, version };
+  Action action = Action::run;
+  Config config;
+};
+
+using Environment = std::function<const char*(const char* name)>;
+
+// Flags win over the environment. The error is the line for stderr; the exit code is 2.
+tl::expected<CommandLine, std::string> config_from(const std::vector<std::string>& arguments,
+                                                   const Environment& environment);
+
+// The text of --help: every flag and variable with its unit and default.
+std::string help_text();
+
+}  // namespace s2::writer

@@ -1,0 +1,136 @@
+// s2-writer: wires environment, S2 client, writer and stdio driver together, and turns what comes of it into
+// an exit code. One thread until run_stdio(); SIGTERM and SIGINT arrive by a signalfd, in no thread. Source:
+// contract, "s2-writer".
+#include <fmt/format.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "writer/config.h"
+#include "writer/log.h"
+#include "writer/planted_bugs.h"
+#include "writer/s2_client.h"
+#include "writer/stdio_driver.h"
+#include "writer/tcp_transport.h"
+
+namespace s2::writer {
+namespace {
+
+constexpr int kUsage = 2;
+constexpr int kCannotRun = 3;
+
+// Unique to this process's life: it fences the streams against a twin that is resumed later.
+std::string new_epoch_token() {
+  std::ifstream random("/dev/urandom", std::ios::binary);
+  std::array<unsigned char, 8> bytes{};
+  if (!random.read(reinterpret_cast<char*>(bytes.data()), bytes.size())) return {};
+  std::string token;
+  for (unsigned char byte : bytes) token += fmt::format("{:02x}", byte);
+  return token;
+}
+
+// SIGTERM and SIGINT, kept from every thread that starts later. Below 0: not to be had.
+int make_signal_fd() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  if (sigprocmask(SIG_BLOCK, &signals, nullptr) != 0) return -1;
+  return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+#ifdef PLANTED_BUGS
+// A slip in a bug's name must not pass for a writer without one.
+bool bug_is_known() {
+  const char* given = std::getenv("S2_WRITER_PLANTED_BUG");
+  std::string name = given == nullptr ? "" : given;
+  for (const char* known :
+       {"", "no-drain", "early-ack", "unsafe-retry", "one-batch-drain", "silent-drop", "flush-when-queued"}) {
+    if (name == known) return true;
+  }
+  return false;
+}
+#endif
+
+int run(const std::vector<std::string>& arguments) {
+  auto line = config_from(arguments, [](const char* name) -> const char* { return std::getenv(name); });
+  if (!line) {
+    stderr_log({})(line.error());
+    return kUsage;
+  }
+  if (line->action == CommandLine::Action::help) {
+    std::cout << help_text();
+    return 0;
+  }
+  if (line->action == CommandLine::Action::version) {
+    std::cout << "s2-writer " S2_WRITER_VERSION "\n";
+    return 0;
+  }
+  Config& config = line->config;
+  Log log = stderr_log(config.access_token, config.read_token);
+#ifdef PLANTED_BUGS
+  if (!bug_is_known()) {
+    log("S2_WRITER_PLANTED_BUG: there is no planted bug of this name");
+    return kUsage;
+  }
+#endif
+
+  int signal_fd = make_signal_fd();
+  std::signal(SIGPIPE, SIG_IGN);
+  config.producer.epoch_token = new_epoch_token();
+  if (signal_fd < 0 || config.producer.epoch_token.empty()) {
+    log(fmt::format("cannot run: {}: {}", signal_fd < 0 ? "signalfd" : "/dev/urandom", std::strerror(errno)));
+    return kCannotRun;
+  }
+  config.producer.jitter_seed = std::hash<std::string>{}(config.producer.epoch_token);
+  // A ring only keeps a backlog where S2 is slower than the publishers; these two bugs are about that
+  // backlog.
+  if (planted("no-drain") || planted("one-batch-drain")) {
+    config.producer.max_in_flight_records = config.producer.max_batch_records;
+  }
+
+  auto transport = make_tcp_transport({.offer_http2 = config.http != HttpChoice::http1});
+  std::unique_ptr<AppendClient> client;
+  StdioOptions options;
+  options.signal_fd = signal_fd;
+  options.shutdown_budget = config.shutdown_budget;
+  options.writer.ring = config.ring;
+  options.writer.fixed_stream = config.stream;
+  options.writer.batch_records = config.producer.max_batch_records;
+  options.writer.journal_dir = config.journal_dir;
+  options.log = log;
+  if (config.stores()) {
+    auto made = make_s2_client({.basin = config.basin,
+                                .basin_endpoint = config.basin_endpoint,
+                                .access_token = config.access_token.reveal(),
+                                .read_token = config.read_token.reveal(),
+                                .http = config.http,
+                                .compression = config.compression},
+                               *transport);
+    if (!made) {
+      log(made.error());
+      return kUsage;
+    }
+    client = std::move(*made);
+    options.make_producers = [&](ProducerListener& listener) {
+      return make_producers(config.producer, *client, listener);
+    };
+  }
+  int code = run_stdio(std::move(options));
+  ::close(signal_fd);
+  return code;
+}
+
+}  // namespace
+}  // namespace s2::writer
+
+int main(int argc, char** argv) {
+  return s2::writer::run({argv + 1, argv + argc});
+}

@@ -10,9 +10,9 @@
 #include <thread>
 
 #include "emulator/config.h"
-#include "emulator/init_file.h"
 #include "emulator/names.h"
 #include "emulator/request.h"
+#include "emulator/resources.h"
 #include "emulator/routes.h"
 #include "emulator/server.h"
 #include "emulator/world.h"
@@ -36,6 +36,12 @@ void check_options(const Options& options) {
   if (options.auth == Auth::enforced && options.root_token.empty()) {
     throw std::invalid_argument("with enforced auth a root token must be set");
   }
+}
+
+void apply_init_json(Service& service, std::string_view text, std::uint64_t now) {
+  const auto done = resources_from_json(text).and_then(
+      [&](const Resources& resources) { return apply(resources, service, now); });
+  if (!done) throw std::invalid_argument("init file: " + done.error());
 }
 
 }  // namespace
@@ -131,7 +137,10 @@ std::vector<std::pair<std::string, std::string>> Emulator::history_streams() con
 }
 
 void Emulator::advance_clock(std::chrono::milliseconds by) {
-  impl_->call([&] { impl_->world_.clock.advance(by); });
+  impl_->call([&] {
+    impl_->world_.clock.advance(by);
+    impl_->world_.service.sweep(impl_->world_.clock.now_ms());
+  });
 }
 
 void Emulator::reset() {

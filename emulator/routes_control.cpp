@@ -75,6 +75,7 @@ void post_clock(World& world, Request request) {
     const auto by = shaped ? parse_duration(body["advance"].get<std::string>()) : std::nullopt;
     if (!by) return send_error(world, whole, refusal(400, "bad_json", R"(the body is {"advance":"10s"})"));
     world.clock.advance(*by);
+    world.service.sweep(world.clock.now_ms());
     send(world, whole, {.body = fmt::format(R"({{"now":{}}})", world.clock.now_ms())});
   });
 }

@@ -246,7 +246,9 @@ Result<Page<StreamInfo>> Service::list_streams(std::string_view basin, const Lis
 
 Result<StreamConfig> Service::stream_config(std::string_view basin, std::string_view stream,
                                             std::uint64_t now) {
-  return impl_->find_stream(basin, stream, now).map([](Stream* found) { return found->config; });
+  const Result<Stream*> found = impl_->find_stream(basin, stream, now);
+  if (!found) return no_stream(basin, stream);  // in a basin that is not there as well: so answers S2
+  return (*found)->config;
 }
 
 Result<StreamConfig> Service::reconfigure_stream(std::string_view basin, std::string_view stream,
@@ -260,7 +262,7 @@ Result<StreamConfig> Service::reconfigure_stream(std::string_view basin, std::st
 
 Result<void> Service::delete_stream(std::string_view basin, std::string_view stream, std::uint64_t now) {
   const Result<Stream*> found = impl_->find_stream(basin, stream, now);
-  if (!found) return tl::unexpected(found.error());
+  if (!found) return no_stream(basin, stream);  // in a basin that is not there as well: so answers S2
   Basin& owner = **impl_->find_basin(basin);
   impl_->remove(owner, owner.streams.find(stream));
   return {};

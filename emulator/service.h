@@ -173,6 +173,7 @@ class Service {
                                                 const StreamConfigLayer& config, std::uint64_t now);
   Result<Page<StreamInfo>> list_streams(std::string_view basin, const ListRequest& request,
                                         std::uint64_t now);
+  // This and delete_stream: 404 stream_not_found in a missing basin too; the others say basin_not_found.
   Result<StreamConfig> stream_config(std::string_view basin, std::string_view stream, std::uint64_t now);
   Result<StreamConfig> reconfigure_stream(std::string_view basin, std::string_view stream,
                                           const StreamReconfiguration& change, std::uint64_t now);

@@ -76,7 +76,11 @@ bool read_append_input(JsonReader& reader, Format format, AppendInput& out) {
     if (name == "match_seq_num") return reader.once(seen, 2) && reader.optional_u64(out.match_seq_num);
     if (name == "fencing_token") {
       if (!reader.once(seen, 4)) return false;
-      return reader.null() || reader.string(out.fencing_token.emplace());
+      if (reader.null()) return true;
+      // S2 refuses a token that is too long as JSON, not as an append.
+      return reader.string(out.fencing_token.emplace()) &&
+             (out.fencing_token->size() <= kMaxFencingTokenBytes ||
+              reader.fail("expected at most 36 bytes"));
     }
     return reader.skip();
   });

@@ -26,7 +26,7 @@ class ReadTest : public ServiceTest {
     return out;
   }
 
-  wire::StreamPosition kTail{10, 190};
+  const wire::StreamPosition kTail{10, 190};
 };
 
 ReadRequest with(ReadRequest request, auto change) {

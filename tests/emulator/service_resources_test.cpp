@@ -61,9 +61,13 @@ TEST(ServiceBasins, EverythingOfAMissingBasinIsNotFound) {
   EXPECT_EQ(refusal(service.create_stream("my-basin", "s", {}, std::nullopt, 1)), kNoBasin);
   EXPECT_EQ(refusal(service.ensure_stream("my-basin", "s", {}, 1)), kNoBasin);
   EXPECT_EQ(refusal(service.list_streams("my-basin", {}, 1)), kNoBasin);
+  EXPECT_EQ(refusal(service.reconfigure_stream("my-basin", "s", {}, 1)), kNoBasin);
   EXPECT_EQ(refusal(service.append("my-basin", "s", input({record("x")}), 1)), kNoBasin);
   EXPECT_EQ(refusal(service.check_tail("my-basin", "s", 1)), kNoBasin);
   EXPECT_EQ(refusal(service.open_read("my-basin", "s", {}, 1)), kNoBasin);
+  // As S2 answers: these two look at the stream alone.
+  EXPECT_EQ(refusal(service.stream_config("my-basin", "s", 1)), kNoStream);
+  EXPECT_EQ(refusal(service.delete_stream("my-basin", "s", 1)), kNoStream);
 }
 
 TEST(ServiceBasins, ListIsInOrderAndPagesByPrefixAndStartAfter) {

@@ -89,7 +89,8 @@ inline rc::Gen<wire::AppendInput> append_input(const rc::Gen<std::string>& conte
       rc::gen::set(&wire::AppendInput::records,
                    rc::gen::scale(0.3, rc::gen::container<std::vector<wire::AppendRecord>>(record))),
       rc::gen::set(&wire::AppendInput::match_seq_num, optionally(number())),
-      rc::gen::set(&wire::AppendInput::fencing_token, optionally(text())));
+      rc::gen::set(&wire::AppendInput::fencing_token,
+                   optionally(rc::gen::resize(2, text()))));  // at most 36 bytes
 }
 
 inline rc::Gen<wire::ReadBatch> read_batch(const rc::Gen<std::string>& content) {

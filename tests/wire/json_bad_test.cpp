@@ -45,6 +45,9 @@ TEST(JsonBad, EachErrorSaysWhatAndWhere) {
             "JSON records[0].body: the member stands twice at byte 31");
   EXPECT_EQ(refusal("{\"records\":[],\"fencing_token\":7}"),
             "JSON fencing_token: expected a string at byte 30");
+  EXPECT_EQ(refusal("{\"records\":[],\"fencing_token\":\"" + std::string(36, 't') + "\"}"), "accepted");
+  EXPECT_EQ(refusal("{\"records\":[],\"fencing_token\":\"" + std::string(37, 't') + "\"}"),
+            "JSON fencing_token: expected at most 36 bytes at byte 69");
   EXPECT_EQ(refusal("{\"records\":[{\"body\":\"a b\"}]}", Format::base64),
             "JSON records[0].body: expected base64 (standard alphabet, padded) at byte 25");
 }

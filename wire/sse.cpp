@@ -22,7 +22,7 @@ void append_lines(std::string& out, std::string_view prefix, std::string_view te
   }
 }
 
-bool is_one_line(std::string_view text) {
+[[maybe_unused]] bool is_one_line(std::string_view text) {
   return text.find_first_of(kLineEnds) == std::string_view::npos;
 }
 

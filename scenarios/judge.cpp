@@ -46,13 +46,14 @@ void count_events(const Facts& facts, Verdict& v) {
     ++v.published;
     const auto it = durable.find({e.pub->epoch, e.pub->session});
     if (durable.empty()) {
-      v.acked += service_acked(e, -1);
+      v.acked += e.pub->storage_on && service_acked(e, -1);
     } else {
-      v.acked += it != durable.end() && e.pub->seq != 0 && e.pub->seq <= it->second && !e.dropped;
+      v.acked += e.pub->storage_on && it != durable.end() && e.pub->seq != 0 && e.pub->seq <= it->second &&
+                 !e.dropped;
     }
     v.lost_reported += e.reported();
     if (e.lost()) v.lost_events.push_back(e.pub->n);
-    if (killed && !service_acked(e, death)) ++v.unacked_at_death;
+    if (killed && e.promised() && !service_acked(e, death)) ++v.unacked_at_death;
   }
   v.lost = v.lost_events.size();
   v.reordered = out_of_order(facts).size();

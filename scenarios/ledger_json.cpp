@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <type_traits>
 
+#include "scenarios/escape.h"
 #include "scenarios/promises.h"
 
 namespace s2::scenarios {
@@ -215,7 +216,7 @@ std::string ledger_to_json(const Ledger& ledger) {
   Ledger copy = ledger;  // `fields` serves both directions and therefore takes what it could change
   Out out;
   fields(out, copy);
-  return out.take().dump(-1, ' ', false, json::error_handler_t::replace);
+  return out.take().dump();
 }
 
 tl::expected<Ledger, std::string> ledger_from_json(std::string_view text) {

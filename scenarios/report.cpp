@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 namespace s2::scenarios {
 
@@ -157,27 +158,26 @@ std::string verdict_sentence(const Suite& suite) {
   const auto counted = [](std::uint64_t n, const char* one) {
     return grouped(n) + " " + one + (n == 1 ? "" : "s");
   };
-  const std::string scope = fmt::format(
-      "{}, {} of death, {} accepted", counted(t.runs, "run"),
-      classes == 1 ? std::string("1 kind") : fmt::format("{} kinds", classes), counted(t.published, "event"));
+  const std::string scope = fmt::format("{}, {} of death, {} accepted", counted(t.runs, "run"),
+                                        counted(classes, "kind"), counted(t.published, "event"));
   if (outcome.exit_code == 3) return fmt::format("No verdict: {}. ({})", outcome.why, scope);
   if (outcome.exit_code == 0) return fmt::format("Nothing was lost that was promised: {}.", scope);
 
   std::uint64_t wrongly_lost = 0;
   for (const RunResult& r : suite.runs()) {
-    std::vector<std::uint64_t> ns;
+    std::set<std::uint64_t> blamed;
     for (const Violation& v : r.verdict.violations) {
-      if (v.kind != ViolationKind::lost && v.kind != ViolationKind::lost_acked) continue;
-      ns.insert(ns.end(), v.events.begin(), v.events.end());
+      using enum ViolationKind;
+      if (v.kind == lost || v.kind == lost_acked || v.kind == false_ack)
+        blamed.insert(v.events.begin(), v.events.end());
     }
-    std::sort(ns.begin(), ns.end());
-    wrongly_lost += static_cast<std::uint64_t>(std::unique(ns.begin(), ns.end()) - ns.begin());
+    for (const std::uint64_t n : r.verdict.lost_events) wrongly_lost += blamed.count(n);
   }
   const std::string loss = wrongly_lost == 0 ? "no promised event was lost, but another promise broke"
                                              : counted(wrongly_lost, "event") + " that may not be lost " +
                                                    (wrongly_lost == 1 ? "is" : "are") + " gone";
-  return fmt::format("A promise was broken in {} of {}: {}. ({})", grouped(t.broken), counted(t.runs, "run"),
-                     loss, scope);
+  return fmt::format("A promise was broken in {} of {}: {} ({} of death, {} accepted).", grouped(t.broken),
+                     counted(t.runs, "run"), loss, counted(classes, "kind"), counted(t.published, "event"));
 }
 
 }  // namespace s2::scenarios

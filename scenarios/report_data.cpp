@@ -55,6 +55,7 @@ json run_json(const RunResult& r) {
                  {"fired", r.kill.fired}};
   }
   if (v.shutdown_ms >= 0) j["shutdown_ms"] = v.shutdown_ms;
+  if (v.outcome == Verdict::Outcome::broken) j["lost_events"] = v.lost_events;  // n of each
   if (!v.invalid.empty()) j["invalid"] = v.invalid;
   return j;
 }
@@ -98,6 +99,7 @@ RunResult run_from(const json& j) {
   v.reordered = value_or<std::uint64_t>(j, "reordered", 0);
   v.unacked_at_death = value_or<std::uint64_t>(j, "unacked_at_death", 0);
   v.shutdown_ms = value_or<std::int64_t>(j, "shutdown_ms", -1);
+  v.lost_events = value_or<std::vector<std::uint64_t>>(j, "lost_events", {});
   for (const json& x : value_or<json>(j, "violations", json::array())) {
     Violation violation;
     violation.invariant = invariant_named(x.at("invariant").get<std::string>()).value();

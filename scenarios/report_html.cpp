@@ -14,6 +14,7 @@ namespace s2::scenarios {
 namespace {
 
 constexpr std::size_t kMaxFailingCards = 120;  // beyond it failing runs stand only in the table of all runs
+constexpr std::size_t kMaxFaultName = 32;      // bytes, in the matrix's head
 constexpr std::size_t kMaxRunRows = 3000;      // of the table of all runs
 
 std::string_view cell_class(const Totals& t) {
@@ -82,7 +83,11 @@ std::string matrix_html(const Suite& suite) {
       "<h2>Teardown × faults</h2>\n<p class=\"soft\">Each cell: runs, and the events lost in them. Loss in a "
       "green cell is what "
       "that kind of death allows.</p>\n<div class=\"wide\"><table class=\"matrix\"><thead><tr><th></th>";
-  for (const std::string& f : faults) out += "<th>" + for_html(f == "none" ? "no fault" : f) + "</th>";
+  for (const std::string& f : faults) {
+    const bool fits = f.size() <= kMaxFaultName;
+    out += "<th>" + for_html(f == "none" ? "no fault" : f.substr(0, kMaxFaultName)) + (fits ? "" : "…") +
+           "</th>";
+  }
   out += "</tr></thead><tbody>\n";
   for (const Teardown t : kTeardowns) {
     std::string row;
@@ -136,7 +141,7 @@ std::string classes_html(const Suite& suite) {
         "<tr><td><b>{}</b></td><td class=\"r\">{}</td><td class=\"r\">{}</td><td class=\"r\">{}</td><td "
         "class=\"r\">{}</td><td class=\"r\">{}</td><td class=\"r\">{}</td><td class=\"r\">{} / {} / "
         "{}</td><td "
-        "class=\"soft\">{}</td><td><span class=\"pill {}\">{}</span></td></tr>\n",
+        "class=\"soft nowrap\">{}</td><td><span class=\"pill {}\">{}</span></td></tr>\n",
         name(t), s.runs, grouped(s.published), grouped(s.stored), grouped(s.acked), grouped(s.lost),
         grouped(s.duplicated), ms(s.shutdown_p50_ms), ms(s.shutdown_p99_ms), ms(s.shutdown_max_ms),
         checked_by(t), cell_class(s), verdict);

@@ -16,7 +16,7 @@ constexpr std::size_t kNameWidth = 28;         // columns of the first column
 struct Paint {
   bool on;
   std::string operator()(const char* code, const std::string& text) const {
-    return on ? fmt::format("\x1b[{}m{}\x1b[0m", code, text) : text;
+    return on && !text.empty() ? fmt::format("\x1b[{}m{}\x1b[0m", code, text) : text;
   }
 };
 

@@ -1,0 +1,476 @@
+// The judge on the cases where a rule could be a little too strict or a little too lenient: each is one small
+// run, told step by step, and all that the judge says of it.
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <string>
+#include <vector>
+
+#include "scenarios/escape.h"
+#include "scenarios/judge.h"
+#include "scenarios/ledger_json.h"
+#include "tests/scenarios/honest_run.h"
+
+namespace s2::scenarios {
+namespace {
+
+using Kind = Statement::Kind;
+using Outcome = ServiceAppend::Outcome;
+using Ns = std::vector<std::uint64_t>;
+
+// One run in the order in which it happens; each step takes a millisecond.
+class Story {
+ public:
+  explicit Story(Teardown teardown) {
+    l.teardown = teardown;
+    l.shutdown_budget_ns = 2000 * kMs;
+    l.grace_ns = 4000 * kMs;
+    l.acks_observed = true;
+    l.processes.resize(1);
+    l.processes[0].pid = 4711;
+    l.processes[0].spawned_ns = l.processes[0].ready_ns = kMs;
+  }
+
+  std::int64_t tick(std::int64_t ms = 1) { return now_ += ms * kMs; }
+  Story& wait(std::int64_t ms) {
+    tick(ms);
+    return *this;
+  }
+  Publication& event(std::uint64_t n) { return l.publications.at(n - 1); }
+  // Accepted with seq = n.
+  Story& publish(std::uint64_t count, const std::string& session = "s", int publisher = 0) {
+    for (std::uint64_t i = 0; i < count; ++i) {
+      Publication p;
+      p.n = p.seq = l.publications.size() + 1;
+      p.session = session;
+      p.publisher = publisher;
+      p.type = "console";
+      p.bytes = 100;
+      p.acceptance = Acceptance::accepted;
+      p.sent_ns = tick();
+      p.answered_ns = tick();
+      l.publications.push_back(p);
+    }
+    return *this;
+  }
+  Story& offer() {
+    publish(1);
+    Publication& p = l.publications.back();
+    p.acceptance = Acceptance::offered;
+    p.seq = 0;
+    p.answered_ns = -1;
+    return *this;
+  }
+  Story& append(const Ns& ns, Outcome outcome = Outcome::acked, bool committed = true, bool match = true,
+                const std::string& stream = "s") {
+    ServiceAppend a;
+    a.id = l.appends.size() + 1;
+    a.stream = stream;
+    a.probes = ns;
+    a.outcome = outcome;
+    a.committed = committed;
+    if (match) a.match_seq_num = 0;
+    a.received_ns = tick();
+    if (committed) {
+      a.committed_ns = tick();
+      store(ns, stream);
+    }
+    if (outcome != Outcome::unknown) a.answered_ns = tick();
+    l.appends.push_back(a);
+    return *this;
+  }
+  Story& store(const Ns& ns, const std::string& stream = "s") {
+    StoredStream* found = nullptr;
+    for (StoredStream& s : l.stored) {
+      if (s.name == stream) found = &s;
+    }
+    if (found == nullptr) found = &l.stored.emplace_back(StoredStream{stream, {}});
+    for (const std::uint64_t n : ns) found->records.push_back({found->records.size(), 0, 100, {n}});
+    return *this;
+  }
+  Story& say(Kind kind, std::uint64_t through = 0, const std::string& session = "s") {
+    Statement s;
+    s.kind = kind;
+    s.session = session;
+    s.through = through;
+    s.t_ns = tick();
+    l.statements.push_back(s);
+    return *this;
+  }
+  Story& say_range(Kind kind, std::uint64_t from, std::uint64_t to) {
+    say(kind);
+    l.statements.back().from = from;
+    l.statements.back().to = to;
+    return *this;
+  }
+  Story& fault(std::int64_t lasts_ms, bool unknown = true) {
+    FiredFault f;
+    f.what = "cut";
+    f.outcome_unknown = unknown;
+    f.begin_ns = tick();
+    f.end_ns = lasts_ms < 0 ? -1 : tick(lasts_ms);
+    l.faults.push_back(f);
+    return *this;
+  }
+  Story& term() {
+    l.processes[0].term_ns = tick();
+    return *this;
+  }
+  Story& exits(int code) {
+    if (l.processes[0].term_ns < 0) say(Kind::stdin_closed);
+    l.processes[0].exit_code = code;
+    l.processes[0].exited_ns = tick();
+    return *this;
+  }
+  Story& killed() {
+    l.processes[0].kill_ns = tick();
+    l.processes[0].exit_signal = SIGKILL;
+    l.processes[0].exited_ns = tick();
+    return *this;
+  }
+
+  // All that the judge says: "I4/lost 3,4; …", or "" when held.
+  std::string told() const {
+    std::string out;
+    for (const Violation& v : judge(l).violations) {
+      out += (out.empty() ? "" : "; ") + std::string(name(v.invariant)) + "/" + std::string(name(v.kind));
+      for (std::size_t i = 0; i < v.events.size(); ++i)
+        out += (i == 0 ? " " : ",") + std::to_string(v.events[i]);
+    }
+    return out;
+  }
+
+  Ledger l;
+
+ private:
+  std::int64_t now_ = kMs;
+};
+
+TEST(JudgeCases, AnOfferedEventBreaksNoPromiseStoredOrNot) {
+  EXPECT_EQ(Story(Teardown::term).publish(2).offer().append({1, 2}).term().exits(0).told(), "");
+  EXPECT_EQ(Story(Teardown::term).publish(2).offer().append({1, 2, 3}).term().exits(0).told(), "");
+  EXPECT_EQ(Story(Teardown::term).offer().publish(2).append({2, 3, 1}).term().exits(0).told(), "");
+  EXPECT_EQ(Story(Teardown::term).publish(1).offer().append({1, 2}).append({2}).term().exits(0).told(),
+            "I5/duplicated 2");
+}
+
+TEST(JudgeCases, AnAckCoversItsOwnSessionOnly) {
+  Story run(Teardown::kill);
+  run.publish(2, "a")
+      .publish(2, "b")
+      .append({3, 4}, Outcome::acked, true, true, "b")
+      .say(Kind::acked, 4, "b")
+      .killed();
+  EXPECT_EQ(run.told(), "");
+  EXPECT_EQ(run.say(Kind::acked, 2, "a").told(), "I1/lost_acked 1,2");
+}
+
+TEST(JudgeCases, ADropIsBelievedOnlyWhereTheRingCanHaveBeenFull) {
+  Story run(Teardown::overflow);
+  run.l.ring_capacity = 16;
+  run.publish(40);
+  Ns rest;
+  for (std::uint64_t n = 6; n <= 40; ++n) rest.push_back(n);
+  run.say_range(Kind::dropped, 1, 5).append(rest).say(Kind::acked, 40).exits(0);
+  EXPECT_EQ(run.told(), "");
+  run.l.processes[0].exit_code = 1;  // a drop may count as unsaved, or as long reported
+  EXPECT_EQ(run.told(), "");
+  run.l.ring_capacity = 1000;
+  EXPECT_EQ(run.told(), "I1/lost_acked 1,2,3,4,5; I4/lost 1,2,3,4,5");
+}
+
+TEST(JudgeCases, ADropThatWasNotReportedIsAHole) {
+  Story run(Teardown::overflow);
+  run.l.ring_capacity = 16;
+  run.publish(40);
+  Ns rest;
+  for (std::uint64_t n = 6; n <= 40; ++n) rest.push_back(n);
+  EXPECT_EQ(run.append(rest).exits(1).told(), "I4/lost 1,2,3,4,5; I7/unreported_loss 1,2,3,4,5");
+}
+
+TEST(JudgeCases, ARecordThatS2RefusesForItsSizeMayBeReportedAndSkipped) {
+  Story run(Teardown::term);
+  run.publish(3).append({1, 3}).say_range(Kind::dropped, 2, 2).term().exits(0);
+  EXPECT_EQ(run.told(), "I4/lost 2");
+  run.event(2).bytes = 2'000'000;
+  EXPECT_EQ(run.told(), "");
+}
+
+TEST(JudgeCases, ACopyIsExcusedOnlyByAnOutcomeThatStayedUnknown) {
+  const auto two = [](Outcome first, bool match) {
+    return Story(Teardown::stop)
+        .publish(1)
+        .append({1}, first, true, match)
+        .append({1}, Outcome::acked, true, match)
+        .exits(0);
+  };
+  EXPECT_EQ(two(Outcome::unknown, false).told(), "");
+  EXPECT_EQ(two(Outcome::unknown, true).told(), "I5/duplicated 1");  // match_seq_num would have refused it
+  EXPECT_EQ(two(Outcome::acked, false).told(), "I5/duplicated 1");
+  EXPECT_EQ(two(Outcome::unknown, false).store({1}).told(),
+            "I5/duplicated 1");  // one unknown append, two copies too many
+}
+
+TEST(JudgeCases, AnAckThatACutSwallowedLeavesTheOutcomeUnknown) {
+  Story run(Teardown::stop);
+  run.publish(1)
+      .append({1}, Outcome::acked, true, false)
+      .fault(50)
+      .append({1}, Outcome::acked, true, false)
+      .exits(0);
+  EXPECT_EQ(run.told(), "");
+  run.l.faults[0].outcome_unknown = false;  // a 503 on something else explains nothing
+  EXPECT_EQ(run.told(), "I5/duplicated 1");
+}
+
+TEST(JudgeCases, OnlyEventsOfOnePublisherAndSessionAreOrdered) {
+  EXPECT_EQ(Story(Teardown::stop).publish(1, "s", 0).publish(1, "s", 1).append({2, 1}).exits(0).told(), "");
+  EXPECT_EQ(Story(Teardown::stop).publish(2).append({2, 1}).exits(0).told(), "I3/reordered 1");
+  EXPECT_EQ(Story(Teardown::stop)
+                .publish(3)
+                .append({1, 2, 3}, Outcome::unknown, true, false)
+                .append({1, 2, 3}, Outcome::acked, true, false)
+                .exits(0)
+                .told(),
+            "");  // first occurrences count
+}
+
+TEST(JudgeCases, SequenceNumbersFollowTheOrderOfPublishing) {
+  Story run(Teardown::stop);
+  run.publish(2).append({1, 2}).exits(0);
+  std::swap(run.event(1).seq, run.event(2).seq);
+  EXPECT_EQ(run.told(), "I3/reordered 1,2");
+  run.event(1).seq = run.event(2).seq = 1;
+  EXPECT_EQ(run.told(), "I3/reordered 1,2");
+}
+
+TEST(JudgeCases, AFlushReachesWhatWasAcceptedBeforeItWasAskedFor) {
+  const auto flush = [](std::uint64_t through) {
+    return Story(Teardown::flush_then_kill)
+        .publish(2)
+        .append({1, 2})
+        .say(Kind::ask_flush)
+        .publish(1)
+        .say(Kind::flushed, through)
+        .killed();
+  };
+  EXPECT_EQ(flush(2).told(), "");
+  EXPECT_EQ(flush(1).told(), "I6/false_ack 2");
+  EXPECT_EQ(flush(0).told(), "I6/false_ack 1,2");
+  EXPECT_EQ(flush(3).told(), "I6/false_ack 3");  // answered when merely queued
+}
+
+TEST(JudgeCases, AFailedFlushStillHasToTellTheTruth) {
+  Story run(Teardown::flush_then_kill);
+  run.publish(2).append({1}).say(Kind::ask_flush).say(Kind::flush_failed, 1).killed();
+  EXPECT_EQ(run.told(), "");
+  run.l.statements.back().through = 2;
+  EXPECT_EQ(run.told(), "I6/false_ack 2");
+  Story late(Teardown::flush_then_kill);
+  late.publish(1).append({1}).say(Kind::ask_flush).wait(1500).say(Kind::flush_failed, 0).killed();
+  EXPECT_EQ(late.told(), "I6/false_failure 1");  // acknowledged for 1.5 s
+}
+
+TEST(JudgeCases, InTermShortTheLossIsASuffixHoweverItIsReported) {
+  EXPECT_EQ(Story(Teardown::term_short).publish(4).append({1, 2}).term().killed().told(), "");
+  EXPECT_EQ(Story(Teardown::term_short)
+                .publish(4)
+                .append({1, 2})
+                .term()
+                .say_range(Kind::lost, 3, 4)
+                .exits(1)
+                .told(),
+            "");
+  EXPECT_EQ(Story(Teardown::term_short)
+                .publish(4)
+                .append({1, 4})
+                .term()
+                .say_range(Kind::lost, 2, 3)
+                .exits(1)
+                .told(),
+            "I4/lost 2,3");
+  EXPECT_EQ(Story(Teardown::term_short).publish(4).append({1, 2}).term().exits(1).told(),
+            "I7/unreported_loss 3,4");
+}
+
+TEST(JudgeCases, AKillMayTakeWhatIsYoungerThanTheAgeBound) {
+  const auto killed_after = [](std::int64_t ms) {
+    return Story(Teardown::kill).publish(1).wait(ms).killed();
+  };
+  EXPECT_EQ(killed_after(1990).told(), "");
+  EXPECT_EQ(killed_after(2010).told(), "I10/lost 1");
+  Story slow = killed_after(2010);
+  slow.l.linger_ns = 2100 * kMs;
+  EXPECT_EQ(slow.told(), "");
+  Story faulty = Story(Teardown::kill).publish(1).fault(10, false).wait(5000).killed();
+  EXPECT_EQ(faulty.told(), "");
+  Story slow_acks = Story(Teardown::kill).publish(1).append({1}).publish(1).wait(2500).killed();
+  EXPECT_EQ(slow_acks.told(), "I10/lost 2");
+  slow_acks.l.appends[0].answered_ns += 300 * kMs;  // 10 × 300 ms
+  EXPECT_EQ(slow_acks.told(), "");
+}
+
+TEST(JudgeCases, InCutKillOnlyWhatCameSinceTheCutMayBeLost) {
+  EXPECT_EQ(Story(Teardown::cut_kill).publish(1).append({1}).fault(-1).publish(1).wait(9000).killed().told(),
+            "");
+  EXPECT_EQ(Story(Teardown::cut_kill).publish(1).wait(3000).fault(-1).killed().told(), "I10/lost 1");
+  EXPECT_EQ(Story(Teardown::cut_kill)
+                .publish(1)
+                .fault(-1)
+                .say(Kind::ask_stop)
+                .say(Kind::stopped, 1)
+                .killed()
+                .told(),
+            "I1/false_ack 1");
+  EXPECT_EQ(Story(Teardown::cut_kill)
+                .publish(1)
+                .fault(-1)
+                .say(Kind::ask_stop)
+                .say(Kind::stopped, 0)
+                .killed()
+                .told(),
+            "");
+}
+
+TEST(JudgeCases, WhatAWriterCannotKnowItMayReportAsLost) {
+  const auto reported = [](Outcome outcome, std::int64_t later) {
+    return Story(Teardown::term)
+        .publish(1)
+        .append({1}, outcome)
+        .term()
+        .wait(later)
+        .say_range(Kind::lost, 1, 1)
+        .exits(1);
+  };
+  EXPECT_EQ(reported(Outcome::unknown, 1500).told(), "");
+  EXPECT_EQ(reported(Outcome::acked, 10).told(), "");  // the ack may still be on its way
+  EXPECT_EQ(reported(Outcome::acked, 1500).told(), "I7/false_failure 1");
+}
+
+TEST(JudgeCases, TheExitCodeIsAReportToo) {
+  EXPECT_EQ(Story(Teardown::stop).publish(2).append({1}).exits(0).told(), "I4/lost 2; I7/false_ack 2");
+  EXPECT_EQ(Story(Teardown::stop).publish(1).append({1}).exits(1).told(), "I7/false_failure");
+  EXPECT_EQ(Story(Teardown::stop).publish(1).append({1}).exits(3).told(), "I8/crashed");
+}
+
+TEST(JudgeCases, ADeathBySignalIsACrashUnlessTheSignalWasSent) {
+  const auto dies = [](int signal, bool term) {
+    Story run(Teardown::term);
+    run.publish(1).append({1});
+    if (term) run.term();
+    run.l.processes[0].exit_signal = signal;
+    run.l.processes[0].exited_ns = run.tick();
+    return run;
+  };
+  EXPECT_EQ(dies(SIGTERM, true).told(), "");
+  EXPECT_EQ(dies(SIGTERM, false).told(), "I8/crashed");
+  EXPECT_EQ(dies(SIGPIPE, true).told(), "I8/crashed");
+  EXPECT_EQ(dies(SIGKILL, true).told(), "I8/crashed");
+  EXPECT_EQ(Story(Teardown::term).publish(1).append({1}).term().exits(143).told(), "");
+  Story early(Teardown::term);
+  early.publish(1).append({1});
+  early.l.processes[0].exit_code = 0;
+  early.l.processes[0].exited_ns = early.tick();
+  EXPECT_EQ(early.told(), "I8/crashed");
+}
+
+TEST(JudgeCases, DeadlinesStandStillWhileTheProcessIsPaused) {
+  const auto stops = [](std::int64_t takes, bool paused) {
+    Story run(Teardown::pause);
+    run.publish(1).append({1}).say(Kind::ask_stop);
+    run.l.statements.back().deadline_ms = 1000;
+    if (paused) run.l.processes[0].pause_ns = run.tick();
+    run.wait(takes);
+    if (paused) run.l.processes[0].resume_ns = run.tick();
+    return run.say(Kind::stopped, 1).exits(0);
+  };
+  EXPECT_EQ(stops(5000, false).told(), "");  // within the slack
+  EXPECT_EQ(stops(7000, false).told(), "I8/late");
+  EXPECT_EQ(stops(7000, true).told(), "");
+}
+
+TEST(JudgeCases, AKillBeforeTheDeadlineProvesNothingAboutTime) {
+  const auto short_grace = [](std::int64_t ms) {
+    return Story(Teardown::term_short).publish(1).append({1}).term().wait(ms).killed();
+  };
+  EXPECT_EQ(short_grace(500).told(), "");
+  EXPECT_EQ(short_grace(8000).told(), "I8/hung");
+  EXPECT_EQ(Story(Teardown::term).publish(1).append({1}).term().wait(500).killed().told(),
+            "I8/hung");  // the last resort
+  EXPECT_EQ(Story(Teardown::stop).publish(1).append({1}).say(Kind::ask_stop).wait(8000).killed().told(),
+            "I8/hung; I8/hung");
+}
+
+TEST(JudgeCases, AllSessionsShareAFixedStream) {
+  Story run(Teardown::stop);
+  run.l.fixed_stream = "vm";
+  run.publish(1, "a").publish(1, "b").append({1, 2}, Outcome::acked, true, true, "vm").exits(0);
+  EXPECT_EQ(run.told(), "");
+  run.l.fixed_stream.clear();
+  EXPECT_EQ(run.told(), "I9/wrong_stream 1,2");
+}
+
+TEST(JudgeCases, WhatCannotBeDecidedIsShownAsNotChecked) {
+  Story mute(Teardown::overflow);
+  mute.l.acks_observed = false;
+  const Verdict a = judge(mute.publish(2).append({1}).exits(1).l);
+  ASSERT_EQ(a.not_checked.size(), 1U);
+  EXPECT_EQ(a.not_checked[0].invariant, Invariant::I7);
+  EXPECT_EQ(a.outcome, Verdict::Outcome::held);
+  Story cut(Teardown::cut_heal);
+  cut.l.faults_ended = false;
+  const Verdict b = judge(cut.publish(2).append({1}).exits(1).l);
+  ASSERT_EQ(b.not_checked.size(), 1U);
+  EXPECT_EQ(b.not_checked[0].invariant, Invariant::I10);
+  const Verdict c = judge(Story(Teardown::flush_then_kill).publish(1).say(Kind::ask_flush).killed().l);
+  ASSERT_EQ(c.not_checked.size(), 1U);
+  EXPECT_EQ(c.not_checked[0].invariant, Invariant::I6);
+}
+
+TEST(JudgeCases, CountsSayWhatTheReportShows) {
+  Story run(Teardown::kill);
+  run.publish(3).offer().append({1, 2}).say(Kind::acked, 2).killed();
+  const Verdict v = judge(run.l);
+  EXPECT_EQ(v.published, 3U);
+  EXPECT_EQ(v.offered, 1U);
+  EXPECT_EQ(v.stored, 2U);
+  EXPECT_EQ(v.acked, 2U);
+  EXPECT_EQ(v.lost, 1U);
+  EXPECT_EQ(v.lost_events, Ns{3});
+  EXPECT_EQ(v.unacked_at_death, 1U);
+  EXPECT_EQ(v.shutdown_ms, -1);
+  EXPECT_EQ(judge(Story(Teardown::term).publish(1).append({1}).term().wait(41).exits(0).l).shutdown_ms, 42);
+}
+
+TEST(LedgerJson, KeepsEveryValue) {
+  ASSERT_TRUE(rc::check([] {
+    Ledger ledger = honest_run(*any_plan());
+    ledger.seed = *rc::gen::arbitrary<std::uint64_t>();
+    ledger.fault = *rc::gen::string<std::string>();
+    const std::string text = ledger_to_json(ledger);
+    const auto again = ledger_from_json(text);
+    RC_ASSERT(again.has_value());
+    RC_ASSERT(again->fault == utf8(ledger.fault));
+    RC_ASSERT(again->seed == ledger.seed);
+    RC_ASSERT(again->publications.size() == ledger.publications.size());
+    RC_ASSERT(again->appends.size() == ledger.appends.size());
+    RC_ASSERT(ledger_to_json(*again) == text);
+    RC_ASSERT(judge(*again).lost_events == judge(ledger).lost_events);
+  }));
+}
+
+TEST(LedgerJson, SaysInOneLineWhereItIsWrong) {
+  const auto error = [](const std::string& text) {
+    const auto read = ledger_from_json(text);
+    return read ? std::string("read") : read.error();
+  };
+  EXPECT_NE(error("{").find("cannot be read"), std::string::npos);
+  EXPECT_NE(error("[]").find("an object was expected"), std::string::npos);
+  EXPECT_NE(error(R"({"appends":[{"id":-1}]})").find("timeline/appends/0/id"), std::string::npos);
+  EXPECT_NE(error(R"({"teardown":"fire"})").find("no class of teardown"), std::string::npos);
+  EXPECT_NE(error(R"({"stored":3})").find("an array was expected"), std::string::npos);
+  EXPECT_EQ(error("{}"), "read");
+}
+
+}  // namespace
+}  // namespace s2::scenarios

@@ -94,7 +94,7 @@ void Http2Session::receive_eof(std::vector<HttpEvent>& out) {
 void Http2Session::send_data(StreamId id, std::string_view bytes, bool end) {
   Stream* stream = find_open(id);
   if (stream == nullptr || stream->end_queued || !stream->head_sent) return;
-  stream->out.append(bytes);
+  if (!stream->no_body) stream->out.append(bytes);
   stream->end_queued = end;
   if (stream->deferred) {
     stream->deferred = false;
@@ -201,6 +201,7 @@ void Http2Session::submit_head(StreamId id, Stream& stream, const ResponseHead& 
   add_fields(fields, headers);
   stream.head_sent = true;
   stream.end_queued = end;
+  stream.no_body = stream.no_body || never_has_body(head.status);
   const nghttp2_data_provider body = Http2Callbacks::body_provider();
   nghttp2_submit_response(session_.get(), id, fields.data(), fields.size(), end ? nullptr : &body);
 }
@@ -298,6 +299,7 @@ void Http2Session::on_head_end(StreamId id, bool end_stream) {
     stream->reset_after_end = !end_stream;
   } else if (role_ == Role::server) {
     stream->announced = true;
+    stream->no_body = stream->head.method == "HEAD";
     const bool expects =
         lower_case(find_header(stream->head.headers, "expect")) == "100-continue" && !end_stream;
     if (expects) {

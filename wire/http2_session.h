@@ -50,6 +50,7 @@ class Http2Session {
   struct Stream {
     ByteQueue out;
     bool head_sent = false;
+    bool no_body = false;      // response to HEAD, 204, 304: body bytes of the caller are dropped
     bool end_queued = false;   // our caller gave the last byte
     bool local_ended = false;  // END_STREAM left
     bool deferred = false;     // nghttp2 waits for nghttp2_session_resume_data

@@ -159,16 +159,25 @@ TEST_P(BothProtocols, EndOfConnectionResetsWhatIsOpen) {
   EXPECT_FALSE(pair.client->can_request());
 }
 
-TEST_P(BothProtocols, HeadResponseHasLengthButNoBody) {
+TEST_P(BothProtocols, ResponsesThatHaveNoBodyCarryNone) {
   Pair pair(GetParam());
   const StreamId id = pair.client->send_request(request_head("HEAD", "/"), true);
   pair.run();
-  pair.server->send_head(id, {200, {{"content-length", "5"}}}, true);
+  pair.server->send_head(id, {200, {{"content-length", "5"}}}, false);
+  pair.server->send_data(id, "12345", true);
   pair.run();
   EXPECT_EQ(find_header(pair.at_client.messages[id].response.headers, "content-length"), "5");
   EXPECT_TRUE(pair.at_client.messages[id].ended);
   EXPECT_EQ(pair.at_client.messages[id].body, "");
-  EXPECT_TRUE(pair.client->can_request());
+  ASSERT_TRUE(pair.client->can_request());
+  const StreamId next = pair.client->send_request(request_head("DELETE", "/"), true);
+  pair.run();
+  pair.server->send_head(next, {204, {}}, false);
+  pair.server->send_data(next, "12345", true);
+  pair.run();
+  EXPECT_EQ(pair.at_client.messages[next].response.status, 204);
+  EXPECT_TRUE(pair.at_client.messages[next].ended);
+  EXPECT_EQ(pair.at_client.messages[next].body, "");
 }
 
 TEST_P(BothProtocols, HeadAboveTheLimitIsRefusedWith431) {

@@ -11,18 +11,19 @@ namespace s2::writer {
 
 std::string one_line(std::string_view text, std::size_t limit) {
   std::string line;
-  for (char c : text.substr(0, limit)) {
+  for (char c : text) {
     auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f) {
+    bool control = byte < 0x20 || byte == 0x7f;
+    if (line.size() + (control ? 4 : 1) > limit) {
+      while (!line.empty() && (static_cast<unsigned char>(line.back()) & 0xC0) == 0x80) line.pop_back();
+      if (!line.empty() && (static_cast<unsigned char>(line.back()) & 0x80) != 0) line.pop_back();
+      return line + "…";
+    }
+    if (control) {
       line += fmt::format("\\x{:02x}", byte);
     } else {
       line += c;
     }
-  }
-  if (text.size() > limit) {
-    while (!line.empty() && (static_cast<unsigned char>(line.back()) & 0xC0) == 0x80) line.pop_back();
-    if (!line.empty() && (static_cast<unsigned char>(line.back()) & 0x80) != 0) line.pop_back();
-    line += "…";
   }
   return line;
 }

@@ -23,9 +23,9 @@ struct StdioOptions {
   int out_fd = 1;
   int signal_fd = -1;  // readable: shut down (a signalfd for SIGTERM and SIGINT); -1: none
   std::chrono::milliseconds shutdown_budget{10'000};  // also the deadline of a flush or stop that names none
-  WriterOptions writer;
-  Writer::MakeProducers make_producers;  // empty: no durable storage
-  Log log;
+  WriterOptions writer = {};
+  Writer::MakeProducers make_producers = {};  // empty: no durable storage
+  Log log = {};
 };
 
 // The exit code: 0 nothing is unsaved, 1 something is and was said, 3 the writer cannot run (the log says

@@ -36,7 +36,7 @@ struct WriterOptions {
 
 // What a stopped session may claim.
 struct Stopped {
-  std::string session;
+  std::string session = {};
   bool complete = false;  // its end marker, and all before that was not told as dropped, is stored
   std::uint64_t durable_through = 0;
   std::uint64_t pending = 0;  // still on their way; the writer goes on trying

@@ -1,0 +1,152 @@
+// Flags and environment. Contract: "s2-writer", exit code 2; mutant sink-kills-server (bad credentials are
+// one line).
+#include "writer/config.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <map>
+#include <sstream>
+
+#include "writer/duration.h"
+
+namespace s2::writer {
+namespace {
+
+using std::chrono::milliseconds;
+using Variables = std::map<std::string, std::string>;
+
+tl::expected<CommandLine, std::string> read(const Variables& variables,
+                                            std::vector<std::string> arguments = {}) {
+  return config_from(arguments, [&](const char* name) -> const char* {
+    auto found = variables.find(name);
+    return found == variables.end() ? nullptr : found->second.c_str();
+  });
+}
+
+std::string error(const Variables& variables, std::vector<std::string> arguments = {}) {
+  auto line = read(variables, std::move(arguments));
+  return line ? "no error" : line.error();
+}
+
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+TEST(Config, DefaultsAreThoseOfTheContract) {
+  Config config = read({})->config;
+  EXPECT_FALSE(config.stores());
+  EXPECT_EQ(config.producer.linger, milliseconds(100));
+  EXPECT_EQ(config.producer.max_batch_records, 50u);
+  EXPECT_EQ(config.ring.events, 1024);
+  EXPECT_EQ(config.ring.bytes, 64 * 1024 * 1024);
+  EXPECT_EQ(config.shutdown_budget, milliseconds(10'000));
+  EXPECT_EQ(config.driver, "stdio");
+}
+
+TEST(Config, TakesTheWholeEnvironment) {
+  Config config = read({{"S2_BASIN", "basin-one"},
+                        {"S2_ACCESS_TOKEN", "token"},
+                        {"S2_STREAM", "vm"},
+                        {"S2_ACCOUNT_ENDPOINT", "http://a"},
+                        {"S2_BASIN_ENDPOINT", "http://b"},
+                        {"S2_BATCHER_LINGER", "250ms"},
+                        {"S2_BATCHER_MAX_RECORDS", "7"},
+                        {"S2_WRITER_RING_CAPACITY", "9"},
+                        {"S2_WRITER_RING_BYTES", "1MiB"},
+                        {"S2_WRITER_SHUTDOWN_BUDGET", "5s"},
+                        {"S2_WRITER_FENCING", "off"},
+                        {"S2_WRITER_ACK_TIMEOUT", "2m"}})
+                      ->config;
+  EXPECT_TRUE(config.stores());
+  EXPECT_EQ(config.stream, "vm");
+  EXPECT_EQ(config.basin_endpoint, "http://b");
+  EXPECT_EQ(config.producer.linger, milliseconds(250));
+  EXPECT_EQ(config.producer.max_batch_records, 7u);
+  EXPECT_EQ(config.ring.events, 9);
+  EXPECT_EQ(config.ring.bytes, 1024 * 1024);
+  EXPECT_EQ(config.shutdown_budget, milliseconds(5000));
+  EXPECT_FALSE(config.producer.fencing);
+  EXPECT_EQ(config.producer.ack_timeout, milliseconds(120'000));
+}
+
+TEST(Config, HalfAConfigurationNamesWhatIsMissing) {
+  EXPECT_TRUE(has(error({{"S2_BASIN", "basin-one"}}), "S2_ACCESS_TOKEN is missing"));
+  EXPECT_TRUE(has(error({{"S2_ACCESS_TOKEN", "hush"}}), "S2_BASIN is missing"));
+  EXPECT_FALSE(has(error({{"S2_ACCESS_TOKEN", "hush"}}), "hush"));
+  EXPECT_TRUE(has(error({{"S2_BASIN", "basin-one"}, {"S2_ACCESS_TOKEN", ""}}), "S2_ACCESS_TOKEN is missing"));
+}
+
+TEST(Config, BadValuesNameTheVariableAndWhatWasExpected) {
+  for (auto [name, value] :
+       std::vector<std::pair<std::string, std::string>>{{"S2_BATCHER_LINGER", "100"},
+                                                        {"S2_BATCHER_LINGER", "-1ms"},
+                                                        {"S2_BATCHER_MAX_RECORDS", "0"},
+                                                        {"S2_BATCHER_MAX_RECORDS", "1001"},
+                                                        {"S2_WRITER_RING_CAPACITY", "0"},
+                                                        {"S2_WRITER_RING_CAPACITY", "-5"},
+                                                        {"S2_WRITER_RING_CAPACITY", "12x"},
+                                                        {"S2_WRITER_RING_BYTES", "0B"},
+                                                        {"S2_WRITER_SHUTDOWN_BUDGET", "0ms"},
+                                                        {"S2_WRITER_FENCING", "yes"},
+                                                        {"S2_WRITER_HTTP", "3"}}) {
+    std::string line = error({{name, value}});
+    EXPECT_TRUE(has(line, name + ": ") && has(line, "expected")) << line;
+    EXPECT_EQ(line.find('\n'), std::string::npos);
+  }
+}
+
+TEST(Config, WhatIsNotBuiltYetIsRefusedNeverIgnored) {
+  EXPECT_TRUE(has(error({}, {"--driver", "http"}), "not built yet"));
+  EXPECT_TRUE(has(error({}, {"--driver=http"}), "not built yet"));
+  EXPECT_TRUE(has(error({}, {"--listen", "127.0.0.1:0"}), "not built yet"));
+  EXPECT_TRUE(has(error({{"S2_WRITER_DRIVER", "http"}}), "not built yet"));
+}
+
+TEST(Config, UnknownArgumentsAndMissingValuesAreErrors) {
+  EXPECT_TRUE(has(error({}, {"--nope"}), "--nope"));
+  EXPECT_TRUE(has(error({}, {"stray"}), "stray"));
+  EXPECT_TRUE(has(error({}, {"--journal-dir"}), "needs a value"));
+}
+
+TEST(Config, FlagsWinOverTheEnvironment) {
+  EXPECT_EQ(read({{"S2_WRITER_JOURNAL_DIR", "/env"}}, {"--journal-dir", "/flag"})->config.journal_dir,
+            "/flag");
+}
+
+TEST(Config, HelpNamesEveryVariableWithItsDefault) {
+  EXPECT_EQ(read({}, {"--help"})->action, CommandLine::Action::help);
+  EXPECT_EQ(read({}, {"--version"})->action, CommandLine::Action::version);
+  for (const char* part :
+       {"S2_BATCHER_LINGER", "(100ms)", "S2_WRITER_RING_CAPACITY", "(1024)", "--journal-dir"}) {
+    EXPECT_TRUE(has(help_text(), part)) << part;
+  }
+}
+
+TEST(Config, SecretsComeFromFilesAndStandInNoText) {
+  std::string path = testing::TempDir() + "/token";
+  std::ofstream(path) << "from-file\n";
+  Config config = read({{"S2_BASIN", "basin-one"}, {"S2_ACCESS_TOKEN", "@" + path}})->config;
+  EXPECT_EQ(config.access_token.reveal(), "from-file");
+  std::ostringstream shown;
+  shown << config.access_token;
+  EXPECT_EQ(shown.str(), "(secret)");
+  EXPECT_TRUE(has(error({{"S2_BASIN", "basin-one"}, {"S2_ACCESS_TOKEN", "@/no/such"}}),
+                  "S2_ACCESS_TOKEN: the file /no/such"));
+}
+
+TEST(Duration, ReadsUnitsAndRefusesTheRest) {
+  EXPECT_EQ(parse_duration("250ms"), milliseconds(250));
+  EXPECT_EQ(parse_duration("5s"), milliseconds(5000));
+  EXPECT_EQ(parse_duration("2m"), milliseconds(120'000));
+  EXPECT_EQ(parse_duration("0"), milliseconds(0));
+  for (const char* bad : {"", "5", "s", "-1s", "1h", "1.5s", "5s ", "99999999999999999999s", "999999m"}) {
+    EXPECT_FALSE(parse_duration(bad)) << bad;
+  }
+  EXPECT_EQ(parse_size("64KiB"), 65536);
+  EXPECT_FALSE(parse_size("64"));
+  EXPECT_FALSE(parse_size("9999999999999999MiB"));
+}
+
+}  // namespace
+}  // namespace s2::writer

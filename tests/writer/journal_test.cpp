@@ -1,0 +1,108 @@
+// The journal: whole lines in files by category, a disk that fails, and the lines of an earlier life. System
+// rule "Files".
+#include "writer/journal.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "tests/writer/rig.h"
+
+namespace s2::writer {
+namespace {
+
+using namespace test;
+
+class JournalTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    directory =
+        testing::TempDir() + "/journal_" + testing::UnitTest::GetInstance()->current_test_info()->name();
+    std::filesystem::remove_all(directory);
+  }
+  void TearDown() override { std::filesystem::remove_all(directory); }
+  std::vector<std::string> lines(const std::string& category) const {
+    std::ifstream file(directory + "/" + category + ".jsonl");
+    std::vector<std::string> all;
+    for (std::string line; std::getline(file, line);) all.push_back(line);
+    return all;
+  }
+  std::string directory;
+};
+
+TEST_F(JournalTest, EachEventIsALineInTheFileOfItsCategory) {
+  Rig rig({.journal_dir = directory});
+  rig.start("a");
+  rig.publish(3);
+  ASSERT_TRUE(rig.writer->publish("", event("network_request", R"({"line":"a\nb"})")));
+  rig.shutdown();
+  EXPECT_EQ(lines("console").size(), 3u);
+  ASSERT_EQ(lines("network").size(), 1u);
+  EXPECT_EQ(nlohmann::json::parse(lines("network")[0])["seq"], 4);
+  EXPECT_EQ(lines("system").size(), 1u);  // the end marker: files close after the last publisher
+}
+
+TEST_F(JournalTest, HasEverythingAlsoWhenStorageHangs) {
+  Rig rig({.journal_dir = directory});
+  rig.s2->hang();
+  rig.start("a");
+  rig.publish(100);
+  rig.shutdown(std::chrono::milliseconds(200));
+  EXPECT_EQ(lines("console").size(), 100u);
+}
+
+TEST_F(JournalTest, ATornLineOfAnEarlierLifeSpoilsNoOther) {
+  std::filesystem::create_directories(directory);
+  std::ofstream(directory + "/console.jsonl") << "{\"whole\":1}\n{\"torn\":";
+  Rig rig({.journal_dir = directory});
+  rig.start("a");
+  rig.publish(1);
+  rig.shutdown();
+  auto all = lines("console");
+  ASSERT_EQ(all.size(), 3u);
+  EXPECT_EQ(all[1], "{\"torn\":");
+  EXPECT_TRUE(nlohmann::json::accept(all[2]));
+}
+
+TEST_F(JournalTest, AFullDiskCostsOneErrorLineAndNothingElse) {
+  std::filesystem::create_directories(directory);
+  std::filesystem::create_symlink("/dev/full", directory + "/console.jsonl");
+  Rig rig({.journal_dir = directory});
+  rig.start("a");
+  rig.publish(20);
+  ASSERT_TRUE(rig.writer->publish("", event("page_load")));
+  EXPECT_TRUE(rig.writer->flush(in(kLong)).flushed);
+  EXPECT_EQ(rig.shutdown().unsaved, 0u);
+  EXPECT_EQ(rig.s2->stored().size(), 22u);
+  EXPECT_EQ(lines("page").size(), 1u);
+  std::string log = rig.log();
+  std::size_t first = log.find("console.jsonl cannot be written");
+  EXPECT_NE(first, std::string::npos) << log;
+  EXPECT_EQ(log.find("console.jsonl cannot be written", first + 1), std::string::npos) << log;
+}
+
+TEST_F(JournalTest, SaysWhenAFileCanBeWrittenAgain) {
+  std::filesystem::create_directories(directory + "/console.jsonl");  // a directory in its place
+  Rig rig({.journal_dir = directory});
+  rig.start("a");
+  rig.publish(2);
+  while (rig.log().find("cannot be written") == std::string::npos) std::this_thread::yield();
+  rig.writer->flush(in(kLong));
+  std::filesystem::remove(directory + "/console.jsonl");
+  rig.publish(1);
+  rig.shutdown();
+  EXPECT_NE(rig.log().find("is written again"), std::string::npos) << rig.log();
+  EXPECT_GE(lines("console").size(), 1u);
+}
+
+TEST_F(JournalTest, ADirectoryThatCannotBeMadeIsOneLineAtTheStart) {
+  Ledger ledger;
+  auto writer = Writer::make({.journal_dir = "/dev/null/journal"}, {}, ledger, [](std::string_view) {});
+  ASSERT_FALSE(writer);
+  EXPECT_NE(writer.error().find("/dev/null/journal"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace s2::writer

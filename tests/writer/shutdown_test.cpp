@@ -1,0 +1,60 @@
+// The table of shutdown's steps and its runner. Mutant budget-inversion.
+#include "writer/shutdown.h"
+
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+
+#include <thread>
+
+namespace s2::writer {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+TEST(ShutdownTable, InnerBudgetsSumToLessThanTheOuterOne) {
+  EXPECT_LT(shutdown_budget_sum(), 1000);
+}
+
+TEST(ShutdownTable, StepsRunOnceInTheirOrderAlsoBehindOneThatFailed) {
+  std::vector<ShutdownStep> ran;
+  auto outcomes = run_shutdown(milliseconds(100), [&](ShutdownStep step, Clock::time_point) {
+    ran.push_back(step);
+    return step != ShutdownStep::drain;
+  });
+  ASSERT_EQ(ran.size(), kShutdownTable.size());
+  for (std::size_t i = 0; i < ran.size(); ++i) {
+    EXPECT_EQ(ran[i], kShutdownTable[i].step);
+    EXPECT_EQ(outcomes[i].done, ran[i] != ShutdownStep::drain);
+  }
+}
+
+TEST(ShutdownTable, EveryStepUsingAllOfItsTimeStillEndsWithinTheWhole) {
+  auto begin = Clock::now();
+  run_shutdown(milliseconds(400), [](ShutdownStep, Clock::time_point deadline) {
+    std::this_thread::sleep_until(deadline);
+    return false;
+  });
+  EXPECT_GE(Clock::now() - begin, milliseconds(300));
+  EXPECT_LT(Clock::now() - begin, std::chrono::seconds(5));
+}
+
+// No step starves a later one: whatever each takes within its deadline, the next has at least its own share.
+TEST(ShutdownTable, EachStepHasAtLeastItsOwnShareLeft) {
+  ASSERT_TRUE(rc::check([] {
+    const auto whole =
+        std::chrono::hours(*rc::gen::inRange(1, 1000));  // so large that running takes nothing of it
+    auto last = Clock::now();
+    std::size_t row = 0;
+    run_shutdown(whole, [&](ShutdownStep, Clock::time_point deadline) {
+      auto share = std::chrono::duration_cast<Clock::duration>(whole) * kShutdownTable[row].budget / 1000;
+      RC_ASSERT(deadline - last >= share - std::chrono::microseconds(10));
+      last = deadline;
+      ++row;
+      return true;
+    });
+  }));
+}
+
+}  // namespace
+}  // namespace s2::writer

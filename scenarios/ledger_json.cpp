@@ -64,7 +64,7 @@ void put(json& j, T v) {
   j = v;
 }
 void put(json& j, const std::string& v) {
-  j = v;
+  j = utf8(v);
 }
 template <class T>
   requires std::is_arithmetic_v<T>

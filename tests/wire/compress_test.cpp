@@ -85,6 +85,14 @@ TEST(Compress, BombsAreRefusedAtTheLimit) {
   }
 }
 
+// RFC 8878 3.1.1: magic, descriptor (content size in 8 bytes, single segment), content size, one raw block.
+TEST(Compress, ADeclaredSizeOverTheLimitIsRefusedBeforeAnyRoomIsMade) {
+  const std::string declares_2_to_the_60("\x28\xb5\x2f\xfd\xe0\0\0\0\0\0\0\0\x10\x29\0\0hello", 21);
+  const auto read = decompress(Compression::zstd, declares_2_to_the_60, 1000, kKind);
+  ASSERT_FALSE(read);
+  EXPECT_EQ(read.error().message, "decompressed body over 1000 bytes");
+}
+
 TEST(Compress, AWideWindowAroundALittleCostsNothing) {
   EXPECT_EQ(decompress(Compression::zstd, streamed_zstd("little", 27), 100, kKind).value(), "little");
 }

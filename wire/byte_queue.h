@@ -16,7 +16,7 @@ class ByteQueue {
   void append(std::string_view bytes);
   std::size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
-  // Appends the first n bytes (n <= size()) to `out` and forgets them here.
+  // Appends the first n bytes (or all, when there are fewer) to `out` and forgets them here.
   void move_to(std::string& out, std::size_t n);
   void clear();
 

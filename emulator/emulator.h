@@ -26,10 +26,10 @@ struct Options {
   std::string host = "127.0.0.1";
   std::uint16_t port = 0;  // 0: a free one
   Auth auth = Auth::open;
-  std::string root_token;
-  std::string init_json;    // text of an `--init-file`, or empty
-  std::string faults_json;  // text of a `--faults` file, or empty
-  std::uint64_t seed = 0;   // for fault probabilities
+  std::string root_token{};
+  std::string init_json{};    // text of an `--init-file`, or empty
+  std::string faults_json{};  // text of a `--faults` file, or empty
+  std::uint64_t seed = 0;     // for fault probabilities
   bool cors = true;
   bool console = true;
 };

@@ -156,7 +156,13 @@ void Emulator::stop_reading_at(std::uint64_t n) {
 }
 
 void Emulator::cut(CutKind kind) {
-  impl_->call([&] { impl_->server_->cut(kind); });
+  const auto cut = [impl = impl_.get(), kind] { impl->server_->cut(kind); };
+  // From inside an Observer it cannot be waited for; queued here, it comes before anything more is read.
+  if (impl_->io_.get_executor().running_in_this_thread()) {
+    boost::asio::post(impl_->io_, cut);
+  } else {
+    impl_->call(cut);
+  }
 }
 
 void Emulator::heal() {

@@ -102,6 +102,8 @@ class Emulator {
   // exactly `bytes == n` follows and reading goes on. 0: no such place.
   void stop_reading_at(std::uint64_t n);
 
+  // Alone of all members it may be called from inside an Observer: then it takes effect before anything more
+  // is read.
   void cut(CutKind kind);
   void heal();
   // What a restart of S2 looks like: sessions are told (GOAWAY, reconnect advised), connections close,

@@ -66,9 +66,7 @@ tl::expected<void, std::string> StorageWriter::run(std::stop_token stop) {
   {
     std::lock_guard lock(mutex_);
     if (started_) return tl::unexpected<std::string>("the storage writer runs once, and has run");
-    started_ = true;
-    if (draining_) return {};  // cancelled before this thread got to run: the reader is Drain's already
-    running_ = true;
+    started_ = running_ = true;
   }
   {
     std::stop_callback on_stop(stop, [&] {
@@ -161,7 +159,6 @@ bool StorageWriter::drain(std::uint64_t through, Deadline deadline) {
     std::unique_lock lock(mutex_);
     // A Run that does not return in time keeps its hands on the reader; closing goes on all the same.
     if (!changed_.wait_until(lock, deadline, [&] { return !running_; })) return false;
-    draining_ = true;
   }
   if (planted("no-drain")) return true;
   reader_->resume();

@@ -91,7 +91,6 @@ class StorageWriter {
   std::uint64_t taken_through_ = 0;
   bool started_ = false;
   bool running_ = false;
-  bool draining_ = false;
   bool closed_ = false;
 };
 

@@ -85,22 +85,6 @@ TEST_F(StorageWriterTest, DrainEndsAtItsDeadlineAndCloseHasABudgetOfItsOwn) {  /
   EXPECT_EQ(ledger.losses(), (std::vector<Range>{{"a", 4, 10}}));
 }
 
-TEST_F(StorageWriterTest, RunThatStartsOnlyAfterItsCancelDoesNotDisturbTheDrain) {  // stop-sees-unstarted
-  s2.hang();
-  s2.room(2);
-  publish(10);
-  std::stop_source stop;
-  stop.request_stop();
-  std::jthread drain([&] { EXPECT_TRUE(storage.drain(10, in(kLong))); });
-  ASSERT_TRUE(s2.wait_held_up());
-  while (s2.streams() == 0) std::this_thread::yield();
-  ASSERT_TRUE(storage.run(stop.get_token()));
-  s2.answer();
-  drain.join();
-  EXPECT_EQ(storage.close(in(kLong)), 0u);
-  EXPECT_EQ(s2.stored().size(), 10u);
-}
-
 TEST_F(StorageWriterTest, DrainStopsAtTheCutOff) {  // endless-drain
   publish(10);
   std::stop_source stop;

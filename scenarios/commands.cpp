@@ -1,0 +1,77 @@
+// See commands.h: list, check, report. run and replay are command_run.cpp.
+#include "scenarios/commands.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "scenarios/catalogue.h"
+#include "scenarios/judge.h"
+#include "scenarios/ledger_json.h"
+#include "scenarios/promises.h"
+#include "scenarios/report.h"
+
+namespace s2::scenarios {
+
+int fail(int exit_code, const std::string& what) {
+  fmt::print(stderr, "s2-scenarios: {}\n", what);
+  return exit_code;
+}
+
+int list_command(const Options&) {
+  const auto catalogue = load_catalogue();
+  if (!catalogue) return fail(3, catalogue.error());
+  for (const Scenario& scenario : *catalogue) {
+    const char* suites = scenario.quick && scenario.in_long ? "quick,long"
+                         : scenario.quick                   ? "quick"
+                                                            : "long";
+    fmt::print("{:<24} {:<16} {:<10} {:>3} combinations  {}\n", scenario.name, name(scenario.teardown.kind),
+               suites, scenario.combinations(), scenario.purpose);
+  }
+  return 0;
+}
+
+int check_command(const Options& options) {
+  namespace fs = std::filesystem;
+  const fs::path history(options.names[0]);
+  std::error_code error;
+  if (!fs::exists(history, error)) return fail(2, fmt::format("there is no history `{}`", history.string()));
+  const fs::path timeline = history.parent_path() / "timeline.json";
+  if (!fs::exists(timeline, error)) {
+    return fail(
+        2, fmt::format("no timeline.json stands beside `{}`, and deciding the linearizability of a history "
+                       "is not built yet",
+                       history.string()));
+  }
+  std::ifstream file(timeline, std::ios::binary);
+  const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  const auto ledger = ledger_from_json(text);
+  if (!ledger) return fail(2, fmt::format("{}: {}", timeline.string(), ledger.error()));
+
+  SuiteOptions suite_options;
+  suite_options.seed = ledger->seed;
+  Suite suite(suite_options);
+  suite.add(*ledger, judge(*ledger));
+  fmt::print("{}\n", verdict_text(suite, options.color));
+  fmt::print(
+      stderr,
+      "s2-scenarios: the promises were judged again; the history's linearizability was not decided (not "
+      "built yet)\n");
+  const Verdict::Outcome outcome = suite.runs().front().verdict.outcome;
+  return outcome == Verdict::Outcome::held ? 0 : outcome == Verdict::Outcome::broken ? 1 : 3;
+}
+
+int report_command(const Options& options) {
+  auto suite = read_report(options.names[0]);
+  if (!suite) return fail(2, suite.error());
+  if (auto written = write_report(*suite, options.names[0]); !written) return fail(3, written.error());
+  fmt::print("{}\n{}\n", terminal_table(*suite, options.color), verdict_text(*suite, options.color));
+  const SuiteOutcome outcome = outcome_of(*suite);
+  if (!outcome.why.empty() && outcome.exit_code == 3) return fail(3, outcome.why);
+  return outcome.exit_code;
+}
+
+}  // namespace s2::scenarios

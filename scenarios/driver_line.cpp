@@ -1,0 +1,98 @@
+// See driver_line.h.
+#include "scenarios/driver_line.h"
+
+#include <nlohmann/json.hpp>
+
+#include "scenarios/driver_stdio.h"
+
+namespace s2::scenarios {
+namespace {
+
+using nlohmann::json;
+
+std::optional<std::uint64_t> number(const json& object, const char* key) {
+  const auto at = object.find(key);
+  if (at == object.end() || !at->is_number_unsigned()) return std::nullopt;
+  return at->get<std::uint64_t>();
+}
+
+std::string text(const json& object, const char* key) {
+  const auto at = object.find(key);
+  return at != object.end() && at->is_string() ? at->get<std::string>() : "";
+}
+
+Statement garbage(std::string_view line) {
+  Statement said;
+  said.kind = Statement::Kind::garbage;
+  said.text = std::string(line.substr(0, kMaxGarbageText));
+  return said;
+}
+
+// {"dropped":{…}}, {"lost":{…}}, {"flushed":{…}}, … : the member's object, with `session` inside or beside
+// it.
+std::optional<Statement> parse_object(const json& line) {
+  using Kind = Statement::Kind;
+  struct Shape {
+    const char* key;
+    Kind kind;
+    const char* first;
+    const char* second;
+  };
+  static constexpr Shape kShapes[] = {{"dropped", Kind::dropped, "from", "to"},
+                                      {"lost", Kind::lost, "from", "to"},
+                                      {"flushed", Kind::flushed, "through", nullptr},
+                                      {"stopped", Kind::stopped, "through", nullptr},
+                                      {"flush_failed", Kind::flush_failed, "durable_through", "pending"}};
+  for (const Shape& shape : kShapes) {
+    const auto at = line.find(shape.key);
+    if (at == line.end()) continue;
+    if (!at->is_object()) return std::nullopt;
+    const auto first = number(*at, shape.first);
+    const auto second = shape.second ? number(*at, shape.second) : first;
+    if (!first || !second) return std::nullopt;
+    Statement said;
+    said.kind = shape.kind;
+    const bool range = shape.kind == Kind::dropped || shape.kind == Kind::lost;
+    (range ? said.from : said.through) = *first;
+    if (range) said.to = *second;
+    if (shape.kind == Kind::flush_failed) said.pending = *second;
+    said.session = text(*at, "session");
+    said.text = text(*at, "reason");
+    return said;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+WriterLine parse_writer_line(std::string_view line) {
+  const json parsed = json::parse(line, nullptr, false);
+  if (!parsed.is_object()) return garbage(line);
+  if (const auto n = number(parsed, "published")) {
+    const auto seq = number(parsed, "seq");
+    if (!seq) return garbage(line);
+    return Published{*n, *seq};
+  }
+  if (const auto n = number(parsed, "rejected")) return Rejected{*n, text(parsed, "reason")};
+
+  std::optional<Statement> said;
+  if (const auto through = number(parsed, "acked")) {
+    said = Statement{};
+    said->kind = Statement::Kind::acked;
+    said->through = *through;
+  } else if (parsed.value("ready", json()) == json(true)) {
+    said = Statement{};
+    said->kind = Statement::Kind::ready;
+  } else if (const std::string session = text(parsed, "started"); !session.empty()) {
+    said = Statement{};
+    said->kind = Statement::Kind::started;
+    said->session = session;
+  } else {
+    said = parse_object(parsed);
+  }
+  if (!said) return garbage(line);
+  if (said->session.empty()) said->session = text(parsed, "session");
+  return *said;
+}
+
+}  // namespace s2::scenarios

@@ -1,0 +1,419 @@
+// See driver_stdio.h.
+#include "scenarios/driver_stdio.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+#include "scenarios/clock.h"
+#include "scenarios/driver_line.h"
+
+namespace s2::scenarios {
+namespace {
+
+constexpr std::size_t kKinds = static_cast<std::size_t>(Statement::Kind::stdin_closed) + 1;
+constexpr std::size_t kReadBytes = 64 * 1024;
+
+void set_nonblocking(int fd) {
+  fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+}
+
+std::size_t index_of(Statement::Kind kind) {
+  return static_cast<std::size_t>(kind);
+}
+
+}  // namespace
+
+class StdioDriver::Impl {
+ public:
+  Impl(const Pipes& pipes, std::string run)
+      : pipes_(pipes), run_(std::move(run)), wake_(eventfd(0, EFD_CLOEXEC)) {
+    signal(SIGPIPE, SIG_IGN);  // a writer that is gone is an error of write() here
+    for (const int fd : {pipes_.in, pipes_.out, pipes_.err}) set_nonblocking(fd);
+    thread_ = std::thread([this] { move_bytes(); });
+  }
+  ~Impl() {
+    abandon();
+    thread_.join();
+    for (const int fd : {pipes_.in, pipes_.out, pipes_.err, wake_}) {
+      if (fd >= 0) close(fd);
+    }
+  }
+
+  void ask(Statement asked, const std::string& line) {
+    const std::lock_guard lock(mutex_);
+    asked.t_ns = now_ns();
+    if (!asked.session.empty() && asked.kind == Statement::Kind::ask_start) current_session_ = asked.session;
+    note(std::move(asked));
+    enqueue(line);
+  }
+
+  std::uint64_t publish(const std::string& session, int publisher, const EventShape& shape,
+                        Deadline give_up) {
+    std::unique_lock lock(mutex_);
+    const auto has_room = [&] { return queued_bytes_ < kMaxQueuedBytes || ended_ || input_closed_; };
+    if (!changed_.wait_until(lock, give_up, has_room) || ended_ || input_closed_) return 0;
+    Publication made;
+    made.n = publications_.size() + 1;
+    made.publisher = publisher;
+    made.session = session;
+    made.type = shape.type;
+    const std::string event = shape.text(run_, made.n);
+    made.bytes = event.size();
+    std::string line = fmt::format(R"({{"op":"publish","n":{},)", made.n);
+    if (session != current_session_) line += fmt::format(R"("session":"{}",)", session);
+    if (publisher != 0) line += fmt::format(R"("publisher":{},)", publisher);
+    line += R"("event":)";
+    line += event;
+    line += "}\n";
+    made.sent_ns = now_ns();
+    publications_.push_back(std::move(made));
+    ++unanswered_;
+    enqueue(std::move(line));
+    return publications_.size();
+  }
+
+  void close_input() {
+    const std::lock_guard lock(mutex_);
+    if (input_closed_) return;
+    input_closed_ = true;
+    Statement closed;
+    closed.kind = Statement::Kind::stdin_closed;
+    closed.t_ns = now_ns();
+    note(std::move(closed));
+    wake();
+  }
+
+  template <class Condition>
+  bool wait(Deadline deadline, Condition condition) {
+    std::unique_lock lock(mutex_);
+    changed_.wait_until(lock, deadline, [&] { return condition() || ended_; });
+    return condition();
+  }
+
+  void abandon() {
+    const std::lock_guard lock(mutex_);
+    abandoned_ = true;
+    wake();
+  }
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<Publication> publications_;
+  std::vector<Statement> statements_;
+  std::array<std::size_t, kKinds> counts_{};
+  std::uint64_t unanswered_ = 0;
+  std::uint64_t accepted_ = 0;
+  std::uint64_t acked_through_ = 0;
+  bool ended_ = false;      // stdout has ended
+  bool log_ended_ = false;  // stderr has ended
+  std::string first_garbage_;
+  std::string log_;
+
+ private:
+  // With the lock held, all three.
+  void enqueue(std::string line) {
+    queued_bytes_ += line.size();
+    queue_.push_back(std::move(line));
+    if (queue_.size() == 1) wake();
+  }
+  void wake() {
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const ssize_t written = write(wake_, &one, sizeof one);
+  }
+  void note(Statement said) {
+    ++counts_[index_of(said.kind)];
+    statements_.push_back(std::move(said));
+    changed_.notify_all();
+  }
+
+  void move_bytes();
+  void write_some();
+  bool read_some(int fd, bool log);
+  void take_output(std::string_view bytes);
+  void take_line(std::string_view line, std::int64_t t_ns);
+
+  Pipes pipes_;
+  const std::string run_;
+  int wake_;
+  std::deque<std::string> queue_;
+  std::size_t queued_bytes_ = 0;
+  std::size_t written_of_front_ = 0;
+  bool input_closed_ = false;
+  bool abandoned_ = false;
+  std::string current_session_;
+  std::string half_line_;
+  bool overlong_ = false;
+  std::thread thread_;
+};
+
+void StdioDriver::Impl::move_bytes() {
+  bool out_open = true, err_open = true;
+  for (;;) {
+    short want_write = 0;
+    {
+      const std::lock_guard lock(mutex_);
+      if (abandoned_) break;
+      if (pipes_.in >= 0 && queue_.empty() && input_closed_) {
+        close(pipes_.in);
+        pipes_.in = -1;
+      }
+      if (pipes_.in >= 0 && !queue_.empty()) want_write = POLLOUT;
+      if (!out_open && !err_open) break;
+    }
+    // A pipe whose reader is gone reports an error whether or not anything waits for it: it is looked at only
+    // then.
+    std::array<pollfd, 4> fds = {{{wake_, POLLIN, 0},
+                                  {want_write ? pipes_.in : -1, want_write, 0},
+                                  {out_open ? pipes_.out : -1, POLLIN, 0},
+                                  {err_open ? pipes_.err : -1, POLLIN, 0}}};
+    if (poll(fds.data(), fds.size(), -1) < 0 && errno != EINTR) break;
+    if (fds[0].revents) {
+      std::uint64_t count = 0;
+      [[maybe_unused]] const ssize_t got = read(wake_, &count, sizeof count);
+    }
+    if (fds[1].revents) write_some();
+    if (fds[2].revents) out_open = read_some(pipes_.out, false);
+    if (fds[3].revents) err_open = read_some(pipes_.err, true);
+    const std::lock_guard lock(mutex_);
+    if (ended_ == out_open || log_ended_ == err_open) {
+      ended_ = !out_open;
+      log_ended_ = !err_open;
+      changed_.notify_all();
+    }
+  }
+  const std::lock_guard lock(mutex_);
+  ended_ = log_ended_ = true;
+  changed_.notify_all();
+}
+
+void StdioDriver::Impl::write_some() {
+  const std::lock_guard lock(mutex_);
+  while (!queue_.empty()) {
+    const std::string& front = queue_.front();
+    const ssize_t wrote =
+        write(pipes_.in, front.data() + written_of_front_, front.size() - written_of_front_);
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote < 0 && errno == EAGAIN) return;
+    if (wrote < 0) {  // nobody reads any more: what is queued was never sent to anybody
+      queue_.clear();
+      queued_bytes_ = written_of_front_ = 0;
+      input_closed_ = true;
+      changed_.notify_all();
+      return;
+    }
+    written_of_front_ += static_cast<std::size_t>(wrote);
+    if (written_of_front_ < front.size()) return;
+    queued_bytes_ -= front.size();
+    written_of_front_ = 0;
+    queue_.pop_front();
+    changed_.notify_all();
+  }
+}
+
+// False at the end of the pipe.
+bool StdioDriver::Impl::read_some(int fd, bool log) {
+  std::array<char, kReadBytes> buffer;
+  const ssize_t got = read(fd, buffer.data(), buffer.size());
+  if (got < 0) return errno == EINTR || errno == EAGAIN;
+  if (got == 0) return false;
+  const std::string_view bytes(buffer.data(), static_cast<std::size_t>(got));
+  const std::lock_guard lock(mutex_);
+  if (!log) {
+    take_output(bytes);
+  } else {
+    log_.append(bytes);
+    if (log_.size() > 2 * kMaxLogBytes) log_.erase(0, log_.size() - kMaxLogBytes);
+  }
+  return true;
+}
+
+void StdioDriver::Impl::take_output(std::string_view bytes) {
+  const std::int64_t t_ns = now_ns();
+  for (std::size_t end = bytes.find('\n'); end != std::string_view::npos; end = bytes.find('\n')) {
+    half_line_.append(bytes.substr(0, end));
+    bytes.remove_prefix(end + 1);
+    if (!half_line_.empty() && half_line_.back() == '\r') half_line_.pop_back();
+    if (overlong_ || !half_line_.empty()) take_line(half_line_, t_ns);
+    half_line_.clear();
+    overlong_ = false;
+  }
+  half_line_.append(bytes);
+  if (half_line_.size() > kMaxLineBytes) {
+    half_line_.resize(kMaxGarbageText);
+    overlong_ = true;
+  }
+}
+
+void StdioDriver::Impl::take_line(std::string_view line, std::int64_t t_ns) {
+  WriterLine parsed = parse_writer_line(line);
+  const auto answered = [&](std::uint64_t n) -> Publication* {
+    if (n == 0 || n > publications_.size()) return nullptr;
+    Publication& made = publications_[n - 1];
+    if (made.answered_ns >= 0) return nullptr;
+    made.answered_ns = t_ns;
+    --unanswered_;
+    changed_.notify_all();
+    return &made;
+  };
+  if (const auto* published = std::get_if<Published>(&parsed)) {
+    if (Publication* made = answered(published->n)) {
+      made->acceptance = Acceptance::accepted;
+      made->seq = published->seq;
+      ++accepted_;
+      return;
+    }
+  } else if (const auto* rejected = std::get_if<Rejected>(&parsed)) {
+    if (Publication* made = answered(rejected->n)) {
+      made->acceptance = Acceptance::rejected;
+      return;
+    }
+  }
+  // An answer to what was not asked, or asked once and answered before, is no answer.
+  Statement said;
+  if (auto* statement = std::get_if<Statement>(&parsed)) {
+    said = std::move(*statement);
+  } else {
+    said.text = std::string(line.substr(0, kMaxGarbageText));
+  }
+  said.t_ns = t_ns;
+  if (said.kind == Statement::Kind::garbage) {
+    if (first_garbage_.empty()) first_garbage_ = said.text;
+    if (counts_[index_of(Statement::Kind::garbage)] >= kMaxKeptGarbage) return;
+  }
+  if (said.session.empty()) said.session = current_session_;
+  if (said.kind == Statement::Kind::acked) acked_through_ = std::max(acked_through_, said.through);
+  note(std::move(said));
+}
+
+StdioDriver::StdioDriver(const Pipes& pipes, std::string run)
+    : impl_(std::make_unique<Impl>(pipes, std::move(run))) {}
+StdioDriver::~StdioDriver() = default;
+
+void StdioDriver::start(const std::string& session) {
+  Statement asked;
+  asked.kind = Statement::Kind::ask_start;
+  asked.session = session;
+  impl_->ask(std::move(asked), fmt::format("{{\"op\":\"start\",\"session\":\"{}\"}}\n", session));
+}
+
+std::uint64_t StdioDriver::publish(const std::string& session, int publisher, const EventShape& shape,
+                                   Deadline give_up) {
+  return impl_->publish(session, publisher, shape, give_up);
+}
+
+void StdioDriver::flush(const std::string& session, std::int64_t deadline_ms) {
+  Statement asked;
+  asked.kind = Statement::Kind::ask_flush;
+  asked.session = session;
+  asked.deadline_ms = deadline_ms;
+  impl_->ask(std::move(asked), fmt::format("{{\"op\":\"flush\",\"session\":\"{}\",\"deadline_ms\":{}}}\n",
+                                           session, deadline_ms));
+}
+
+void StdioDriver::stop(const std::string& session, std::int64_t deadline_ms) {
+  Statement asked;
+  asked.kind = Statement::Kind::ask_stop;
+  asked.session = session;
+  asked.deadline_ms = deadline_ms;
+  impl_->ask(std::move(asked), fmt::format("{{\"op\":\"stop\",\"session\":\"{}\",\"deadline_ms\":{}}}\n",
+                                           session, deadline_ms));
+}
+
+void StdioDriver::close_input() {
+  impl_->close_input();
+}
+void StdioDriver::abandon() {
+  impl_->abandon();
+}
+
+bool StdioDriver::wait_ready(Deadline deadline) {
+  const auto ready = [this] { return impl_->counts_[index_of(Statement::Kind::ready)] > 0; };
+  impl_->wait(deadline, [&] { return ready() || !impl_->first_garbage_.empty(); });
+  const std::lock_guard lock(impl_->mutex_);
+  return !impl_->statements_.empty() && impl_->statements_.front().kind == Statement::Kind::ready;
+}
+
+bool StdioDriver::wait_for(Statement::Kind kind, std::size_t count, Deadline deadline) {
+  return impl_->wait(deadline, [&] { return impl_->counts_[index_of(kind)] >= count; });
+}
+
+bool StdioDriver::wait_any_of(std::vector<Statement::Kind> kinds, std::size_t count, Deadline deadline) {
+  return impl_->wait(deadline, [&] {
+    std::size_t sum = 0;
+    for (const Statement::Kind kind : kinds) sum += impl_->counts_[index_of(kind)];
+    return sum >= count;
+  });
+}
+
+bool StdioDriver::wait_answered(Deadline deadline) {
+  return impl_->wait(deadline, [&] { return impl_->unanswered_ == 0; });
+}
+
+bool StdioDriver::wait_acked(std::uint64_t n, Deadline deadline) {
+  return impl_->wait(deadline, [&] {
+    if (n == 0 || n > impl_->publications_.size()) return true;
+    const Publication& made = impl_->publications_[n - 1];
+    if (made.acceptance == Acceptance::rejected) return true;
+    return made.acceptance == Acceptance::accepted && made.seq <= impl_->acked_through_;
+  });
+}
+
+bool StdioDriver::wait_output_end(Deadline deadline) {
+  std::unique_lock lock(impl_->mutex_);
+  return impl_->changed_.wait_until(lock, deadline, [&] { return impl_->ended_ && impl_->log_ended_; });
+}
+
+std::size_t StdioDriver::count(Statement::Kind kind) const {
+  const std::lock_guard lock(impl_->mutex_);
+  return impl_->counts_[index_of(kind)];
+}
+
+std::uint64_t StdioDriver::sent() const {
+  const std::lock_guard lock(impl_->mutex_);
+  return impl_->publications_.size();
+}
+
+std::uint64_t StdioDriver::accepted() const {
+  const std::lock_guard lock(impl_->mutex_);
+  return impl_->accepted_;
+}
+
+bool StdioDriver::output_ended() const {
+  const std::lock_guard lock(impl_->mutex_);
+  return impl_->ended_;
+}
+
+std::string StdioDriver::first_garbage() const {
+  const std::lock_guard lock(impl_->mutex_);
+  return impl_->first_garbage_;
+}
+
+std::vector<Publication> StdioDriver::publications() const {
+  const std::lock_guard lock(impl_->mutex_);
+  return impl_->publications_;
+}
+
+std::vector<Statement> StdioDriver::statements() const {
+  const std::lock_guard lock(impl_->mutex_);
+  return impl_->statements_;
+}
+
+std::string StdioDriver::log() const {
+  const std::lock_guard lock(impl_->mutex_);
+  return impl_->log_.size() > kMaxLogBytes ? impl_->log_.substr(impl_->log_.size() - kMaxLogBytes)
+                                           : impl_->log_;
+}
+
+}  // namespace s2::scenarios

@@ -1,0 +1,74 @@
+// Drives a writer over its stdin and stdout (JSON Lines) and keeps what was asked and what it answered, with
+// times.
+//
+// One thread of its own moves the bytes of all three pipes, so that neither side ever waits for the other:
+// what the writer does not take is queued here (kMaxQueuedBytes), what it prints is always read. Any thread
+// may call. A half line at the end is ignored; a line that is none of the protocol's is kept as garbage.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "scenarios/child.h"
+#include "scenarios/event_text.h"
+#include "scenarios/ledger.h"
+
+namespace s2::scenarios {
+
+inline constexpr std::size_t kMaxQueuedBytes = 8 * 1024 * 1024;  // for the writer's stdin
+inline constexpr std::size_t kMaxLineBytes = 4 * 1024 * 1024;    // of the writer's stdout; more is garbage
+inline constexpr std::size_t kMaxKeptGarbage = 100;              // lines a run
+inline constexpr std::size_t kMaxGarbageText = 200;              // bytes of each
+inline constexpr std::size_t kMaxLogBytes = 512 * 1024;          // of stderr: so much of its end is kept
+
+class StdioDriver {
+ public:
+  using Deadline = std::chrono::steady_clock::time_point;
+
+  // Takes over the pipes. `run` is the probes' run.
+  StdioDriver(const Pipes& pipes, std::string run);
+  ~StdioDriver();
+  StdioDriver(const StdioDriver&) = delete;
+  StdioDriver& operator=(const StdioDriver&) = delete;
+
+  // --- asking ---
+  void start(const std::string& session);
+  // The n of the event, or 0 when the queue stayed full until `give_up` (then nothing was sent).
+  std::uint64_t publish(const std::string& session, int publisher, const EventShape& shape, Deadline give_up);
+  void flush(const std::string& session, std::int64_t deadline_ms);
+  void stop(const std::string& session, std::int64_t deadline_ms);
+  void close_input();
+
+  // --- waiting: true when it came, false at the deadline or at the end of the writer's stdout ---
+  bool wait_ready(Deadline deadline);
+  bool wait_for(Statement::Kind kind, std::size_t count, Deadline deadline);  // that many of this kind, ever
+  bool wait_any_of(std::vector<Statement::Kind> kinds, std::size_t count, Deadline deadline);  // in sum
+  bool wait_answered(Deadline deadline);                // every publish has its answer
+  bool wait_acked(std::uint64_t n, Deadline deadline);  // the writer said that event n is durable
+  // The writer's stdout and stderr have ended; false at the deadline.
+  bool wait_output_end(Deadline deadline);
+  // Reads nothing more: for pipes that somebody else holds open.
+  void abandon();
+
+  std::size_t count(Statement::Kind kind) const;
+  std::uint64_t sent() const;  // events
+  std::uint64_t accepted() const;
+  bool output_ended() const;
+  std::string first_garbage() const;  // what came instead of `ready`; empty if nothing did
+
+  // --- after the end ---
+  std::vector<Publication> publications() const;
+  std::vector<Statement> statements() const;
+  std::string log() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace s2::scenarios

@@ -1,0 +1,65 @@
+// s2-scenarios: run a suite of scenarios against a writer, judge each run, report; or make one run again.
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <atomic>
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+
+#include "scenarios/commands.h"
+#include "scenarios/guardian.h"
+
+namespace {
+
+std::atomic<bool> cancelled{false};
+
+// The first one ends every run in order; a second one ends this program at once, and the guardian the rest.
+void on_interrupt(int) {
+  cancelled.store(true);
+}
+
+int dispatch(const s2::scenarios::Options& options) {
+  using namespace s2::scenarios;
+  switch (options.command) {
+    case CommandName::list:
+      return list_command(options);
+    case CommandName::run:
+      return run_command(options, cancelled);
+    case CommandName::replay:
+      return replay_command(options, cancelled);
+    case CommandName::check:
+      return check_command(options);
+    case CommandName::report:
+      return report_command(options);
+  }
+  return 2;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::error_code error;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
+  const auto parsed = s2::scenarios::parse_options(argc, argv, self.parent_path().string());
+  if (!parsed.options) {
+    fmt::print("{}", parsed.out);
+    if (!parsed.error.empty())
+      return s2::scenarios::fail(parsed.exit_code, parsed.error + " (--help explains)");
+    return parsed.exit_code;
+  }
+  s2::scenarios::start_guardian();
+  signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);  // a file over its limit is an error of write(), like a full disk
+  struct sigaction action = {};
+  action.sa_handler = on_interrupt;
+  action.sa_flags = static_cast<int>(SA_RESETHAND);
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+  try {
+    const int code = dispatch(*parsed.options);
+    return std::fflush(stdout) == 0 ? code : 3;
+  } catch (const std::exception& unexpected) {
+    return s2::scenarios::fail(3, unexpected.what());
+  }
+}

@@ -1,0 +1,275 @@
+// See options.h.
+#include "scenarios/options.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <CLI/CLI.hpp>
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+
+#include "scenarios/promises.h"
+#include "scenarios/quantity.h"
+#include "scenarios/scenario.h"
+#include "scenarios/shell_words.h"
+#include "scenarios/suite_run.h"
+
+namespace s2::scenarios {
+namespace {
+
+constexpr const char* kVersion = "0.1.0";
+constexpr std::size_t kMaxTokenFileBytes = 64 * 1024;
+constexpr const char* kExitCodes =
+    "Exit codes: 0 every promise held; 1 a promise was broken; 2 bad usage; 3 the harness could not do its "
+    "work.\n"
+    "Each flag has a twin in the environment: S2_SCENARIOS_SEED for --seed, and so on.";
+
+struct BadUsage : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// What CLI11 fills in, as text; made into Options afterwards, so that each error is one of ours.
+struct Raw {
+  std::vector<std::string> names;
+  std::string argument;
+  std::string duration, shard, writer, driver = "stdio", realm = "process", suite = "quick", ready = "10s";
+  std::string endpoint, token;
+  std::vector<std::string> teardowns;
+  bool no_color = false;
+  std::uint64_t property_cases = 0;
+};
+
+std::string shell_quoted(const std::string& text) {
+  const bool plain = !text.empty() && text.find_first_not_of(
+                                          "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                          "0123456789_./:=,+-") == std::string::npos;
+  if (plain) return text;
+  std::string out = "'";
+  for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
+}
+
+void add_run_flags(CLI::App& app, Options& options, Raw& raw) {
+  const auto twin = [](const char* flag) {
+    std::string name = std::string("S2_SCENARIOS_") + (flag + 2);
+    for (char& c : name) c = c == '-' ? '_' : static_cast<char>(toupper(static_cast<unsigned char>(c)));
+    return name;
+  };
+  const auto option = [&](const char* flag, auto& into, const std::string& what) {
+    return app.add_option(flag, into, what)->envname(twin(flag))->capture_default_str();
+  };
+  option("--seed", options.seed,
+         "all chance comes from it: the same seed makes the same runs, whatever --jobs is");
+  option("--runs", options.runs, "how many runs; 0: every combination of the suite at least once");
+  option("--duration", raw.duration,
+         "instead of a number of runs: begin none after this long, such as 90s or 10m");
+  option("--jobs", options.jobs, "runs at a time, 1 to 256; runs mostly wait");
+  option("--shard", raw.shard, "I/N: only every N-th run, beginning with the I-th (1 to N)");
+  option("--writer", raw.writer,
+         "the command under test, split like shell words and run without a shell "
+         "[s2-writer, the one beside this program]");
+  option("--writer-driver", raw.driver, "how it is driven: stdio; http is not built yet");
+  option("--endpoint", raw.endpoint,
+         "an S2 endpoint instead of an emulator for each run, such as "
+         "http://127.0.0.1:43211; leaves out what needs the emulator");
+  option("--basin", options.basin, "with --endpoint: the basin, which must create streams on append");
+  option("--token", raw.token, "with --endpoint: the access token, or @FILE that holds it; never printed");
+  option("--realm", raw.realm, "where writers live: process; sim and vm are not built yet");
+  option("--teardown", raw.teardowns, "only these classes: " + list_of_names("class"))->delimiter(',');
+  option("--suite", raw.suite,
+         "quick: lowered time-outs, every class and fault; long: recorded speed, default "
+         "time-outs, long silences");
+  app.add_option("--cases", raw.property_cases,
+                 "property-based runs in a round, drawn and shrunk by RapidCheck "
+                 "[40 when no name is given]")
+      ->envname(twin("--cases"));
+  app.add_flag("--property", options.property_only, "nothing but property-based runs")
+      ->envname(twin("--property"));
+  option("--out", options.out, "directory of the report: index.html, junit.xml, results.json, runs/");
+  option("--ready-timeout", raw.ready, "how long a writer may take to its first line");
+  app.add_flag("--json", options.json, "results.json on stdout instead of the table")
+      ->envname(twin("--json"));
+  app.add_flag("--no-color", raw.no_color, "no colour on the terminal (so does NO_COLOR)")
+      ->envname(twin("--no-color"));
+  app.footer(kExitCodes);
+}
+
+// The flags that were given, again for a shell; without the token, and without --out: a replay must not
+// overwrite the report that names it.
+std::string given_flags(const CLI::App& app) {
+  std::string all;
+  for (const CLI::Option* option : app.get_options()) {
+    const std::string flag = option->get_name(false, true);
+    if (option->count() == 0 || flag.rfind("--", 0) != 0) continue;
+    const std::string name = flag.substr(0, flag.find(','));
+    if (name == "--token" || name == "--out" || name == "--help") continue;
+    all += (all.empty() ? "" : " ") + name;
+    if (option->get_items_expected_max() == 0) continue;
+    std::string values;
+    for (const std::string& value : option->results()) values += (values.empty() ? "" : ",") + value;
+    all += " " + shell_quoted(values);
+  }
+  return all;
+}
+
+std::string secret_of(const std::string& given) {
+  if (given.empty() || given[0] != '@') return given;
+  std::ifstream file(given.substr(1), std::ios::binary);
+  std::string text(kMaxTokenFileBytes, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(std::max<std::streamsize>(0, file.gcount())));
+  while (!text.empty() && isspace(static_cast<unsigned char>(text.back()))) text.pop_back();
+  if (text.empty()) throw BadUsage(fmt::format("--token: `{}` cannot be read, or is empty", given.substr(1)));
+  return text;
+}
+
+std::chrono::microseconds duration_of(const char* flag, const std::string& text) {
+  const auto parsed = parse_duration(text);
+  if (!parsed || parsed->count() == 0) {
+    throw BadUsage(fmt::format("{}: `{}` is no duration, expected one such as 250ms, 5s or 2m", flag, text));
+  }
+  return *parsed;
+}
+
+void read_shard(Options& options, const std::string& text) {
+  const std::size_t slash = text.find('/');
+  unsigned i = 0, n = 0;
+  const auto parse = [](std::string_view part, unsigned& into) {
+    const auto [rest, error] = std::from_chars(part.data(), part.data() + part.size(), into);
+    return error == std::errc() && rest == part.data() + part.size();
+  };
+  const bool good = slash != std::string::npos && parse(std::string_view(text).substr(0, slash), i) &&
+                    parse(std::string_view(text).substr(slash + 1), n) && i >= 1 && i <= n;
+  if (!good) throw BadUsage(fmt::format("--shard: `{}` is not I/N with 1 <= I <= N, such as 2/4", text));
+  options.shard = i - 1;
+  options.shards = n;
+}
+
+void finish(Options& options, const Raw& raw, const std::string& program_dir) {
+  if (raw.driver != "stdio") {
+    throw BadUsage(raw.driver == "http"
+                       ? "--writer-driver http is not built yet; stdio is"
+                       : fmt::format("--writer-driver: there is no driver `{}`", raw.driver));
+  }
+  if (raw.realm != "process") {
+    throw BadUsage(raw.realm == "sim" || raw.realm == "vm"
+                       ? fmt::format("--realm {} is not built yet; process is", raw.realm)
+                       : fmt::format("--realm: there is no realm `{}`", raw.realm));
+  }
+  if (raw.suite != "quick" && raw.suite != "long") {
+    throw BadUsage(fmt::format("--suite: there is no suite `{}`, expected quick or long", raw.suite));
+  }
+  options.long_suite = raw.suite == "long";
+  if (options.jobs < 1 || options.jobs > kMaxJobs) throw BadUsage(fmt::format("--jobs is 1 to {}", kMaxJobs));
+  if (!raw.duration.empty()) options.duration = duration_of("--duration", raw.duration);
+  if (!raw.shard.empty()) read_shard(options, raw.shard);
+  options.ready_within =
+      std::chrono::duration_cast<std::chrono::milliseconds>(duration_of("--ready-timeout", raw.ready));
+  for (const std::string& each : raw.teardowns) {
+    const auto teardown = teardown_named(each);
+    if (!teardown) {
+      throw BadUsage(fmt::format("--teardown: there is no class `{}`, expected one of {}", each,
+                                 list_of_names("class")));
+    }
+    options.teardowns.push_back(*teardown);
+  }
+  options.own_writer = raw.writer.empty();
+  options.writer = raw.writer;
+  if (options.own_writer) {
+    const std::string beside = program_dir + "/s2-writer";
+    options.writer_words = {access(beside.c_str(), X_OK) == 0 ? beside : "s2-writer"};
+    options.writer = "s2-writer";
+  } else {
+    auto words = split_shell_words(raw.writer);
+    if (!words) throw BadUsage(fmt::format("--writer: `{}`: {}", raw.writer, words.error()));
+    options.writer_words = std::move(*words);
+  }
+  if (!raw.endpoint.empty()) {
+    if (raw.endpoint.rfind("http://", 0) != 0 && raw.endpoint.rfind("https://", 0) != 0) {
+      throw BadUsage(fmt::format("--endpoint: `{}` is no URL, expected http://… or https://…", raw.endpoint));
+    }
+    if (options.basin.empty()) throw BadUsage("--endpoint needs --basin");
+    options.endpoint = raw.endpoint;
+  } else if (!options.basin.empty() || !raw.token.empty()) {
+    throw BadUsage("--basin and --token go with --endpoint");
+  }
+  options.token = secret_of(raw.token);
+  options.color = !raw.no_color && getenv("NO_COLOR") == nullptr && isatty(STDOUT_FILENO);
+}
+
+std::string one_line(std::string text) {
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return text;
+}
+
+}  // namespace
+
+ParsedOptions parse_options(int argc, const char* const* argv, const std::string& program_dir) {
+  CLI::App app("Kills an event writer in the ordinary ways and proves what was lost.", "s2-scenarios");
+  app.set_version_flag("--version", std::string("s2-scenarios ") + kVersion);
+  app.require_subcommand(1);
+  app.footer(kExitCodes);
+  Options options;
+  Raw raw;
+  const auto subcommand = [&](const char* name, const char* what) { return app.add_subcommand(name, what); };
+
+  subcommand("list", "the scenarios: name, class, suites, combinations, purpose");
+  CLI::App* run =
+      subcommand("run", "run scenarios (all of the suite, or those named; a name may be a .scenario file)");
+  CLI::App* replay = subcommand("replay", "make one run again: a token, or a path under runs/");
+  CLI::App* check = subcommand("check", "judge the timeline.json beside a history again");
+  CLI::App* report = subcommand("report", "write a report's files again from its results and timelines");
+  run->add_option("NAME", raw.names, "scenarios, or files that hold one");
+  replay->add_option("TOKEN", raw.argument, "the token of a replay line, or a directory runs/<run>")
+      ->required();
+  check->add_option("HISTORY", raw.argument, "history.jsonl, with timeline.json beside it")->required();
+  report->add_option("DIR", raw.argument, "directory of a report")->required();
+  add_run_flags(*run, options, raw);
+  add_run_flags(*replay, options, raw);
+  for (CLI::App* each : {check, report}) {
+    each->add_flag("--no-color", raw.no_color, "no colour on the terminal");
+    each->footer(kExitCodes);
+  }
+
+  ParsedOptions parsed;
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    std::ostringstream out, err;
+    const int code = app.exit(error, out, err);
+    if (code == 0) {
+      parsed.out = out.str();
+    } else {
+      parsed.exit_code = 2;
+      parsed.error = one_line(error.what());
+    }
+    return parsed;
+  }
+  try {
+    options.command = *run      ? CommandName::run
+                      : *replay ? CommandName::replay
+                      : *check  ? CommandName::check
+                      : *report ? CommandName::report
+                                : CommandName::list;
+    CLI::App* flagged = *run ? run : *replay ? replay : nullptr;
+    options.names = *run ? raw.names : std::vector<std::string>{raw.argument};
+    if (flagged) {
+      finish(options, raw, program_dir);
+      options.out_given = flagged->get_option("--out")->count() > 0;
+      if (flagged->get_option("--cases")->count() > 0) options.property_cases = raw.property_cases;
+      options.flags = given_flags(*flagged);
+    } else {
+      options.color = !raw.no_color && getenv("NO_COLOR") == nullptr && isatty(STDOUT_FILENO);
+    }
+    parsed.options = std::move(options);
+  } catch (const BadUsage& error) {
+    parsed.exit_code = 2;
+    parsed.error = one_line(error.what());
+  }
+  return parsed;
+}
+
+}  // namespace s2::scenarios

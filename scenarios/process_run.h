@@ -1,0 +1,97 @@
+// One run in the realm `process`, from the first process to the finished ledger. Used by realm_process.cpp
+// alone.
+//
+// One thread plays it; the emulator's thread calls into the ServiceLedger, the driver's thread moves bytes,
+// and at most one killer thread waits for a wall-clock instant. All of them end before the run does.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "emulator/emulator.h"
+#include "scenarios/child.h"
+#include "scenarios/driver_stdio.h"
+#include "scenarios/realm_process.h"
+#include "scenarios/service_ledger.h"
+#include "scenarios/workload.h"
+
+namespace s2::scenarios {
+
+class ProcessRun {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  ProcessRun(const RealmOptions& options, const std::atomic<bool>& cancelled, const RunRequest& request);
+  ~ProcessRun();
+  RunOutcome go();
+
+ private:
+  // --- before and after (realm_process.cpp) ---
+  bool start();  // false: the run is invalid, and `invalid_` says why
+  void finish();
+  void judge_validity();
+  void settle();
+  void read_back();
+  Command command() const;
+
+  // --- playing the workload (process_run.cpp) ---
+  void play_until(std::size_t end);  // steps up to that index, unless the writer dies
+  void play_step(const Step& step);
+  void publish(const Step& step);
+  void publish_filler(std::chrono::microseconds pause);
+  void keep_publishing(
+      Clock::time_point until);  // the rest of the steps, then fillers, while the writer lives
+  bool over() const;             // dead, or cancelled
+  std::size_t step_at(std::uint64_t percent) const;
+
+  // --- the ways to die (process_teardown.cpp) ---
+  void tear_down();
+  void end_gracefully(EndBy how);
+  void kill_in_time();
+  void flush_then_kill();
+  void cut_and_heal();
+  void cut_and_end();
+  void drain_service();
+  void overflow();
+  void pause();
+  void await_stored();  // everything accepted, within the heal bound
+  void kill_now(const std::string& instant);
+  void kill_after(std::chrono::microseconds delay, const std::string& instant);  // on the killer thread
+  void kill_if_alive(Clock::time_point deadline);                                // the harness's last resort
+  EndBy end_or(EndBy usual) const;
+
+  const RealmOptions& options_;
+  const std::atomic<bool>& cancelled_;
+  const RunRequest& request_;
+  const Scenario& drawn_;
+  const std::string run_;
+
+  ServiceLedger service_;  // outlives the emulator, which calls it
+  std::unique_ptr<emulator::Emulator> emulator_;
+  ServiceAddress address_;
+  std::unique_ptr<Child> child_;
+  std::atomic<Child*> target_{nullptr};  // child_, for a kill that comes before start() has it
+  std::unique_ptr<StdioDriver> driver_;
+  std::jthread killer_;
+
+  std::vector<Step> steps_;
+  std::size_t next_step_ = 0;
+  std::string session_;  // the last one started
+  Prng filler_prng_;
+  std::optional<Clock::time_point> played_since_;
+  Clock::duration paused_for_{0};                     // shifts the steps' times
+  std::size_t starts_ = 0, flushes_ = 0, stops_ = 0;  // asked so far
+
+  std::mutex kill_mutex_;  // guards ledger_.kill
+  Ledger ledger_;
+  std::string log_;
+  std::string fault_plan_;  // as the emulator gave it back, with how often each rule fired
+  std::vector<std::string> histories_;
+};
+
+}  // namespace s2::scenarios

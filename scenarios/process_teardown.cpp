@@ -1,0 +1,239 @@
+// See process_run.h: the classes of teardown, each as a script of what the harness does to the writer, the
+// network and the service.
+#include <fmt/format.h>
+
+#include "scenarios/clock.h"
+#include "scenarios/process_run.h"
+#include "scenarios/quantity.h"
+
+namespace s2::scenarios {
+namespace {
+
+using namespace std::chrono_literals;
+using std::chrono::microseconds;
+
+constexpr auto kKillFiresWithin = 5s;  // an armed instant; the publishers go on meanwhile
+constexpr auto kAnswersWithin = 2s;    // of what was published before a SIGTERM
+constexpr auto kFlushDeadline = 2000ms;
+constexpr auto kFlushSlack = 2000ms;
+constexpr auto kPublishesOnAfterStop = 50ms;
+
+microseconds us(const Range& fixed) {
+  return microseconds(fixed.lo);
+}
+
+}  // namespace
+
+EndBy ProcessRun::end_or(EndBy usual) const {
+  return drawn_.teardown.ends.empty() ? usual : drawn_.teardown.ends[0];
+}
+
+void ProcessRun::tear_down() {
+  const std::size_t at = step_at(drawn_.teardown.at.lo);
+  switch (drawn_.teardown.kind) {
+    case Teardown::stop:
+      play_until(at);
+      end_gracefully(end_or(EndBy::stop));
+      break;
+    case Teardown::term:
+    case Teardown::term_short:
+      play_until(at);
+      end_gracefully(EndBy::term);
+      break;
+    case Teardown::kill:
+      kill_in_time();
+      break;
+    case Teardown::flush_then_kill:
+      flush_then_kill();
+      break;
+    case Teardown::cut_heal:
+      cut_and_heal();
+      break;
+    case Teardown::cut_kill:
+      cut_and_end();
+      break;
+    case Teardown::server_drain:
+      drain_service();
+      break;
+    case Teardown::overflow:
+      overflow();
+      break;
+    case Teardown::pause:
+      pause();
+      break;
+  }
+}
+
+// Asks for the end and gives it the scenario's grace; then SIGKILL.
+void ProcessRun::end_gracefully(EndBy how) {
+  const bool goes_on = drawn_.workloads[0].kind == WorkloadKind::through_shutdown;
+  if (how == EndBy::kill) return kill_now("at the end");
+  if (how == EndBy::term && !goes_on) driver_->wait_answered(Clock::now() + kAnswersWithin);
+  const auto deadline = Clock::now() + us(drawn_.teardown.grace);
+  switch (how) {
+    case EndBy::stop:
+      driver_->stop(session_,
+                    std::chrono::duration_cast<std::chrono::milliseconds>(us(drawn_.teardown.grace)).count());
+      if (goes_on) keep_publishing(Clock::now() + kPublishesOnAfterStop);
+      driver_->wait_for(Statement::Kind::stopped, ++stops_, deadline);
+      driver_->close_input();
+      break;
+    case EndBy::term:
+      child_->term();
+      if (goes_on) keep_publishing(deadline);
+      break;
+    case EndBy::end_of_input:
+    case EndBy::kill:
+      driver_->close_input();
+      break;
+  }
+  kill_if_alive(deadline);
+}
+
+void ProcessRun::kill_if_alive(Clock::time_point deadline) {
+  while (!child_->wait_until(std::min(deadline, Clock::now() + 50ms))) {
+    if (Clock::now() < deadline && !cancelled_.load()) continue;
+    const bool planned =
+        drawn_.teardown.kind == Teardown::term_short || drawn_.teardown.kind == Teardown::cut_kill;
+    if (planned) {
+      kill_now("grace " + print_duration(us(drawn_.teardown.grace)));
+    } else {
+      child_->kill_and_reap();
+    }
+    return;
+  }
+}
+
+void ProcessRun::kill_now(const std::string& instant) {
+  const std::int64_t t_ns = now_ns();
+  const bool was_alive = child_->kill_and_reap();
+  const std::lock_guard lock(kill_mutex_);
+  ledger_.kill.instant = instant;
+  ledger_.kill.fired = was_alive;
+  ledger_.kill.t_ns = t_ns;
+}
+
+void ProcessRun::kill_after(microseconds delay, const std::string& instant) {
+  killer_ = std::jthread([this, delay, instant](const std::stop_token& stop) {
+    const auto due = Clock::now() + delay;
+    while (Clock::now() < due) {
+      if (stop.stop_requested() || cancelled_.load()) return;
+      std::this_thread::sleep_for(std::min<Clock::duration>(due - Clock::now(), 2ms));
+    }
+    kill_now(instant);
+  });
+}
+
+void ProcessRun::kill_in_time() {
+  const Instant instant = *instant_of(drawn_);
+  if (instant.kind == InstantKind::wall) {
+    play_until(1);  // the session is there; time counts from here
+    kill_after(microseconds(instant.value), print(instant));
+  }
+  keep_publishing(Clock::now() + kKillFiresWithin);
+  if (killer_.joinable()) killer_.join();
+  if (protocol_time(instant.kind)) {
+    const std::lock_guard lock(kill_mutex_);
+    ledger_.kill = {print(instant), true, service_.fired(), service_.fired_ns()};
+  }
+}
+
+void ProcessRun::flush_then_kill() {
+  play_until(step_at(drawn_.teardown.at.lo));
+  driver_->flush(session_, kFlushDeadline.count());
+  const auto answered = [&](Clock::time_point deadline) {
+    return driver_->wait_any_of({Statement::Kind::flushed, Statement::Kind::flush_failed}, flushes_ + 1,
+                                deadline);
+  };
+  // Publishers do not wait for a flush.
+  const auto deadline = Clock::now() + kFlushDeadline + kFlushSlack;
+  while (next_step_ < steps_.size() && !answered(Clock::now()) && !over()) play_until(next_step_ + 1);
+  while (!answered(std::min(deadline, Clock::now() + 50ms)) && !over() && Clock::now() < deadline) {
+  }
+  ++flushes_;
+  if (drawn_.teardown.wall.lo == 0) return kill_now("after the flush");
+  kill_after(us(drawn_.teardown.wall),
+             "wall " + print_duration(us(drawn_.teardown.wall)) + " after the flush");
+  keep_publishing(Clock::now() + kKillFiresWithin);
+  killer_.join();
+}
+
+void ProcessRun::cut_and_heal() {
+  const CutHow how = drawn_.teardown.cuts[0];
+  play_until(step_at(drawn_.teardown.at.lo));
+  FiredFault cut{fmt::format("network cut ({})", name(how)), true, now_ns(), -1};
+  emulator_->cut(how == CutHow::reset ? emulator::CutKind::reset : emulator::CutKind::silent);
+  const auto heals = Clock::now() + us(drawn_.teardown.lasts);
+  while (next_step_ < steps_.size() && Clock::now() < heals && !over()) play_until(next_step_ + 1);
+  while (Clock::now() < heals && !over())
+    std::this_thread::sleep_for(std::min<Clock::duration>(heals - Clock::now(), 5ms));
+  emulator_->heal();
+  cut.end_ns = now_ns();
+  ledger_.faults.push_back(cut);
+  play_until(steps_.size());
+  await_stored();
+  end_gracefully(end_or(EndBy::stop));
+}
+
+void ProcessRun::cut_and_end() {
+  const CutHow how = drawn_.teardown.cuts[0];
+  play_until(step_at(drawn_.teardown.at.lo));
+  ledger_.faults.push_back({fmt::format("network cut ({})", name(how)), true, now_ns(), -1});
+  ledger_.faults_ended = false;
+  emulator_->cut(how == CutHow::reset ? emulator::CutKind::reset : emulator::CutKind::silent);
+  const auto until = Clock::now() + us(drawn_.teardown.lasts);
+  while (next_step_ < steps_.size() && Clock::now() < until && !over()) play_until(next_step_ + 1);
+  while (Clock::now() < until && !over()) publish_filler(5ms);
+  end_gracefully(end_or(EndBy::kill));
+}
+
+// S2 restarts; or, where the scenario has faults, answers with errors for a while.
+void ProcessRun::drain_service() {
+  play_until(step_at(drawn_.teardown.at.lo));
+  if (drawn_.teardown.lasts.lo > 0) {
+    const std::int64_t begin = now_ns();
+    const auto downtime = std::chrono::duration_cast<std::chrono::milliseconds>(us(drawn_.teardown.lasts));
+    emulator_->drain(downtime);
+    ledger_.faults.push_back(
+        {"server drain", true, begin, begin + std::chrono::nanoseconds(downtime).count()});
+  }
+  play_until(steps_.size());
+  await_stored();
+  end_gracefully(end_or(EndBy::stop));
+}
+
+void ProcessRun::overflow() {
+  play_until(steps_.size());
+  driver_->wait_answered(Clock::now() + kAnswersWithin);
+  end_gracefully(end_or(EndBy::stop));
+}
+
+void ProcessRun::pause() {
+  play_until(step_at(drawn_.teardown.at.lo));
+  const auto began = Clock::now();
+  child_->pause();
+  std::this_thread::sleep_for(us(drawn_.teardown.lasts));
+  child_->resume();
+  paused_for_ += Clock::now() - began;
+  play_until(steps_.size());
+  await_stored();
+  end_gracefully(end_or(EndBy::stop));
+}
+
+void ProcessRun::await_stored() {
+  const auto deadline = Clock::now() + us(drawn_.heal_bound);
+  driver_->wait_answered(std::min(deadline, Clock::now() + kAnswersWithin));
+  std::vector<std::uint64_t> accepted;
+  for (const Publication& made : driver_->publications()) {
+    if (made.acceptance == Acceptance::accepted) accepted.push_back(made.n);
+  }
+  if (!emulator_) {
+    if (!accepted.empty()) driver_->wait_acked(accepted.back(), deadline);
+    return;
+  }
+  while (!service_.wait_committed(accepted, std::min(deadline, Clock::now() + 100ms))) {
+    if (over() || Clock::now() >= deadline) return;
+  }
+}
+
+}  // namespace s2::scenarios

@@ -1,0 +1,298 @@
+// See realm_process.h: what stands around a run: the service, the process, the ledger.
+#include "scenarios/realm_process.h"
+
+#include <fmt/format.h>
+
+#include <random>
+
+#include "scenarios/clock.h"
+#include "scenarios/event_text.h"
+#include "scenarios/fault_plan.h"
+#include "scenarios/process_run.h"
+#include "scenarios/quantity.h"
+
+namespace s2::scenarios {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr const char* kBasin = "last-events";
+constexpr const char* kEmulatorToken = "any-token";  // the embedded emulator takes every one
+constexpr auto kOutputEndsWithin = 2s;               // after the death of the whole group
+constexpr auto kSettlesWithin = 300ms;               // a connection that hangs by a fault stays
+constexpr std::int64_t kNsPerUs = 1000;
+
+// Variables of the writer that only a scenario may set.
+const std::vector<std::string> kCleared = {"S2_BASIN",
+                                           "S2_ACCESS_TOKEN",
+                                           "S2_READ_TOKEN",
+                                           "S2_STREAM",
+                                           "S2_BATCHER_LINGER",
+                                           "S2_BASIN_ENDPOINT",
+                                           "S2_ACCOUNT_ENDPOINT",
+                                           "S2_BATCHER_MAX_RECORDS",
+                                           "S2_WRITER_RING_CAPACITY",
+                                           "S2_WRITER_SHUTDOWN_BUDGET"};
+
+std::string without(std::string text, const std::string& secret) {
+  if (secret.size() < 4 || secret == kEmulatorToken) return text;
+  for (std::size_t at = text.find(secret); at != std::string::npos; at = text.find(secret, at)) {
+    text.replace(at, secret.size(), "[token]");
+  }
+  return text;
+}
+
+std::string exit_text(const Process& facts) {
+  return facts.exit_signal ? fmt::format("by signal {}", facts.exit_signal)
+                           : fmt::format("with exit code {}", facts.exit_code);
+}
+
+// What a writer that is not ready did instead, in one line.
+std::string not_ready(const std::string& program, Child& child, StdioDriver& driver,
+                      std::chrono::milliseconds waited) {
+  const std::string garbage = driver.first_garbage();
+  if (!garbage.empty()) {
+    return fmt::format("the writer `{}` printed `{}` where {{\"ready\":true}} was expected", program,
+                       garbage);
+  }
+  if (driver.output_ended()) {
+    child.wait_until(std::chrono::steady_clock::now() + 1s);
+    if (child.ended()) {
+      driver.wait_output_end(std::chrono::steady_clock::now() + 200ms);
+      std::string log = driver.log();
+      while (!log.empty() && log.back() == '\n') log.pop_back();
+      const std::size_t last = log.rfind('\n');
+      log = log.substr(last == std::string::npos ? 0 : last + 1).substr(0, kMaxGarbageText);
+      return fmt::format("the writer `{}` ended {} before it was ready{}{}", program,
+                         exit_text(child.facts()), log.empty() ? "" : "; its last words: ", log);
+    }
+    return fmt::format("the writer `{}` closed its stdout before it was ready", program);
+  }
+  return fmt::format("the writer `{}` did not print {{\"ready\":true}} within {}", program,
+                     print_duration(std::chrono::duration_cast<std::chrono::microseconds>(waited)));
+}
+
+std::string printable(std::string text) {
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string run_name(std::uint64_t seed, bool unique) {
+  std::uint64_t chance = 0;
+  if (unique) {
+    std::random_device device;
+    chance = (static_cast<std::uint64_t>(device()) << 32) | device();
+  }
+  return fmt::format("{:016x}", Prng::forked(seed ^ chance, "run").next());
+}
+
+ProcessRun::ProcessRun(const RealmOptions& options, const std::atomic<bool>& cancelled,
+                       const RunRequest& request)
+    : options_(options),
+      cancelled_(cancelled),
+      request_(request),
+      drawn_(request.drawn),
+      run_(run_name(request.seed, options.external.has_value())),
+      service_(run_),
+      steps_(make_steps(drawn_.workloads[0], run_, request.seed)),
+      filler_prng_(Prng::forked(request.seed, "filler")) {
+  ledger_.scenario = drawn_.name;
+  ledger_.teardown = drawn_.teardown.kind;
+  ledger_.fault = fault_name(drawn_);
+  ledger_.workload = name(drawn_.workloads[0].kind);
+  ledger_.seed = request.seed;
+  ledger_.run = run_;
+  ledger_.replay = request.replay;
+  const WriterConfig& config = drawn_.config;
+  if (config.ring_capacity) ledger_.ring_capacity = config.ring_capacity->lo;
+  ledger_.linger_ns = static_cast<std::int64_t>(config.linger.value_or(exactly(100'000)).lo) * kNsPerUs;
+  ledger_.grace_ns = static_cast<std::int64_t>(drawn_.teardown.grace.lo) * kNsPerUs;
+  ledger_.shutdown_budget_ns =
+      static_cast<std::int64_t>(config.shutdown_budget.value_or(exactly(10'000'000)).lo) * kNsPerUs;
+  ledger_.heal_bound_ns = static_cast<std::int64_t>(drawn_.heal_bound.lo) * kNsPerUs;
+  if (config.fixed_stream_percent == 100) ledger_.fixed_stream = run_ + "-fixed";
+}
+
+// The observer calls into child_ and service_: the emulator goes first, whatever happened before.
+ProcessRun::~ProcessRun() {
+  killer_ = {};
+  emulator_.reset();
+}
+
+Command ProcessRun::command() const {
+  Command command{options_.writer, {}, kCleared};
+  auto& set = command.set;
+  set["S2_BASIN"] = address_.basin;
+  set["S2_ACCESS_TOKEN"] = address_.token;
+  set["S2_ACCOUNT_ENDPOINT"] = set["S2_BASIN_ENDPOINT"] = address_.endpoint;
+  if (!ledger_.fixed_stream.empty()) set["S2_STREAM"] = ledger_.fixed_stream;
+  const auto duration = [](const Range& value) {
+    return print_duration(std::chrono::microseconds(value.lo));
+  };
+  const WriterConfig& config = drawn_.config;
+  if (config.ring_capacity) set["S2_WRITER_RING_CAPACITY"] = std::to_string(config.ring_capacity->lo);
+  if (config.linger) set["S2_BATCHER_LINGER"] = duration(*config.linger);
+  if (config.max_records) set["S2_BATCHER_MAX_RECORDS"] = std::to_string(config.max_records->lo);
+  if (config.shutdown_budget) set["S2_WRITER_SHUTDOWN_BUDGET"] = duration(*config.shutdown_budget);
+  for (const auto& [key, value] : config.environment) set[key] = value;
+  return command;
+}
+
+bool ProcessRun::start() {
+  if (options_.external) {
+    address_ = *options_.external;
+  } else {
+    emulator::Options options;
+    options.seed = request_.seed;
+    emulator_ = std::make_unique<emulator::Emulator>(options);
+    emulator_->create_basin(kBasin);
+    address_ = {emulator_->endpoint(), kBasin, kEmulatorToken};
+  }
+  if (emulator_) {
+    // All of it stands before the writer does: it may dial, and die, before this thread sees it.
+    emulator_->observe([this](const emulator::ProtocolEvent& event) { service_.observe(event); });
+    emulator_->set_faults(fault_plan_json(drawn_.faults));
+    const auto instant = instant_of(drawn_);
+    if (drawn_.teardown.kind == Teardown::kill && protocol_time(instant->kind)) {
+      service_.arm(*instant, [this] {
+        target_.wait(nullptr);
+        const bool was_alive = target_.load()->kill_and_reap();
+        // The host dies with it: what waits in the sockets is lost (a wall-clock kill leaves it to the
+        // kernel).
+        emulator_->cut(emulator::CutKind::reset);
+        return was_alive;
+      });
+      if (instant->kind == InstantKind::byte) emulator_->stop_reading_at(instant->value);
+    }
+  }
+  Pipes pipes;
+  auto child = Child::start(command(), pipes);
+  if (!child) {
+    ledger_.invalid = child.error();
+    return false;
+  }
+  child_ = std::move(*child);
+  target_.store(child_.get());
+  target_.notify_all();
+  driver_ = std::make_unique<StdioDriver>(pipes, run_);
+  // A writer that dials first thing may be killed before it is ready: that is a death like another.
+  if (!driver_->wait_ready(Clock::now() + options_.ready_within) && !service_.fired()) {
+    ledger_.invalid = not_ready(options_.writer[0], *child_, *driver_, options_.ready_within);
+    return false;
+  }
+  child_->note_ready(now_ns());
+  return true;
+}
+
+// Lets the service take in what the dead writer had sent before: bytes in its sockets are on their way like
+// any other.
+void ProcessRun::settle() {
+  emulator_->heal();
+  const auto deadline = Clock::now() + kSettlesWithin;
+  while (emulator_->open_connections() > 0 && Clock::now() < deadline) {
+    std::this_thread::sleep_for(1ms);
+  }
+  emulator_->observe(nullptr);
+  emulator_->set_faults("[]");
+}
+
+void ProcessRun::read_back() {
+  auto stored = Reader(address_).read_all(emulator_ ? "" : run_, run_);
+  if (!stored) {
+    if (ledger_.invalid.empty()) ledger_.invalid = "the streams could not be read back: " + stored.error();
+    return;
+  }
+  ledger_.stored = std::move(*stored);
+  if (!emulator_) return;
+  for (const StoredStream& stream : ledger_.stored) {
+    histories_.push_back(emulator_->history(kBasin, stream.name));
+  }
+}
+
+void ProcessRun::finish() {
+  killer_ = {};
+  if (child_) {
+    child_->kill_and_reap();
+    child_->end_group();
+  }
+  if (driver_) {
+    // What a leaked process still holds open ends with it; one that left the group is not waited for for
+    // ever.
+    if (!driver_->wait_output_end(Clock::now() + kOutputEndsWithin)) driver_->abandon();
+    ledger_.publications = driver_->publications();
+    ledger_.statements = driver_->statements();
+    log_ = without(driver_->log(), address_.token);
+    ledger_.acks_observed = driver_->count(Statement::Kind::acked) +
+                                driver_->count(Statement::Kind::dropped) +
+                                driver_->count(Statement::Kind::lost) >
+                            0;
+  }
+  if (child_) ledger_.processes.push_back(child_->facts());
+  if (emulator_) {
+    fault_plan_ = emulator_->faults();
+    settle();
+    for (const FiredFault& fault : service_.faults()) ledger_.faults.push_back(fault);
+    ledger_.appends = service_.appends();
+  }
+  judge_validity();
+}
+
+// A run in which the fault or the kill did not come as drawn proves nothing. One that the writer ended by
+// itself, unasked, does: that is the judge's.
+void ProcessRun::judge_validity() {
+  FiredFaults fired;
+  if (emulator_) fired = fired_faults(drawn_.faults, fault_plan_);
+  if (!fired.exhausted) ledger_.faults_ended = false;
+  if (cancelled_.load()) ledger_.invalid = "interrupted";
+  if (!ledger_.invalid.empty()) return;
+  const Process& process = ledger_.processes.back();
+  const bool by_itself =
+      process.kill_ns < 0 && process.term_ns < 0 && driver_->count(Statement::Kind::stdin_closed) == 0;
+  if (by_itself) return;
+  if (!fired.missing.empty()) {
+    ledger_.invalid = fmt::format("the fault `{}` did not fire", fired.missing);
+    return;
+  }
+  const Teardown kind = drawn_.teardown.kind;
+  const bool must_kill = kind == Teardown::kill || kind == Teardown::flush_then_kill;
+  if (must_kill && !ledger_.kill.fired) {
+    ledger_.invalid = fmt::format("the kill at `{}` did not fire", ledger_.kill.instant);
+  }
+}
+
+RunOutcome ProcessRun::go() {
+  try {
+    if (start()) tear_down();
+  } catch (const std::exception& error) {
+    ledger_.invalid = fmt::format("the emulator did not serve: {}", error.what());
+  }
+  finish();
+  if (ledger_.invalid.empty()) read_back();
+  emulator_.reset();
+  ledger_.invalid = printable(ledger_.invalid);
+  return {std::move(ledger_), std::move(log_), std::move(histories_)};
+}
+
+RunOutcome ProcessRealm::run(const RunRequest& request) const {
+  return ProcessRun(options_, cancelled_, request).go();
+}
+
+tl::expected<void, std::string> ProcessRealm::preflight() const {
+  if (options_.external) {
+    if (auto readable = Reader(*options_.external).check(); !readable) return readable;
+  }
+  RunRequest request;
+  request.drawn.name = "preflight";
+  request.drawn.workloads = {Workload{WorkloadKind::single, exactly(1), exactly(1), exactly(0), exactly(0)}};
+  request.drawn.faults = {Fault{}};
+  request.drawn.teardown.ends = {EndBy::end_of_input};
+  RunOutcome outcome = ProcessRun(options_, cancelled_, request).go();
+  if (!outcome.ledger.invalid.empty()) return tl::unexpected(outcome.ledger.invalid);
+  return {};
+}
+
+}  // namespace s2::scenarios

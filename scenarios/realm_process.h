@@ -1,0 +1,58 @@
+// Realm `process`: one run of a drawn scenario with a real writer process, a real socket and (unless an
+// endpoint is given) an emulator of its own.
+//
+// A realm is read-only after it was made; run() may be called from many threads at once, each call being one
+// run with its own emulator, child and driver. Nothing of a run is alive when run() returns.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <tl/expected.hpp>
+#include <vector>
+
+#include "scenarios/ledger.h"
+#include "scenarios/reader.h"
+#include "scenarios/scenario.h"
+
+namespace s2::scenarios {
+
+struct RealmOptions {
+  std::vector<std::string> writer;         // the command's words
+  std::optional<ServiceAddress> external;  // nothing: an emulator for each run
+  std::chrono::milliseconds ready_within{10'000};
+};
+
+struct RunRequest {
+  Scenario drawn;  // one workload, single values
+  std::uint64_t seed = 0;
+  std::string replay;  // token
+};
+
+struct RunOutcome {
+  Ledger ledger;
+  std::string log;                     // the writer's stderr, without the token
+  std::vector<std::string> histories;  // one a stream, in s2-verification's format
+};
+
+class ProcessRealm {
+ public:
+  // `cancelled`: set to end every run early (the outcome is invalid then).
+  ProcessRealm(RealmOptions options, const std::atomic<bool>& cancelled)
+      : options_(std::move(options)), cancelled_(cancelled) {}
+
+  // Whether this writer starts and says `ready`, and the endpoint can be read. Error: one line, exit code 3.
+  tl::expected<void, std::string> preflight() const;
+  RunOutcome run(const RunRequest& request) const;
+
+ private:
+  RealmOptions options_;
+  const std::atomic<bool>& cancelled_;
+};
+
+// 16 hex digits, from the seed (and, with an endpoint that outlives the run, from chance).
+std::string run_name(std::uint64_t seed, bool unique);
+
+}  // namespace s2::scenarios

@@ -1,0 +1,208 @@
+// The program s2-scenarios from outside: exit codes, one clear line for what is wrong, nothing left running.
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "emulator/emulator.h"
+
+namespace s2::scenarios {
+namespace {
+
+struct Result {
+  int exit_code = -1;
+  std::string out;
+  std::string err;
+};
+
+class Cli : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::array<char, 64> name{"/tmp/s2-scenarios-test-XXXXXX"};
+    directory_ = mkdtemp(name.data());
+  }
+  void TearDown() override { std::filesystem::remove_all(directory_); }
+
+  static std::string read(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  }
+  Result run(const std::string& arguments, const std::string& before = "") {
+    const std::string command =
+        before + " " SCENARIOS_PROGRAM " " + arguments + " >" + directory_ + "/out 2>" + directory_ + "/err";
+    const int status = std::system(command.c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read(directory_ + "/out"),
+            read(directory_ + "/err")};
+  }
+  Result run_writer(const std::string& writer, const std::string& arguments) {
+    return run("run " + arguments + " --out " + directory_ + "/report --writer '" + writer + "'");
+  }
+  const std::string tiny_ = SCENARIO_TESTS_DIR "/tiny_writer.py";
+  std::string directory_;
+};
+
+void expect_one_line(const Result& result, int exit_code, const std::string& part) {
+  EXPECT_EQ(result.exit_code, exit_code) << result.err;
+  EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
+  EXPECT_NE(result.err.find(part), std::string::npos) << result.err;
+}
+
+TEST_F(Cli, HelpAndVersionAndListAreFine) {
+  EXPECT_EQ(run("--help").exit_code, 0);
+  const Result help = run("run --help");
+  EXPECT_EQ(help.exit_code, 0);
+  for (const char* flag : {"--seed", "--runs", "--duration", "--jobs", "--shard", "--writer", "--endpoint",
+                           "--realm", "--teardown", "--out", "--json", "--no-color", "S2_SCENARIOS_SEED"}) {
+    EXPECT_NE(help.out.find(flag), std::string::npos) << flag;
+  }
+  EXPECT_NE(run("--version").out.find("s2-scenarios 0."), std::string::npos);
+  EXPECT_NE(run("list").out.find("flush-then-kill"), std::string::npos);
+}
+
+TEST_F(Cli, BadUsageIsOneLineAndExitCode2) {
+  expect_one_line(run("run --no-such-flag"), 2, "--no-such-flag");
+  expect_one_line(run("walk"), 2, "s2-scenarios:");
+  expect_one_line(run("run --seed abc"), 2, "--seed");
+  expect_one_line(run("run --realm vm"), 2, "not built yet");
+  expect_one_line(run("run --writer-driver http"), 2, "not built yet");
+  expect_one_line(run("run --teardown sleep"), 2, "no class `sleep`");
+  expect_one_line(run("run --shard 5/4"), 2, "--shard");
+  expect_one_line(run("run --duration soon"), 2, "no duration");
+  expect_one_line(run("run --writer \"'a\""), 2, "a quote is not closed");
+  expect_one_line(run("run no-such-scenario"), 2, "no scenario `no-such-scenario`");
+  expect_one_line(run("run --endpoint http://127.0.0.1:1 --basin some-basin kill"), 2,
+                  "needs the embedded emulator");
+  expect_one_line(run("run --token x"), 2, "go with --endpoint");
+  expect_one_line(run("replay nonsense"), 2, "no replay token");
+  expect_one_line(run("check /no/such/history.jsonl"), 2, "no history");
+  expect_one_line(run("run", "S2_SCENARIOS_JOBS=0"), 2, "--jobs");
+}
+
+TEST_F(Cli, AMalformedScenarioFileIsNamedWithLineAndColumn) {
+  std::ofstream(directory_ + "/bad.scenario") << "name = \"x\"\npurpose = 3\n";
+  expect_one_line(run("run " + directory_ + "/bad.scenario"), 2,
+                  "bad.scenario:2:11: `purpose` is a text in quotes");
+}
+
+TEST_F(Cli, AWriterThatCannotWorkIsOneLineAndExitCode3) {
+  expect_one_line(run_writer("no-such-writer", ""), 3, "cannot start `no-such-writer`");
+  expect_one_line(run_writer("sh -c \"echo oh dear >&2; exit 7\"", ""), 3,
+                  "with exit code 7 before it was ready; its last words: oh dear");
+  expect_one_line(run_writer("sh -c \"echo hello; sleep 30\"", ""), 3, "printed `hello`");
+  expect_one_line(run_writer("sh -c \"printf {; exit 0\"", ""), 3, "before it was ready");
+  expect_one_line(run_writer("sleep 30", "--ready-timeout 200ms"), 3, "within 200ms");
+}
+
+TEST_F(Cli, AnEndpointThatCannotServeIsExitCode3) {
+  expect_one_line(run_writer(tiny_, "--endpoint http://127.0.0.1:1 --basin some-basin stop"), 3,
+                  "cannot read http://127.0.0.1:1");
+  emulator::Emulator service;
+  expect_one_line(run_writer(tiny_, "--endpoint " + service.endpoint() + " --basin missing-basin stop"), 3,
+                  "status 404");
+}
+
+TEST_F(Cli, AGoodWriterHoldsAndTheReportSaysSo) {
+  const Result result = run_writer(tiny_, "stop --runs 6 --json");
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  const auto json = nlohmann::json::parse(result.out);
+  EXPECT_EQ(json["verdict"], "held");
+  EXPECT_EQ(json["runs"].size(), 6U);
+  EXPECT_TRUE(std::filesystem::exists(directory_ + "/report/index.html"));
+  EXPECT_TRUE(std::filesystem::exists(directory_ + "/report/junit.xml"));
+}
+
+TEST_F(Cli, ABrokenWriterIsExitCode1AndItsTokenBreaksAgain) {
+  std::ofstream(directory_ + "/early.scenario")
+      << "name = \"early\"\npurpose = \"p\"\n[[workload]]\nkind = \"steady\"\nrate = 1000\n"
+         "[teardown]\nclass = \"kill\"\ninstants = [\"byte\"]\nbytes = 700\n";
+  const Result result = run("run " + directory_ + "/early.scenario --runs 4 --json --out " + directory_ +
+                                "/report --writer " + tiny_,
+                            "TINY_BUG=early-ack");
+  std::string token;
+  const auto json = nlohmann::json::parse(result.out);
+  for (const auto& each : json["runs"]) {
+    if (each["verdict"] == "broken") token = each["replay"];
+  }
+  ASSERT_FALSE(token.empty());
+  const Result again = run("replay " + token + " --writer " + tiny_, "TINY_BUG=early-ack");
+  EXPECT_EQ(again.exit_code, 1) << again.err;
+  const std::filesystem::path runs = directory_ + "/report/runs";
+  for (const auto& entry : std::filesystem::directory_iterator(runs)) {
+    EXPECT_TRUE(std::filesystem::exists(entry.path() / "writer.log"));
+    EXPECT_NE(run("check " + (entry.path() / "history.jsonl").string()).exit_code, 2);
+  }
+}
+
+TEST_F(Cli, TheSameSeedMakesTheSameRunsWhateverTheNumberOfJobs) {
+  const auto tokens = [&](const std::string& more) {
+    std::vector<std::string> all;
+    const auto json =
+        nlohmann::json::parse(run_writer(tiny_, "stop term --runs 6 --seed 9 --json " + more).out);
+    for (const auto& each : json["runs"]) all.push_back(each["replay"]);
+    return all;
+  };
+  const auto one = tokens("--jobs 1");
+  EXPECT_EQ(one.size(), 6U);
+  EXPECT_EQ(one, tokens("--jobs 6"));
+  EXPECT_EQ(tokens("--shard 2/3"), (std::vector<std::string>{one[1], one[4]}));
+}
+
+TEST_F(Cli, ADiskThatIsFullIsExitCode3) {
+  // A limit on file sizes is met like a full disk: by the write.
+  const Result result =
+      run("run stop --runs 4 --out " + directory_ + "/report --writer " + tiny_, "ulimit -f 1;");
+  EXPECT_EQ(result.exit_code, 3);
+  EXPECT_NE(result.err.find("cannot write"), std::string::npos) << result.err;
+  expect_one_line(run("run stop --out /dev/null/report"), 3, "cannot make the directory");
+}
+
+TEST_F(Cli, AKilledHarnessLeavesNoWriterBehind) {
+  const std::string marker = directory_ + "/pids";
+  const std::string script = directory_ + "/writer.sh";
+  std::ofstream(script) << "#!/bin/sh\nsleep 300 &\necho $$ >>" << marker << "\necho $! >>" << marker
+                        << "\necho '{\"ready\":true}'\nwait\n";
+  std::filesystem::permissions(script, std::filesystem::perms::owner_all);
+  const pid_t harness = fork();
+  ASSERT_GE(harness, 0);
+  if (harness == 0) {
+    freopen("/dev/null", "w", stdout), freopen("/dev/null", "w", stderr);
+    execl(SCENARIOS_PROGRAM, SCENARIOS_PROGRAM, "run", "--out", (directory_ + "/report").c_str(), "--writer",
+          script.c_str(), nullptr);
+    _exit(127);
+  }
+  std::vector<int> pids;
+  for (int i = 0; i < 2000 && pids.size() < 2; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    std::ifstream file(marker);
+    pids.assign(std::istream_iterator<int>(file), std::istream_iterator<int>());
+  }
+  kill(harness, SIGKILL);
+  waitpid(harness, nullptr, 0);
+  ASSERT_GE(pids.size(), 2U);
+  const auto alive = [](int pid) {
+    std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
+    std::string line;
+    return std::getline(stat, line) && line.find(") Z") == std::string::npos;
+  };
+  for (const int pid : pids) {
+    for (int i = 0; i < 1000 && alive(pid); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    EXPECT_FALSE(alive(pid)) << pid;
+  }
+}
+
+TEST_F(Cli, OurOwnWriterHoldsInEveryClass) {
+  if (access(PROGRAMS_DIR "/s2-writer", X_OK) != 0) GTEST_SKIP() << "s2-writer is not built";
+  const Result result = run("run --runs 60 --jobs 4 --out " + directory_ + "/report");
+  EXPECT_EQ(result.exit_code, 0) << result.out << result.err;
+}
+
+}  // namespace
+}  // namespace s2::scenarios

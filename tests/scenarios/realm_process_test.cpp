@@ -1,0 +1,223 @@
+// Whole runs against a writer of eighty lines: the promises hold, a planted bug is seen, a kill is exact.
+#include "scenarios/realm_process.h"
+
+#include <gtest/gtest.h>
+
+#include "emulator/emulator.h"
+#include "scenarios/judge.h"
+#include "scenarios/promises.h"
+#include "scenarios/reader.h"
+
+namespace s2::scenarios {
+namespace {
+
+const std::atomic<bool> kNotCancelled{false};
+
+struct Made {
+  RunOutcome outcome;
+  Verdict verdict;
+  const Ledger& ledger() const { return outcome.ledger; }
+};
+
+Made run(Scenario scenario, const std::string& bug = "", std::uint64_t seed = 1) {
+  RealmOptions options;
+  options.writer = {SCENARIO_TESTS_DIR "/tiny_writer.py"};
+  if (!bug.empty()) scenario.config.environment["TINY_BUG"] = bug;
+  if (scenario.faults.empty()) scenario.faults = {Fault{}};
+  Made made;
+  made.outcome = ProcessRealm(options, kNotCancelled).run({draw(scenario, 0, seed), seed, "token"});
+  made.verdict = judge(made.outcome.ledger);
+  return made;
+}
+
+Scenario scenario(Teardown kind, WorkloadKind workload = WorkloadKind::steady, std::uint64_t events = 30) {
+  Scenario s;
+  s.name = "test";
+  s.workloads = {{workload, exactly(events), exactly(2), exactly(2000), exactly(10'000)}};
+  s.teardown.kind = kind;
+  s.config.max_records = exactly(5);
+  return s;
+}
+
+std::string text(const Verdict& verdict) {
+  std::string all = verdict.invalid;
+  for (const Violation& v : verdict.violations)
+    all += std::string(name(v.invariant)) + ": " + v.detail + "\n";
+  return all;
+}
+
+bool found(const Verdict& verdict, ViolationKind kind) {
+  for (const Violation& v : verdict.violations) {
+    if (v.kind == kind) return true;
+  }
+  return false;
+}
+
+TEST(RealmProcess, AStopIsPlayedJudgedAndHeld) {
+  const Made made = run(scenario(Teardown::stop));
+  EXPECT_EQ(made.verdict.outcome, Verdict::Outcome::held) << text(made.verdict);
+  EXPECT_EQ(made.verdict.published, 30U);
+  EXPECT_EQ(made.verdict.stored, 30U);
+  EXPECT_EQ(made.ledger().processes.at(0).exit_code, 0);
+  EXPECT_FALSE(made.outcome.histories.empty());
+  ASSERT_EQ(made.ledger().stored.size(), 1U);
+  EXPECT_EQ(made.ledger().stored[0].name, made.ledger().run + "-1");
+}
+
+TEST(RealmProcess, EveryWorkloadIsStoredWholeAfterAStop) {
+  for (int kind = 0; kind < 12; ++kind) {
+    const auto workload = static_cast<WorkloadKind>(kind);
+    const Made made = run(scenario(Teardown::stop, workload, workload == WorkloadKind::sizes ? 5 : 16));
+    EXPECT_NE(made.verdict.outcome, Verdict::Outcome::invalid)
+        << name(workload) << ": " << text(made.verdict);
+    EXPECT_EQ(made.verdict.lost, 0U) << name(workload) << ": " << text(made.verdict);
+    EXPECT_GT(made.verdict.stored, 0U) << name(workload);
+  }
+}
+
+TEST(RealmProcess, ALostAckFiresAndDuplicatesNothing) {
+  Scenario s = scenario(Teardown::stop);
+  s.faults = {{FaultKind::lost_ack, exactly(1), exactly(1), exactly(0)}};
+  const Made made = run(s);
+  EXPECT_EQ(made.verdict.outcome, Verdict::Outcome::held) << text(made.verdict);
+  EXPECT_EQ(made.ledger().fault, "lost-ack");
+  ASSERT_EQ(made.ledger().faults.size(), 1U);
+  EXPECT_EQ(made.ledger().faults[0].what, "cut after_commit");
+  EXPECT_TRUE(made.ledger().faults[0].outcome_unknown);
+}
+
+TEST(RealmProcess, AFaultThatNeverFiresMakesTheRunInvalid) {
+  Scenario s = scenario(Teardown::stop);
+  s.faults = {{FaultKind::lost_ack, exactly(5000), exactly(1), exactly(0)}};
+  const Made made = run(s);
+  EXPECT_EQ(made.verdict.outcome, Verdict::Outcome::invalid);
+  EXPECT_EQ(made.verdict.invalid, "the fault `lost-ack` did not fire");
+}
+
+TEST(RealmProcess, AWriterThatDoesNotDrainOnTermIsCaught) {
+  const Made made = run(scenario(Teardown::term, WorkloadKind::through_shutdown, 60), "no-drain");
+  EXPECT_EQ(made.verdict.outcome, Verdict::Outcome::broken);
+  EXPECT_TRUE(found(made.verdict, ViolationKind::lost)) << text(made.verdict);
+}
+
+TEST(RealmProcess, AnAckBeforeItIsDurableIsCaughtByAKill) {
+  Scenario s = scenario(Teardown::kill);
+  s.teardown.instants = {InstantKind::byte};  // in the middle of the first append, which it has acknowledged
+  s.teardown.bytes = exactly(700);
+  const Made made = run(s, "early-ack");
+  EXPECT_EQ(made.verdict.outcome, Verdict::Outcome::broken);
+  EXPECT_TRUE(found(made.verdict, ViolationKind::lost_acked)) << text(made.verdict);
+}
+
+TEST(RealmProcess, AProcessThatOutlivesTheWriterIsLeaked) {
+  const Made made = run(scenario(Teardown::stop), "leave-child");
+  EXPECT_TRUE(found(made.verdict, ViolationKind::leaked)) << text(made.verdict);
+}
+
+// From the chosen instant until the writer is reaped the service neither takes, commits nor sends anything.
+// (An append that it had taken in whole it may still commit afterwards, as S2 would.)
+TEST(RealmProcess, AKillInProtocolTimeIsExact) {
+  for (const std::uint64_t n : {1U, 3U}) {
+    Scenario s = scenario(Teardown::kill);
+    s.teardown.ordinal = exactly(n);
+    const auto count = [&](InstantKind kind) {
+      s.teardown.instants = {kind};
+      const Made made = run(s);
+      EXPECT_EQ(made.verdict.outcome, Verdict::Outcome::held) << text(made.verdict);
+      EXPECT_TRUE(made.ledger().kill.fired && made.ledger().kill.protocol_time);
+      struct Counts {
+        std::size_t received = 0, committed = 0, acked = 0;
+      } counts;
+      for (const ServiceAppend& append : made.ledger().appends) {
+        ++counts.received;
+        counts.committed += append.committed && append.committed_ns <= made.ledger().kill.t_ns;
+        counts.acked +=
+            append.outcome == ServiceAppend::Outcome::acked && append.answered_ns <= made.ledger().kill.t_ns;
+      }
+      return counts;
+    };
+    const auto received = count(InstantKind::append_received);
+    EXPECT_EQ(received.received, n);
+    EXPECT_EQ(received.committed, n - 1);
+    const auto committed = count(InstantKind::committed);
+    EXPECT_EQ(committed.committed, n);
+    EXPECT_EQ(committed.acked, n - 1);
+    const auto acked = count(InstantKind::ack_sent);
+    EXPECT_EQ(acked.acked, n);
+    EXPECT_EQ(acked.received, n);
+  }
+}
+
+TEST(RealmProcess, TheSameSeedIsKilledInTheSamePlaceEachTime) {
+  Scenario s = scenario(Teardown::kill);
+  s.teardown.instants = {InstantKind::byte};
+  s.teardown.bytes = exactly(900);
+  for (int i = 0; i < 3; ++i) {
+    const Made made = run(s, "", 7);
+    EXPECT_EQ(made.verdict.outcome, Verdict::Outcome::held) << text(made.verdict);
+    EXPECT_EQ(made.ledger().kill.instant, "byte 900");
+  }
+}
+
+TEST(RealmProcess, AnInstantThatIsNotReachedMakesTheRunInvalid) {
+  Scenario s = scenario(Teardown::kill, WorkloadKind::single, 1);
+  s.teardown.instants = {InstantKind::connection_opened};
+  s.teardown.ordinal = exactly(100'000);
+  const Made made = run(s);
+  EXPECT_EQ(made.verdict.invalid, "the kill at `connection_opened 100000` did not fire");
+}
+
+TEST(RealmProcess, EveryClassIsPlayedToItsEnd) {
+  for (const Teardown kind : kTeardowns) {
+    Scenario s = scenario(kind, WorkloadKind::steady, 60);
+    s.teardown.at = exactly(50);
+    s.teardown.instants = {InstantKind::wall};
+    s.teardown.wall = exactly(20'000);
+    s.teardown.lasts = exactly(100'000);
+    if (kind == Teardown::term_short) s.teardown.grace = exactly(20'000);
+    const Made made = run(s);
+    EXPECT_NE(made.verdict.outcome, Verdict::Outcome::invalid) << name(kind) << ": " << text(made.verdict);
+    EXPECT_GT(made.verdict.published, 0U) << name(kind);
+    EXPECT_FALSE(found(made.verdict, ViolationKind::hung)) << name(kind) << ": " << text(made.verdict);
+  }
+}
+
+TEST(RealmProcess, AnEndpointOfAnotherProcessIsReadByPrefixAndKeepsItsOtherStreams) {
+  emulator::Emulator elsewhere;
+  elsewhere.create_basin("some-basin");
+  RealmOptions options;
+  options.writer = {SCENARIO_TESTS_DIR "/tiny_writer.py"};
+  options.external = ServiceAddress{elsewhere.endpoint(), "some-basin", "secret-token"};
+  const ProcessRealm realm(options, kNotCancelled);
+  ASSERT_TRUE(realm.preflight());
+  Scenario s = scenario(Teardown::stop);
+  s.faults = {Fault{}};
+  for (int i = 0; i < 2; ++i) {
+    const RunOutcome outcome = realm.run({draw(s, 0, 1), 1, "token"});
+    const Verdict verdict = judge(outcome.ledger);
+    EXPECT_EQ(verdict.outcome, Verdict::Outcome::held) << text(verdict);
+    EXPECT_EQ(outcome.ledger.stored.size(), 1U);
+  }
+}
+
+TEST(Reader, SaysWhatItCouldNotReadAndNeverTheToken) {
+  emulator::Options options;
+  options.auth = emulator::Auth::enforced;
+  options.root_token = "the-root-token";
+  emulator::Emulator service(options);
+  service.create_basin("some-basin");
+  const auto why = [&](const std::string& basin, const std::string& token) {
+    const auto result = Reader({service.endpoint(), basin, token}).check();
+    return result ? std::string() : result.error();
+  };
+  EXPECT_EQ(why("some-basin", "the-root-token"), "");
+  EXPECT_NE(why("some-basin", "wrong-token").find("status 40"), std::string::npos);
+  EXPECT_EQ(why("some-basin", "wrong-token").find("wrong-token"), std::string::npos);
+  EXPECT_NE(why("other-basin", "the-root-token").find("status 404"), std::string::npos);
+  const auto nobody = Reader({"http://127.0.0.1:1", "some-basin", ""}).check();
+  ASSERT_FALSE(nobody);
+  EXPECT_NE(nobody.error().find("cannot read http://127.0.0.1:1"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace s2::scenarios

@@ -1,0 +1,136 @@
+// Scenario files: what is printed is read back, and what is wrong is said with its place.
+#include "scenarios/scenario_text.h"
+
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+
+#include <set>
+
+#include "scenarios/catalogue.h"
+#include "scenarios/promises.h"
+
+namespace s2::scenarios {
+namespace {
+
+Range some_range(std::uint64_t lowest, std::uint64_t highest) {
+  const auto lo = *rc::gen::inRange<std::uint64_t>(lowest, highest);
+  return {lo, *rc::gen::inRange<std::uint64_t>(lo, highest)};
+}
+
+template <class Enum>
+Enum some(int count) {
+  return static_cast<Enum>(*rc::gen::inRange(0, count));
+}
+
+Scenario some_scenario() {
+  Scenario s;
+  s.name = "n" + std::to_string(*rc::gen::inRange(0, 1000));
+  s.purpose = *rc::gen::container<std::string>(rc::gen::inRange<char>(1, 127));
+  s.promise =
+      *rc::gen::elementOf(std::vector<std::string>{"", "quote \" backslash \\ newline \n tab \t", "Grüße"});
+  s.quick = *rc::gen::arbitrary<bool>();
+  s.in_long = !s.quick || *rc::gen::arbitrary<bool>();
+  s.weight = *rc::gen::inRange(1U, 50U);
+  s.faults_together = *rc::gen::arbitrary<bool>();
+  s.heal_bound = some_range(0, 90'000'000);
+  for (int i = *rc::gen::inRange(1, 4); i > 0; --i) {
+    s.workloads.push_back({some<WorkloadKind>(12), some_range(1, 1000), some_range(1, 9), some_range(0, 5000),
+                           some_range(0, 3'000'000)});
+  }
+  for (int i = *rc::gen::inRange(1, 4); i > 0; --i) {
+    s.faults.push_back({some<FaultKind>(13), some_range(0, 9), some_range(1, 9), some_range(0, 300'000)});
+  }
+  s.teardown.kind = some<Teardown>(10);
+  s.teardown.at = some_range(0, 100);
+  s.teardown.instants = {some<InstantKind>(6), some<InstantKind>(6)};
+  s.teardown.ordinal = some_range(1, 40);
+  s.teardown.bytes = some_range(1, 1 << 20);
+  s.teardown.wall = some_range(0, 500'000);
+  s.teardown.grace = some_range(0, 9'000'000);
+  s.teardown.lasts = some_range(0, 900'000);
+  s.teardown.cuts = {some<CutHow>(2)};
+  if (*rc::gen::arbitrary<bool>()) s.teardown.ends = {some<EndBy>(4), some<EndBy>(4)};
+  if (*rc::gen::arbitrary<bool>()) s.config.ring_capacity = some_range(1, 2000);
+  if (*rc::gen::arbitrary<bool>()) s.config.linger = some_range(0, 20'000);
+  if (*rc::gen::arbitrary<bool>()) s.config.max_records = some_range(1, 1000);
+  if (*rc::gen::arbitrary<bool>()) s.config.shutdown_budget = some_range(0, 9'000'000);
+  s.config.fixed_stream_percent = *rc::gen::inRange(0U, 101U);
+  if (*rc::gen::arbitrary<bool>()) s.config.environment["S2_WRITER_X"] = "a \"b\" \\c";
+  return s;
+}
+
+TEST(ScenarioText, WhatIsPrintedIsReadBack) {
+  ASSERT_TRUE(rc::check([] {
+    const Scenario scenario = some_scenario();
+    const std::string text = print_scenario(scenario);
+    const auto parsed = parse_scenario(text, "printed");
+    if (!parsed) RC_FAIL(parsed.error() + "\n" + text);
+    RC_ASSERT(*parsed == scenario);
+  }));
+}
+
+TEST(ScenarioText, AnyBytesAreAScenarioOrAnErrorWithItsPlace) {
+  ASSERT_TRUE(rc::check([](const std::string& text) {
+    const auto parsed = parse_scenario(text, "f");
+    RC_ASSERT(parsed || parsed.error().rfind("f:", 0) == 0);
+  }));
+}
+
+std::string error_of(const std::string& text) {
+  const auto parsed = parse_scenario(text, "some.scenario");
+  return parsed ? "" : parsed.error();
+}
+
+const std::string kGood =
+    "name = \"x\"\npurpose = \"p\"\n[[workload]]\nkind = \"steady\"\n[teardown]\nclass = \"stop\"\n";
+
+TEST(ScenarioText, ErrorsNameFileLineColumnAndWhatWasExpected) {
+  EXPECT_EQ(error_of(kGood), "");
+  EXPECT_EQ(
+      error_of(kGood + "grace = \"soon\"\n"),
+      "some.scenario:7:9: `teardown.grace` is a duration such as \"5ms\" or a range such as \"5ms..2s\"");
+  EXPECT_EQ(error_of("name = \"x\"\npurpose = \"p\"\n[[workload]]\nkind = \"steddy\"\n").substr(0, 74),
+            "some.scenario:4:8: `workload.kind`: there is no workload `steddy`, expecte");
+  EXPECT_EQ(error_of(kGood + "gracious = 1\n").substr(0, 71),
+            "some.scenario:7:12: there is no member `gracious` in `teardown`, expect");
+  EXPECT_EQ(error_of("name = \"x\"\npurpose = \"p\"\n[teardown]\nclass = \"stop\"\n"),
+            "some.scenario:1:1: `workload` is missing: expected at least one [[workload]]");
+  EXPECT_NE(error_of("name = \n").find("some.scenario:1:"), std::string::npos);
+  EXPECT_NE(error_of(kGood + "at = \"90..20\"\n").find("the range ends before it begins"), std::string::npos);
+}
+
+TEST(Catalogue, EveryFileIsAScenarioAndTheQuickSuiteHasEveryClassFaultAndWorkload) {
+  const auto catalogue = load_catalogue();
+  ASSERT_TRUE(catalogue) << catalogue.error();
+  std::set<Teardown> classes;
+  std::set<FaultKind> faults;
+  std::set<WorkloadKind> workloads;
+  std::set<std::string> names;
+  for (const Scenario& scenario : *catalogue) {
+    EXPECT_TRUE(names.insert(scenario.name).second) << scenario.name;
+    EXPECT_FALSE(scenario.purpose.empty());
+    EXPECT_FALSE(scenario.promise.empty());
+    if (!scenario.quick) continue;
+    classes.insert(scenario.teardown.kind);
+    for (const Fault& fault : scenario.faults) faults.insert(fault.kind);
+    for (const Workload& workload : scenario.workloads) workloads.insert(workload.kind);
+  }
+  EXPECT_EQ(classes.size(), kTeardowns.size());
+  EXPECT_EQ(faults.size(), 13U);
+  EXPECT_EQ(workloads.size(), 12U);
+}
+
+TEST(Scenario, DrawingClosesEverythingAndTheSameSeedDrawsTheSame) {
+  ASSERT_TRUE(rc::check([](std::uint64_t seed) {
+    const Scenario scenario = some_scenario();
+    const std::size_t index = *rc::gen::inRange<std::size_t>(0, scenario.combinations());
+    const Scenario drawn = draw(scenario, index, seed);
+    RC_ASSERT(drawn == draw(scenario, index, seed));
+    RC_ASSERT(drawn == draw(drawn, 0, seed + 1));  // nothing is left open
+    RC_ASSERT(drawn.combinations() == 1U);
+    RC_ASSERT(instant_of(drawn).has_value());
+  }));
+}
+
+}  // namespace
+}  // namespace s2::scenarios

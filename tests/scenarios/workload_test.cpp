@@ -1,0 +1,113 @@
+// Workloads: events are JSON with their probe in two places, sessions come back, sizes reach the limits.
+#include "scenarios/workload.h"
+
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "scenarios/recording.h"
+
+namespace s2::scenarios {
+namespace {
+
+const std::string kRun = "0123456789abcdef";
+
+Workload of(WorkloadKind kind, std::uint64_t events, std::uint64_t publishers = 1) {
+  return {kind, exactly(events), exactly(publishers), exactly(1000), exactly(10'000)};
+}
+
+std::vector<Step> publishes(const std::vector<Step>& steps) {
+  std::vector<Step> all;
+  for (const Step& step : steps) {
+    if (step.kind == Step::Kind::publish) all.push_back(step);
+  }
+  return all;
+}
+
+TEST(Workload, EveryEventIsJsonWithItsProbeInDataAndMetadata) {
+  for (int kind = 0; kind < 12; ++kind) {
+    std::uint64_t n = 0;
+    for (const Step& step : publishes(make_steps(of(static_cast<WorkloadKind>(kind), 20), kRun, 7))) {
+      const std::string text = step.shape.text(kRun, ++n);
+      EXPECT_EQ(text.find('\n'), std::string::npos);
+      EXPECT_EQ(find_probes(text, kRun), std::vector<std::uint64_t>{n});
+      const auto event = nlohmann::json::parse(text, nullptr, false);
+      if (text.find("\\ud800") != std::string::npos) continue;  // beyond what this parser takes
+      ASSERT_TRUE(event.is_object()) << text.substr(0, 300);
+      EXPECT_EQ(event["data"]["probe"], probe_text(kRun, n));
+      EXPECT_EQ(event["source"]["metadata"]["probe"], probe_text(kRun, n));
+      EXPECT_EQ(event["type"], step.shape.type);
+      EXPECT_TRUE(event["category"].is_string());
+    }
+    EXPECT_GT(n, 0U);
+  }
+}
+
+TEST(Workload, TheSameSeedGivesTheSameStepsAndAnotherGivesOthers) {
+  const auto text = [](std::uint64_t seed) {
+    std::string all;
+    for (const Step& step : make_steps(of(WorkloadKind::steady, 30, 3), kRun, seed)) {
+      all += step.session + std::to_string(step.publisher) + step.shape.text(kRun, 1);
+    }
+    return all;
+  };
+  EXPECT_EQ(text(5), text(5));
+  EXPECT_NE(text(5), text(6));
+}
+
+TEST(Workload, SessionsFollowOneAnotherAndTheFirstIdComesBack) {
+  std::vector<std::string> started;
+  for (const Step& step : make_steps(of(WorkloadKind::sessions, 20), kRun, 1)) {
+    if (step.kind == Step::Kind::start) started.push_back(step.session);
+  }
+  EXPECT_EQ(started, (std::vector<std::string>{kRun + "-1", kRun + "-2", kRun + "-3", kRun + "-1"}));
+}
+
+TEST(Workload, SizesReachBeyondTheEnvelopeAndTheRecordLimit) {
+  std::size_t largest = 0, at_limit = 0;
+  for (const Step& step : publishes(make_steps(of(WorkloadKind::sizes, 200), kRun, 3))) {
+    largest = std::max(largest, step.shape.bytes());
+    at_limit += step.shape.bytes() > 998'000 && step.shape.bytes() < 1'002'000;
+  }
+  EXPECT_GT(largest, 1024U * 1024U);
+  EXPECT_GT(at_limit, 0U);
+}
+
+TEST(Workload, SeveralPublishersAllPublish) {
+  std::set<int> seen;
+  for (const Step& step : publishes(make_steps(of(WorkloadKind::burst, 100, 4), kRun, 3)))
+    seen.insert(step.publisher);
+  EXPECT_EQ(seen.size(), 4U);
+}
+
+TEST(Recording, HoldsARealBrowsersEventsInOrderOfTime) {
+  const auto& events = browser_recording();
+  EXPECT_GT(events.size(), 2000U);
+  std::size_t largest = 0;
+  for (std::size_t i = 1; i < events.size(); ++i) {
+    EXPECT_LE(events[i - 1].t_us, events[i].t_us);
+    largest = std::max(largest, events[i].shape.bytes());
+  }
+  EXPECT_GT(largest, 1'300'000U);
+}
+
+TEST(Recording, ABadLineIsNamed) {
+  EXPECT_EQ(parse_recording("{\"version\":1}\n{\"t_us\":1,\"event\":{\"type\":\"a\"}}\nnot\n").error(),
+            "line 3: expected a JSON object");
+  EXPECT_EQ(parse_recording("{\"version\":2}\n").error().substr(0, 6), "line 1");
+}
+
+TEST(Probes, AreFoundWhereverTheyStandAndOnlyOfThisRun) {
+  EXPECT_EQ(find_probes("a probe:" + kRun + ":17; b probe:" + kRun + ":3;probe:" + kRun + ":17;", kRun),
+            (std::vector<std::uint64_t>{17, 3}));
+  EXPECT_TRUE(
+      find_probes("probe:fedcba9876543210:1; probe:" + kRun + ":1 probe:" + kRun + ":;", kRun).empty());
+  ASSERT_TRUE(rc::check([](const std::string& before, const std::string& after, std::uint32_t n) {
+    RC_ASSERT(find_probes(before + probe_text(kRun, n) + after, kRun) == std::vector<std::uint64_t>{n});
+  }));
+}
+
+}  // namespace
+}  // namespace s2::scenarios

@@ -150,7 +150,10 @@ void Server::drain(std::chrono::milliseconds downtime, std::function<void()> dow
   down_ = std::move(down);
   const auto all = connections_;
   for (const auto& [id, connection] : all) connection->drain();
-  if (connections_.empty()) return finish_drain();
+  if (connections_.empty()) {
+    if (down_) finish_drain();  // the last connection may have closed, and finished it, just now
+    return;
+  }
   clock_.after(kDrainGrace, [this] {
     if (down_) reset_connections();
   });

@@ -1,54 +1,58 @@
-// See resolve.h. Uses getaddrinfo_a: a plain getaddrinfo can block for a minute and nothing can call it back.
+// See resolve.h. A plain getaddrinfo can block for a minute and nothing can call it back: it runs on a thread
+// that is left to itself once nobody waits for it any more. (glibc's getaddrinfo_a does the same, on threads
+// that sanitizers break.)
 #include "writer/resolve.h"
 
 #include <netdb.h>
-#include <netinet/in.h>
 
 #include <algorithm>
+#include <atomic>
+#include <condition_variable>
 #include <cstring>
-#include <list>
 #include <memory>
 #include <mutex>
+#include <system_error>
+#include <thread>
 
 namespace s2::writer {
 namespace {
 
 constexpr std::chrono::milliseconds kLookEvery{20};  // how late an interruption may be noticed
 
+std::atomic<std::size_t> lookups{0};
+
+struct Answer {
+  int result = 0;
+  std::vector<SocketAddress> addresses;
+};
+
+// What the asking and the looking thread share; the last of them frees it.
 struct Lookup {
-  std::string host;
-  std::string port;
+  Endpoint endpoint;
+  std::mutex mutex;
+  std::condition_variable answered_cv;
+  bool answered = false;
+  Answer answer;
+};
+
+Answer look_up(const Endpoint& endpoint, int flags) {
   addrinfo hints{};
-  gaicb request{};
-  ~Lookup() {
-    if (request.ar_result) freeaddrinfo(request.ar_result);
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = flags;
+  addrinfo* found = nullptr;
+  Answer out;
+  out.result = getaddrinfo(endpoint.host.c_str(), std::to_string(endpoint.port).c_str(), &hints, &found);
+  if (out.result != 0) return out;
+  for (const addrinfo* at = found; at; at = at->ai_next) {
+    if (at->ai_addrlen > sizeof(sockaddr_storage)) continue;
+    SocketAddress address;
+    std::memcpy(&address.bytes, at->ai_addr, at->ai_addrlen);
+    address.size = at->ai_addrlen;
+    out.addresses.push_back(address);
   }
-};
-
-// glibc writes into an abandoned request until its answer comes: it must stay where it is till then.
-class LateLookups {
- public:
-  bool full() {
-    const std::lock_guard lock(mutex_);
-    sweep();
-    return late_.size() >= kMaxLateLookups;
-  }
-  void keep(std::unique_ptr<Lookup> lookup) {
-    const std::lock_guard lock(mutex_);
-    late_.push_back(std::move(lookup));
-  }
-
- private:
-  void sweep() {
-    late_.remove_if([](const auto& lookup) { return gai_error(&lookup->request) != EAI_INPROGRESS; });
-  }
-  std::mutex mutex_;
-  std::list<std::unique_ptr<Lookup>> late_;
-};
-
-LateLookups& late_lookups() {
-  static auto* const lookups = new LateLookups;  // never destroyed: an answer may come after main()
-  return *lookups;
+  freeaddrinfo(found);
+  return out;
 }
 
 IoError failed(const Endpoint& endpoint, const std::string& why,
@@ -56,54 +60,49 @@ IoError failed(const Endpoint& endpoint, const std::string& why,
   return IoError{kind, "looking up " + endpoint.host + ": " + why};
 }
 
+tl::expected<Answer, IoError> look_up_elsewhere(const Endpoint& endpoint,
+                                                std::chrono::steady_clock::time_point deadline,
+                                                const std::function<bool()>& interrupted) {
+  if (lookups >= kMaxLookups) return tl::unexpected(failed(endpoint, "too many lookups without an answer"));
+  auto lookup = std::make_shared<Lookup>();
+  lookup->endpoint = endpoint;
+  try {
+    ++lookups;
+    std::thread([lookup] {
+      Answer answer = look_up(lookup->endpoint, AI_NUMERICSERV | AI_ADDRCONFIG);
+      const std::lock_guard lock(lookup->mutex);
+      lookup->answer = std::move(answer);
+      lookup->answered = true;
+      lookup->answered_cv.notify_all();
+      --lookups;
+    }).detach();
+  } catch (const std::system_error& error) {
+    --lookups;
+    return tl::unexpected(failed(endpoint, error.what()));
+  }
+  std::unique_lock lock(lookup->mutex);
+  while (!lookup->answered) {
+    if (interrupted()) return tl::unexpected(failed(endpoint, "closed", IoError::Kind::closed));
+    const auto now = std::chrono::steady_clock::now();
+    if (now >= deadline)
+      return tl::unexpected(failed(endpoint, "no answer in time", IoError::Kind::timed_out));
+    lookup->answered_cv.wait_until(lock, std::min(deadline, now + kLookEvery));
+  }
+  return std::move(lookup->answer);
+}
+
 }  // namespace
 
 tl::expected<std::vector<SocketAddress>, IoError> resolve(const Endpoint& endpoint,
                                                           std::chrono::steady_clock::time_point deadline,
                                                           const std::function<bool()>& interrupted) {
-  auto lookup = std::make_unique<Lookup>();
-  lookup->host = endpoint.host;
-  lookup->port = std::to_string(endpoint.port);
-  lookup->hints.ai_family = AF_UNSPEC;
-  lookup->hints.ai_socktype = SOCK_STREAM;
-  lookup->hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
   // An address literal needs nobody's answer.
-  int result =
-      getaddrinfo(lookup->host.c_str(), lookup->port.c_str(), &lookup->hints, &lookup->request.ar_result);
-  if (result == EAI_NONAME) {
-    if (late_lookups().full()) return tl::unexpected(failed(endpoint, "too many lookups without an answer"));
-    lookup->hints.ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG;
-    lookup->request.ar_name = lookup->host.c_str();
-    lookup->request.ar_service = lookup->port.c_str();
-    lookup->request.ar_request = &lookup->hints;
-    gaicb* list[] = {&lookup->request};
-    result = getaddrinfo_a(GAI_NOWAIT, list, 1, nullptr);
-    if (result != 0) return tl::unexpected(failed(endpoint, gai_strerror(result)));
-    while ((result = gai_error(&lookup->request)) == EAI_INPROGRESS) {
-      const auto left = deadline - std::chrono::steady_clock::now();
-      if (left.count() <= 0 || interrupted()) {
-        if (gai_cancel(&lookup->request) != EAI_CANCELED) late_lookups().keep(std::move(lookup));
-        return tl::unexpected(interrupted()
-                                  ? failed(endpoint, "closed", IoError::Kind::closed)
-                                  : failed(endpoint, "no answer in time", IoError::Kind::timed_out));
-      }
-      const auto pause = std::min<std::chrono::nanoseconds>(left, kLookEvery);
-      const timespec wait{pause.count() / 1'000'000'000, pause.count() % 1'000'000'000};
-      const gaicb* const wanted[] = {&lookup->request};
-      gai_suspend(wanted, 1, &wait);
-    }
-  }
-  if (result != 0) return tl::unexpected(failed(endpoint, gai_strerror(result)));
-  std::vector<SocketAddress> out;
-  for (const addrinfo* at = lookup->request.ar_result; at; at = at->ai_next) {
-    if (at->ai_addrlen > sizeof(sockaddr_storage)) continue;
-    SocketAddress address;
-    std::memcpy(&address.bytes, at->ai_addr, at->ai_addrlen);
-    address.size = at->ai_addrlen;
-    out.push_back(address);
-  }
-  if (out.empty()) return tl::unexpected(failed(endpoint, "no address"));
-  return out;
+  tl::expected<Answer, IoError> answer = look_up(endpoint, AI_NUMERICHOST | AI_NUMERICSERV);
+  if (answer->result == EAI_NONAME) answer = look_up_elsewhere(endpoint, deadline, interrupted);
+  if (!answer) return tl::unexpected(answer.error());
+  if (answer->result != 0) return tl::unexpected(failed(endpoint, gai_strerror(answer->result)));
+  if (answer->addresses.empty()) return tl::unexpected(failed(endpoint, "no address"));
+  return std::move(answer->addresses);
 }
 
 }  // namespace s2::writer

@@ -1,6 +1,7 @@
 // Name resolution that can be left: getaddrinfo with a deadline and a way to be interrupted.
 //
-// Any thread. An answer that comes after the deadline is thrown away by itself.
+// Any thread. A lookup that nobody waits for any more ends by itself, on a thread of its own; its answer is
+// thrown away.
 #pragma once
 
 #include <sys/socket.h>
@@ -15,8 +16,7 @@
 
 namespace s2::writer {
 
-inline constexpr std::size_t kMaxLateLookups =
-    16;  // abandoned lookups that are still on their way, in the process
+inline constexpr std::size_t kMaxLookups = 64;  // at once in the process, abandoned ones included
 
 struct SocketAddress {
   sockaddr_storage bytes{};

@@ -251,6 +251,7 @@ void StreamProducer::superseded_by(const std::string& current) {
       report_failed(window_.take(index), FailureKind::unknown, reason + "; it could not be read back");
     }
   }
+  channel_->drop();
   fail_all(reason);
 }
 

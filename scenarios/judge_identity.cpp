@@ -3,7 +3,8 @@
 //
 // A probe that stands twice in one record counts once (the read-back sees to it). A second record of the same
 // event is a legitimate retry only where an earlier append of it left the client without an answer; a writer
-// whose appends all carry match_seq_num has no such excuse, because the retry would have been refused.
+// whose appends all carry match_seq_num has no such excuse, because the retry would have been refused; nor
+// has any writer in class `stop`, which promises exactly once.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -36,7 +37,7 @@ void check_strangers(const Facts& facts, Findings& findings) {
 }
 
 bool retry_excused(const Facts& facts, const EventFacts& e, std::size_t copies) {
-  if (facts.idempotent()) return false;
+  if (facts.idempotent() || facts.ledger.teardown == Teardown::stop) return false;
   if (facts.ledger.appends.empty()) return facts.disturbed(0, INT64_MAX, true);
   const auto unknown = std::count_if(e.appends.begin(), e.appends.end(), [&](const ServiceAppend* a) {
     return a->committed && facts.unknown_to_client(*a);
@@ -65,7 +66,9 @@ void check_duplicates(const Facts& facts, Findings& findings) {
                fmt::format("{} stored more than once, {}: {}, first {}",
                            count_of(twice.size()) + (twice.size() == 1 ? " is" : " are"),
                            facts.idempotent() ? "though every append carried match_seq_num"
-                                              : "and no append of theirs was left without an answer",
+                           : facts.ledger.teardown == Teardown::stop
+                               ? "though a stop promises exactly once"
+                               : "and no append of theirs was left without an answer",
                            named(twice), where),
                twice);
 }

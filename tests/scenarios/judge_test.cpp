@@ -257,6 +257,21 @@ TEST(Judge, NamesACopyThatNoFaultExplains) {
   }
 }
 
+TEST(Judge, NamesABlindRetryThatAStopDoesNotExcuse) {
+  expect_named(Teardown::stop, Invariant::I5, ViolationKind::duplicated, [](Ledger& l) {
+    for (ServiceAppend& a : l.appends) {
+      a.match_seq_num.reset();
+      a.outcome = ServiceAppend::Outcome::unknown;
+    }
+    const Publication* p = pick(l);
+    if (p == nullptr) return false;
+    for (StoredStream& s : l.stored) {
+      if (s.name == p->session) s.records.push_back({s.records.back().seq_num + 1, 1, p->bytes, {p->n}});
+    }
+    return true;
+  });
+}
+
 TEST(Judge, NamesAFlushThatWasAnsweredWhenMerelyQueued) {
   expect_named(Teardown::flush_then_kill, Invariant::I6, ViolationKind::false_ack, [](Ledger& l) {
     const auto flushed = std::find_if(l.statements.begin(), l.statements.end(),

@@ -198,7 +198,7 @@ TEST(JudgeCases, ARecordThatS2RefusesForItsSizeMayBeReportedAndSkipped) {
 
 TEST(JudgeCases, ACopyIsExcusedOnlyByAnOutcomeThatStayedUnknown) {
   const auto two = [](Outcome first, bool match) {
-    return Story(Teardown::stop)
+    return Story(Teardown::cut_heal)
         .publish(1)
         .append({1}, first, true, match)
         .append({1}, Outcome::acked, true, match)
@@ -212,7 +212,7 @@ TEST(JudgeCases, ACopyIsExcusedOnlyByAnOutcomeThatStayedUnknown) {
 }
 
 TEST(JudgeCases, AnAckThatACutSwallowedLeavesTheOutcomeUnknown) {
-  Story run(Teardown::stop);
+  Story run(Teardown::cut_heal);
   run.publish(1)
       .append({1}, Outcome::acked, true, false)
       .fault(50)
@@ -223,10 +223,16 @@ TEST(JudgeCases, AnAckThatACutSwallowedLeavesTheOutcomeUnknown) {
   EXPECT_EQ(run.told(), "I5/duplicated 1");
 }
 
+TEST(JudgeCases, AStopIsExactlyOnceWhateverAnAnswerLeftOpen) {
+  Story run(Teardown::stop);
+  run.publish(1).append({1}, Outcome::unknown, true, false).append({1}, Outcome::acked, true, false).exits(0);
+  EXPECT_EQ(run.told(), "I5/duplicated 1");
+}
+
 TEST(JudgeCases, OnlyEventsOfOnePublisherAndSessionAreOrdered) {
   EXPECT_EQ(Story(Teardown::stop).publish(1, "s", 0).publish(1, "s", 1).append({2, 1}).exits(0).told(), "");
   EXPECT_EQ(Story(Teardown::stop).publish(2).append({2, 1}).exits(0).told(), "I3/reordered 1");
-  EXPECT_EQ(Story(Teardown::stop)
+  EXPECT_EQ(Story(Teardown::cut_heal)
                 .publish(3)
                 .append({1, 2, 3}, Outcome::unknown, true, false)
                 .append({1, 2, 3}, Outcome::acked, true, false)

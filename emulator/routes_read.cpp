@@ -159,6 +159,7 @@ struct UnaryRead : std::enable_shared_from_this<UnaryRead> {
   }
 
   void wait() {
+    if (!request.exchange->is_open()) return abandon();
     const auto self = shared_from_this();
     auto subscribed = world.service.subscribe(cursor, [weak = weak_from_this()] {
       const auto reader = weak.lock();
@@ -169,7 +170,7 @@ struct UnaryRead : std::enable_shared_from_this<UnaryRead> {
     subscription = std::move(*subscribed);
     timer = world.clock.after(std::chrono::seconds(arguments.read.wait_secs.value_or(0)),
                               [self] { self->stop_waiting(); });
-    if (request.exchange->is_open()) request.exchange->on_gone = [self] { self->leave(); };
+    request.exchange->on_gone = [self] { self->abandon(); };
   }
 
   void stop_waiting() {
@@ -181,6 +182,13 @@ struct UnaryRead : std::enable_shared_from_this<UnaryRead> {
   void leave() {
     world.clock.cancel(std::exchange(timer, 0));
     subscription = {};
+  }
+
+  // The client is gone: nothing goes on, and the operation that waits for `next` is let go with it.
+  void abandon() {
+    leave();
+    next = nullptr;
+    if (history) world.history.withdraw(*std::exchange(history, std::nullopt));
   }
 
   void done(Result<wire::ReadBatch> what) {

@@ -95,6 +95,7 @@ TEST(Observer, AClientThatDiesInsideIsNeverAcknowledged) {
   Endpoint endpoint;
   Client client = endpoint.client();
   Session session = Session::append(client, "s");
+  while (endpoint.emulator.open_connections() == 0) std::this_thread::yield();
   Seen seen;
   endpoint.emulator.observe([&](const ProtocolEvent& event) {
     seen.observer()(event);

@@ -64,19 +64,26 @@ void ProcessRun::tear_down() {
   }
 }
 
+// The session's end gets what the writer takes for its own: the whole of it must not be spent there.
+std::chrono::milliseconds ProcessRun::stop_deadline() const {
+  const Range& grace = drawn_.teardown.grace;
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+      us(drawn_.config.shutdown_budget.value_or(grace)));
+}
+
 // Asks for the end and gives it the scenario's grace; then SIGKILL.
 void ProcessRun::end_gracefully(EndBy how) {
   const bool goes_on = drawn_.workloads[0].kind == WorkloadKind::through_shutdown;
   if (how == EndBy::kill) return kill_now("at the end");
   if (how == EndBy::term && !goes_on) driver_->wait_answered(Clock::now() + kAnswersWithin);
-  const auto deadline = Clock::now() + us(drawn_.teardown.grace);
+  auto deadline = Clock::now() + us(drawn_.teardown.grace);
   switch (how) {
     case EndBy::stop:
-      driver_->stop(session_,
-                    std::chrono::duration_cast<std::chrono::milliseconds>(us(drawn_.teardown.grace)).count());
+      driver_->stop(session_, stop_deadline().count());
       if (goes_on) keep_publishing(Clock::now() + kPublishesOnAfterStop);
       driver_->wait_for(Statement::Kind::stopped, ++stops_, deadline);
       driver_->close_input();
+      deadline = Clock::now() + us(drawn_.teardown.grace);  // the end is a request of its own
       break;
     case EndBy::term:
       child_->term();

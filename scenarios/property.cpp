@@ -189,6 +189,11 @@ Scenario to_scenario(const PropertyCase& drawn, std::uint64_t seed) {
   config.ring_capacity = exactly(overflow ? kSmallRings[c[kRing]] : kRings[c[kRing]]);
   config.shutdown_budget = exactly(ms(scenario.teardown.kind == Teardown::cut_kill ? 1000 : 6000));
   config.fixed_stream_percent = c[kFixedStream] ? 100 : 0;
+  // A client that waits 5 s for each lost answer makes a run of half a minute.
+  config.environment = {{"S2_WRITER_ACK_TIMEOUT", "400ms"}, {"S2_WRITER_OPEN_TIMEOUT", "400ms"}};
+  // A fault must come while there are still appends: there are at least so many full batches.
+  const std::uint64_t batches = workload.events.lo / config.max_records->lo;
+  for (Fault& fault : scenario.faults) fault.after = exactly(std::min(fault.after.lo, batches / 2));
   return draw(scenario, 0, seed);
 }
 

@@ -68,7 +68,8 @@ TEST(SuitePlan, ARoundHasEveryCombinationOfEveryScenario) {
     seen.insert({identity.source, identity.combination});
   }
   std::size_t expected = 1;  // the property cases
-  for (const Scenario& scenario : *load_catalogue()) expected += scenario.combinations();
+  const auto catalogue = *load_catalogue();
+  for (const Scenario& scenario : catalogue) expected += scenario.combinations();
   EXPECT_EQ(seen.size(), expected);
 }
 

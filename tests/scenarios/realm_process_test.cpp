@@ -95,7 +95,10 @@ TEST(RealmProcess, AFaultThatNeverFiresMakesTheRunInvalid) {
 }
 
 TEST(RealmProcess, AWriterThatDoesNotDrainOnTermIsCaught) {
-  const Made made = run(scenario(Teardown::term, WorkloadKind::through_shutdown, 60), "no-drain");
+  Scenario s = scenario(Teardown::term, WorkloadKind::burst, 60);
+  s.faults = {
+      {FaultKind::delay_before_commit, exactly(0), exactly(1000), exactly(100'000)}};  // so that much waits
+  const Made made = run(s, "no-drain");
   EXPECT_EQ(made.verdict.outcome, Verdict::Outcome::broken);
   EXPECT_TRUE(found(made.verdict, ViolationKind::lost)) << text(made.verdict);
 }

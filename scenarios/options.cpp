@@ -219,7 +219,9 @@ ParsedOptions parse_options(int argc, const char* const* argv, const std::string
   subcommand("list", "the scenarios: name, class, suites, combinations, purpose");
   CLI::App* run =
       subcommand("run", "run scenarios (all of the suite, or those named; a name may be a .scenario file)");
-  CLI::App* replay = subcommand("replay", "make one run again: a token, or a path under runs/");
+  CLI::App* replay = subcommand(
+      "replay",
+      "make one run again, up to 8 times until it breaks a promise: a token, or a path under runs/");
   CLI::App* check = subcommand("check", "judge the timeline.json beside a history again");
   CLI::App* report = subcommand("report", "write a report's files again from its results and timelines");
   run->add_option("NAME", raw.names, "scenarios, or files that hold one");

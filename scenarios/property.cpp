@@ -72,14 +72,6 @@ rc::Gen<unsigned> choice_gen(std::size_t choice) {
   }
 }
 
-rc::Gen<std::vector<unsigned>> case_gen() {
-  return rc::gen::exec([] {
-    std::vector<unsigned> choices;
-    for (std::size_t i = 0; i < kChoices; ++i) choices.push_back(*choice_gen(i));
-    return choices;
-  });
-}
-
 std::uint64_t ms(std::uint64_t value) {
   return value * 1000;
 }
@@ -135,9 +127,14 @@ void set_teardown(Scenario& scenario, const std::vector<unsigned>& c) {
 
 }  // namespace
 
+// Choice by choice: RapidCheck's gen::exec keeps its state in one place for all threads.
 PropertyCase draw_property_case(std::uint64_t seed, std::size_t size) {
-  const auto shrinkable = case_gen()(rc::Random(seed), static_cast<int>(20 + size % 80));
-  return {shrinkable.value()};
+  rc::Random random(seed);
+  PropertyCase drawn;
+  for (std::size_t i = 0; i < kChoices; ++i) {
+    drawn.choices.push_back(choice_gen(i)(random.split(), static_cast<int>(20 + size % 80)).value());
+  }
+  return drawn;
 }
 
 Scenario to_scenario(const PropertyCase& drawn, std::uint64_t seed) {

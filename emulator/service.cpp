@@ -190,7 +190,7 @@ Result<BasinConfig> Service::basin_config(std::string_view basin) const {
 
 Result<BasinConfig> Service::reconfigure_basin(std::string_view basin, const BasinReconfiguration& change) {
   return impl_->find_basin(basin).map(
-      [&](Basin* found) { return found->config = apply(std::move(found->config), change); });
+      [&](Basin* found) { return found->config = apply(found->config, change); });
 }
 
 Result<void> Service::delete_basin(std::string_view basin) {

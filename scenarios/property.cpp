@@ -57,7 +57,7 @@ constexpr std::array kEndOrder = {EndBy::stop, EndBy::end_of_input, EndBy::term}
 constexpr unsigned kSecondFaultOneIn = 4;
 
 rc::Gen<unsigned> choice_gen(std::size_t choice) {
-  const auto whole = rc::gen::inRange(0U, kLimits[choice] + 1);
+  auto whole = rc::gen::inRange(0U, kLimits[choice] + 1);
   if (choice == kSecondFault) {
     return rc::gen::weightedOneOf<unsigned>({{kSecondFaultOneIn - 1, rc::gen::just(0U)}, {1, whole}});
   }

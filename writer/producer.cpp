@@ -38,6 +38,8 @@ class AllProducers final : public Producers {
         }
         producer = at->second;
       }
+      // A producer that has ended takes nothing: the record is whole when the next one is asked.
+      // NOLINTNEXTLINE(bugprone-use-after-move)
       if (const auto result = producer->submit(seq, std::move(record), metered, stop, deadline))
         return *result;
     }

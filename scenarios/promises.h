@@ -1,7 +1,7 @@
 // The table of deaths and promises: which class of teardown promises what, and the names that files and flags
 // use.
 //
-// Pure values; any thread. Source of the rules: the table "Deaths and promises" in ARCHITECTURE.md.
+// Pure values; any thread. Source of the rules: docs/promises.md.
 #pragma once
 
 #include <array>

@@ -79,8 +79,7 @@ bool read_append_input(JsonReader& reader, Format format, AppendInput& out) {
       if (reader.null()) return true;
       // S2 refuses a token that is too long as JSON, not as an append.
       return reader.string(out.fencing_token.emplace()) &&
-             (out.fencing_token->size() <= kMaxFencingTokenBytes ||
-              reader.fail("expected at most 36 bytes"));
+             (out.fencing_token->size() <= kMaxFencingTokenBytes || reader.fail("expected at most 36 bytes"));
     }
     return reader.skip();
   });

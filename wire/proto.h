@@ -1,7 +1,7 @@
 // Records, appends, acknowledgements and batches as S2's protobuf (proto3, package s2.v1).
 //
-// Field numbers stand in proto.cpp beside each message. Unknown fields are skipped; a known field of the wrong
-// wire type, a length past the end or a repeated-scalar overflow is bad_proto. Pure; any thread.
+// Field numbers stand in proto.cpp beside each message. Unknown fields are skipped; a known field of the
+// wrong wire type, a length past the end or a repeated-scalar overflow is bad_proto. Pure; any thread.
 #pragma once
 
 #include <string>

@@ -9,9 +9,13 @@ std::size_t metered_bytes(const std::vector<Header>& headers, const std::string&
   return total;
 }
 
-std::size_t metered_bytes(const AppendRecord& record) { return metered_bytes(record.headers, record.body); }
+std::size_t metered_bytes(const AppendRecord& record) {
+  return metered_bytes(record.headers, record.body);
+}
 
-std::size_t metered_bytes(const SequencedRecord& record) { return metered_bytes(record.headers, record.body); }
+std::size_t metered_bytes(const SequencedRecord& record) {
+  return metered_bytes(record.headers, record.body);
+}
 
 std::size_t metered_bytes(const std::vector<AppendRecord>& records) {
   std::size_t total = 0;
@@ -19,7 +23,9 @@ std::size_t metered_bytes(const std::vector<AppendRecord>& records) {
   return total;
 }
 
-bool is_command(const std::vector<Header>& headers) { return headers.size() == 1 && headers[0].name.empty(); }
+bool is_command(const std::vector<Header>& headers) {
+  return headers.size() == 1 && headers[0].name.empty();
+}
 
 AppendRecord fence_command(std::string token) {
   return AppendRecord{std::nullopt, {Header{"", "fence"}}, std::move(token)};

@@ -13,14 +13,14 @@
 namespace s2::wire {
 
 // Limits of the service (bytes unless named otherwise).
-inline constexpr std::size_t kMaxBatchRecords = 1000;                 // records an append or a read batch
-inline constexpr std::size_t kMaxBatchMeteredBytes = 1024 * 1024;     // metered bytes, likewise
-inline constexpr std::size_t kMaxFencingTokenBytes = 36;              // UTF-8
+inline constexpr std::size_t kMaxBatchRecords = 1000;              // records an append or a read batch
+inline constexpr std::size_t kMaxBatchMeteredBytes = 1024 * 1024;  // metered bytes, likewise
+inline constexpr std::size_t kMaxFencingTokenBytes = 36;           // UTF-8
 inline constexpr std::size_t kMaxStreamNameBytes = 512;
 inline constexpr std::size_t kMinBasinNameBytes = 8;
 inline constexpr std::size_t kMaxBasinNameBytes = 48;
-inline constexpr std::size_t kMaxFrameBytes = 2 * 1024 * 1024;        // s2s frame, and a decompressed body
-inline constexpr std::size_t kCompressionThresholdBytes = 1024;       // nothing smaller is compressed
+inline constexpr std::size_t kMaxFrameBytes = 2 * 1024 * 1024;   // s2s frame, and a decompressed body
+inline constexpr std::size_t kCompressionThresholdBytes = 1024;  // nothing smaller is compressed
 
 // A place in a stream: the sequence number of a record and its timestamp (milliseconds since the epoch).
 struct StreamPosition {

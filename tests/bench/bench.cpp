@@ -1,19 +1,21 @@
 // s2-bench: what the emulator costs, beside a peer measured by the same client in the same run.
 //
-//   s2-bench [--peer URL] [--appends N]      prints one JSON object; ci/bench starts the peer and keeps the result
+//   s2-bench [--peer URL] [--appends N]      prints one JSON object; ci/bench starts the peer and keeps the
+//   result
 //
-// Figures: median and p99 (microseconds) of a unary append of one 100-byte record on one connection, for ours and the
-// peer; median milliseconds from construction to serving of an in-process emulator; the same for 100 side by side.
+// Figures: median and p99 (microseconds) of a unary append of one 100-byte record on one connection, for ours
+// and the peer; median milliseconds from construction to serving of an in-process emulator; the same for 100
+// side by side.
+#include <httplib.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <iostream>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
-
-#include <httplib.h>
-#include <nlohmann/json.hpp>
 
 #include "emulator/emulator.h"
 
@@ -35,8 +37,8 @@ nlohmann::json append_latency(const std::string& endpoint, int appends) {
   client.set_keep_alive(true);
   client.set_tcp_nodelay(true);
   const httplib::Headers headers{{"s2-basin", "bench-basin"}, {"authorization", "Bearer any-token"}};
-  const auto basin = client.Put("/v1/basins/bench-basin", headers, R"({"config":{"create_stream_on_append":true}})",
-                                "application/json");
+  const auto basin = client.Put("/v1/basins/bench-basin", headers,
+                                R"({"config":{"create_stream_on_append":true}})", "application/json");
   if (!basin || basin->status >= 300) {
     std::cerr << "s2-bench: " << endpoint << " does not create a basin\n";
     std::exit(3);
@@ -108,8 +110,10 @@ int main(int argc, char** argv) {
   std::vector<std::unique_ptr<s2::emulator::Emulator>> many;
   std::vector<double> beside;
   for (int i = 0; i < 100; ++i) beside.push_back(start_millis(many));
-  result["start_ms"] = {{"median", quantile(alone, 0.5)}, {"max", quantile(alone, 1)},
-                        {"beside_others_median", quantile(beside, 0.5)}, {"beside_others_max", quantile(beside, 1)}};
+  result["start_ms"] = {{"median", quantile(alone, 0.5)},
+                        {"max", quantile(alone, 1)},
+                        {"beside_others_median", quantile(beside, 0.5)},
+                        {"beside_others_max", quantile(beside, 1)}};
   std::cout << result.dump(2) << "\n";
   return 0;
 }

@@ -104,6 +104,8 @@ StorageWriter::Step StorageWriter::hand_over(const std::stop_token& stop, Deadli
   wire::AppendRecord record = record_of(*in_hand_);
   while (true) {
     auto now = std::chrono::steady_clock::now();
+    // What is not taken is left whole (producer.h).
+    // NOLINTNEXTLINE(bugprone-use-after-move)
     Submit answer = producers_.submit(in_hand_->session->stream, in_hand_->seq, std::move(record), stop,
                                       std::min(deadline, now + kHeldUpPoll));
     switch (answer) {

@@ -258,7 +258,7 @@ void StreamProducer::send_what_may_go() {
 bool StreamProducer::send(const wire::AppendInput& input) {
   auto sent = channel_->send(input, attempt_deadline(options_.ack_timeout));
   if (sent) return true;
-  const std::string reason = sent.error();
+  const std::string& reason = sent.error();
   take_news();  // answers that came before the end of the session count
   if (in_session_) session_lost(reason);
   return false;

@@ -14,6 +14,7 @@ void expect_still_serving(Endpoint& endpoint) {
 }
 
 void expect_no_connection(Endpoint& endpoint) {
+  expect_still_serving(endpoint);  // so that every earlier connection has been accepted, and can be counted
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
   while (endpoint.emulator.open_connections() > 0 && std::chrono::steady_clock::now() < deadline) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));

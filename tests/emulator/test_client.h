@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <functional>
 #include <map>
@@ -61,7 +62,10 @@ class RawSocket {
   bool send(std::string_view bytes) {
     while (!bytes.empty()) {
       const ssize_t n = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-      if (n <= 0) return false;
+      if (n <= 0) {
+        if (errno == ECONNRESET) end_ = End::reset;  // told once: a later recv would only see an end
+        return false;
+      }
       bytes.remove_prefix(static_cast<std::size_t>(n));
     }
     return true;

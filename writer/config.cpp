@@ -162,6 +162,13 @@ const auto& settings() {
 tl::expected<CommandLine, std::string> config_from(const std::vector<std::string>& arguments,
                                                    const Environment& environment) {
   CommandLine line;
+  // Asked for help, it helps, however wrong the environment is.
+  for (const std::string& argument : arguments) {
+    const bool help = argument == "--help" || argument == "-h";
+    if (!help && argument != "--version") continue;
+    line.action = help ? CommandLine::Action::help : CommandLine::Action::version;
+    return line;
+  }
   for (const Setting& setting : settings()) {
     const char* value = environment(setting.variable);
     if (value == nullptr || *value == '\0') continue;
@@ -171,10 +178,6 @@ tl::expected<CommandLine, std::string> config_from(const std::vector<std::string
   }
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     std::string name = arguments[i];
-    if (name == "--help" || name == "--version") {
-      line.action = name == "--help" ? CommandLine::Action::help : CommandLine::Action::version;
-      return line;
-    }
     std::optional<std::string> value;
     if (auto equals = name.find('='); name.starts_with("--") && equals != std::string::npos) {
       value = name.substr(equals + 1);
@@ -203,7 +206,7 @@ tl::expected<CommandLine, std::string> config_from(const std::vector<std::string
 std::string help_text() {
   std::string text =
       "s2-writer: the reference event writer: events in on stdin, durable in S2, claims out on stdout\n\n"
-      "usage: s2-writer [--driver stdio] [--journal-dir DIR] [--help] [--version]\n\n"
+      "usage: s2-writer [--driver stdio] [--journal-dir DIR] [-h|--help] [--version]\n\n"
       "Flags win over the environment; defaults in parentheses; durations 250ms, 5s, 2m; sizes 64KiB, "
       "1MiB.\n\n";
   for (const Setting& setting : settings()) {

@@ -25,7 +25,7 @@ FlushAnswer run_flush(CaptureSessions& sessions, Durability& durability, Storage
   if (!cut_off) return failed(durability.standing(nullptr, std::numeric_limits<std::uint64_t>::max()));
   if (storage != nullptr && producers != nullptr) {
     storage->wait_taken(*cut_off, deadline);
-    producers->flush();
+    producers->flush(deadline);
     if (planted("flush-when-queued")) {
       return {true, *cut_off, 0, 0, durability.gone()};
     }

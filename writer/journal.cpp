@@ -103,7 +103,8 @@ bool Journal::try_line(File& file, std::string_view category, const std::string&
                        std::string& error) const {
   if (file.fd < 0) {
     std::string path = fmt::format("{}/{}.jsonl", directory_, category);
-    file.fd = ::open(path.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    // Without waiting: a FIFO that nobody reads must not hold up the exit.
+    file.fd = ::open(path.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0600);
     if (file.fd < 0) {
       error = std::strerror(errno);
       return false;

@@ -5,11 +5,14 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <utility>
 
 namespace s2::writer {
+
+using Clock = std::chrono::steady_clock;
 
 Output::Output(int fd, std::function<void()> on_room, std::function<void()> on_broken)
     : fd_(fd),
@@ -46,12 +49,17 @@ void Output::say(std::string line) {
 void Output::say_and_wait(std::string line) {
   std::uint64_t number = queue_line(std::move(line));
   std::unique_lock lock(mutex_);
-  changed_.wait_for(lock, kSayAndWait, [&] { return broken_ || wait_ended_ || written_ >= number; });
+  const auto written = [&] { return broken_ || written_ >= number; };
+  changed_.wait_for(lock, kSayAndWait, [&] { return allowance_ || written(); });
+  if (!allowance_ || written()) return;
+  const Clock::time_point begin = Clock::now();
+  changed_.wait_for(lock, std::min<Clock::duration>(*allowance_, kSayAndWait), written);
+  *allowance_ = std::max(*allowance_ - (Clock::now() - begin), Clock::duration::zero());
 }
 
-void Output::end_waiting() {
+void Output::limit_waiting(std::chrono::milliseconds allowance) {
   std::lock_guard lock(mutex_);
-  wait_ended_ = true;
+  allowance_ = allowance;
   changed_.notify_all();
 }
 

@@ -14,6 +14,7 @@
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -29,9 +30,11 @@ class Output {
   ~Output();  // what is not written by now is thrown away
 
   void say(std::string line);  // without its newline
-  // Returns once the line is written, kSayAndWait has passed, or waiting has ended.
+  // Returns once the line is written, or kSayAndWait has passed, or the allowance is used up.
   void say_and_wait(std::string line);
-  void end_waiting();
+  // From now on all waits together get this much: a reader that reads costs next to nothing of it, one that
+  // does not costs no more than that.
+  void limit_waiting(std::chrono::milliseconds allowance);
 
   bool has_room() const;
   bool broken() const;
@@ -55,7 +58,7 @@ class Output {
   std::uint64_t said_ = 0;
   std::uint64_t written_ = 0;
   bool broken_ = false;
-  bool wait_ended_ = false;
+  std::optional<std::chrono::steady_clock::duration> allowance_;
   std::jthread thread_;  // last: it uses all of the above
 };
 

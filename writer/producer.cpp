@@ -49,12 +49,12 @@ class AllProducers final : public Producers {
     for (const auto& producer : all()) producer->wake();
   }
 
-  void flush() override {
-    for (const auto& producer : all()) producer->flush();
+  void flush(Deadline answer_by) override {
+    for (const auto& producer : all()) producer->flush(answer_by);
   }
 
   std::size_t wait_acked(std::uint64_t through, Deadline deadline) override {
-    flush();
+    flush(deadline);
     std::size_t unsettled = 0;
     for (const auto& producer : all()) unsettled += producer->wait_settled(through, deadline);
     return unsettled;
@@ -68,7 +68,7 @@ class AllProducers final : public Producers {
       if (at == producers_.end()) return true;
       producer = at->second;
     }
-    producer->retire();
+    producer->retire(deadline);
     if (!producer->wait_ended(deadline)) return false;
     const std::lock_guard lock(mutex_);
     if (const auto at = producers_.find(stream); at != producers_.end() && at->second == producer)

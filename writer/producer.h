@@ -103,8 +103,9 @@ class Producers {
   // Makes each waiting submit() look at its stop token: call it right after request_stop().
   virtual void wake() = 0;
 
-  // Sends what lingers now, in all streams. Does not wait.
-  virtual void flush() = 0;
+  // Sends what lingers now, in all streams. Does not wait. Somebody wants the answers by `answer_by`: until
+  // then no pause and no single silent peer takes more than a part of what is left.
+  virtual void flush(Deadline answer_by) = 0;
 
   // Flushes, then waits until no taken record with seq <= through is unsettled, in any stream. Returns how
   // many still are at the deadline (0: all settled; what failed went to failed() before).

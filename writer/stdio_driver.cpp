@@ -24,6 +24,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kReadBytes = 64 * 1024;
+constexpr int kWaitingShare = 20;              // of the shutdown's budget: its steps leave that much free
 constexpr std::size_t kShownInputBytes = 120;  // of a line that is not understood, in the log
 
 // What the writer says on its own. A hole is said before anything behind it is stored, so that a kill leaves
@@ -230,7 +231,8 @@ void StdioDriver::wait_aside(Clock::time_point deadline, Work work) {
 
 void StdioDriver::begin_shutdown(const char* why) {
   if (shutdown_.joinable()) return;
-  output_.end_waiting();  // from here on deadlines count more than a reader that is slow
+  // From here on deadlines count more than a reader that is slow; a kill may come all the same.
+  output_.limit_waiting(options_.shutdown_budget / kWaitingShare);
   shutdown_ = std::jthread([this, why] {
     report_ = writer_->shutdown(options_.shutdown_budget,
                                 [this](Clock::time_point deadline) { return report(deadline); });

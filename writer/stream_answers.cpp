@@ -280,12 +280,9 @@ void StreamProducer::back_off(const std::string& reason) {
     channel_->drop();  // whatever this connection has become: the next attempts start from nothing
     backoff_.reset();
   }
-  const Time now = Clock::now();
-  if (last_minute_) {
-    const auto left = std::max<Clock::duration>(end_by_ - now, Clock::duration::zero());
-    pause = std::min<Clock::duration>(pause, std::max<Clock::duration>(left / 8, milliseconds(2)));
-  }
-  retry_at_ = now + pause;
+  if (const auto left = time_left())
+    pause = std::min<Clock::duration>(pause, std::max(*left / 8, milliseconds(2)));
+  retry_at_ = Clock::now() + pause;
 }
 
 void StreamProducer::went_well() {

@@ -66,8 +66,16 @@ void StreamProducer::wake() {
   room_cv_.notify_all();
 }
 
-void StreamProducer::flush() {
+void StreamProducer::flush(Deadline answer_by) {
   const std::lock_guard lock(mutex_);
+  want_answers(answer_by);
+}
+
+// Called with the lock held. Of several deadlines the nearest counts, and once it has passed the last.
+void StreamProducer::want_answers(Deadline by) {
+  const Time now = Clock::now();
+  wanted_by_ = wanted_by_ <= now ? by : std::min(wanted_by_, by);
+  wanted_last_ = wanted_last_ <= now ? by : std::max(wanted_last_, by);
   batcher_.flush();
   poked_ = hurry_ = true;
   thread_cv_.notify_one();
@@ -81,12 +89,10 @@ std::size_t StreamProducer::wait_settled(std::uint64_t through, Deadline deadlin
                                                 [&](const Taken& taken) { return taken.seq <= through; }));
 }
 
-void StreamProducer::retire() {
+void StreamProducer::retire(Deadline answer_by) {
   const std::lock_guard lock(mutex_);
   retired_ = true;
-  batcher_.flush();
-  poked_ = hurry_ = true;
-  thread_cv_.notify_one();
+  want_answers(answer_by);
 }
 
 bool StreamProducer::wait_ended(Deadline deadline) {
@@ -161,6 +167,8 @@ bool StreamProducer::look_around() {
     backoff_.reset();
     retry_at_ = Time::min();
   }
+  answers_by_ = wanted_by_;
+  answers_last_ = wanted_last_;
   if (hurry_) {
     hurry_ = false;
     retry_at_ = Time::min();
@@ -295,18 +303,25 @@ StreamProducer::Time StreamProducer::next_look() const {
 
 StreamProducer::Time StreamProducer::attempt_deadline(milliseconds limit) const {
   const Time now = Clock::now();
-  if (!last_minute_) return now + limit;
   // Half of what is left, so that a peer that does not answer leaves time for one more attempt.
-  const auto left = std::max<Clock::duration>(end_by_ - now, Clock::duration::zero());
-  return std::min(
-      now + std::min<Clock::duration>(limit, std::max<Clock::duration>(left / 2, milliseconds(20))), end_by_);
+  if (const auto left = time_left())
+    limit = std::min(limit, std::max(*left / 2, last_minute_ ? milliseconds(20) : kLeastPatience));
+  return last_minute_ ? std::min(now + limit, end_by_) : now + limit;
+}
+
+// Until answers are wanted, if anybody waits for some.
+std::optional<milliseconds> StreamProducer::time_left() const {
+  const Time now = Clock::now();
+  const Time by = last_minute_ ? end_by_ : answers_by_ > now ? answers_by_ : answers_last_;
+  if (by == Time::max() || (!last_minute_ && by <= now)) return std::nullopt;
+  return std::max(std::chrono::duration_cast<milliseconds>(by - now), milliseconds(0));
 }
 
 milliseconds StreamProducer::ack_patience() const {
   milliseconds patience = options_.ack_timeout;
-  if (last_minute_) {
-    const auto left = std::chrono::duration_cast<milliseconds>(end_by_ - Clock::now());
-    patience = std::min(patience, std::max(left / 3, milliseconds(50)));
+  if (const auto left = time_left()) {
+    patience = std::min(patience, last_minute_ ? std::max(*left / 3, kLeastPatienceAtTheEnd)
+                                               : std::max(*left / 2, kLeastPatience));
   }
   const std::size_t bytes = window_.sent() > 0 ? window_.slots().front().batch.metered : 0;
   return patience + milliseconds(bytes * 1000 / kSlowestLinkBytesPerSecond);

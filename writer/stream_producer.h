@@ -34,6 +34,10 @@ namespace s2::writer {
 inline constexpr std::size_t kSlowestLinkBytesPerSecond = 32 * 1024;
 // Refusals in a row that tell only where the tail is; more of them, and the next attempt waits.
 inline constexpr std::size_t kMaxQuickRetries = 4;
+// While somebody waits for answers by a deadline, a silence may take half of what is left, but a service that
+// is merely slow gets this much; at the very end (close) a third, and that much.
+inline constexpr std::chrono::milliseconds kLeastPatience{250};
+inline constexpr std::chrono::milliseconds kLeastPatienceAtTheEnd{50};
 
 class StreamProducer {
  public:
@@ -49,11 +53,11 @@ class StreamProducer {
   std::optional<Submit> submit(std::uint64_t seq, wire::AppendRecord&& record, std::size_t metered,
                                const std::stop_token& stop, Deadline deadline);
   void wake();
-  void flush();
+  void flush(Deadline answer_by);
   // Waits until nothing with seq <= through is unsettled; returns how many still are at the deadline.
   std::size_t wait_settled(std::uint64_t through, Deadline deadline);
   // Flushes; ends by itself once all is settled, unless a submit() comes first.
-  void retire();
+  void retire(Deadline answer_by);
   bool wait_ended(Deadline deadline);
   bool ended() const { return wait_ended_now(); }
   void begin_close(Deadline deadline);
@@ -69,7 +73,9 @@ class StreamProducer {
   bool wait_ended_now() const;
   void run();
   bool look_around();  // under the lock; false: time to leave
-  bool step();         // true: something moved, look again at once
+  void want_answers(Deadline by);
+  std::optional<std::chrono::milliseconds> time_left() const;
+  bool step();  // true: something moved, look again at once
   void take_news();
   void open_session();
   void send_what_may_go();
@@ -114,8 +120,10 @@ class StreamProducer {
   Batcher batcher_;
   std::deque<Taken> unsettled_;  // what submit() took, oldest first
   std::size_t unsettled_bytes_ = 0;
-  bool poked_ = false;  // the thread must look again
-  bool hurry_ = false;  // a flush: the pause before the next attempt is cut short
+  bool poked_ = false;              // the thread must look again
+  bool hurry_ = false;              // a flush: the pause before the next attempt is cut short
+  Time wanted_by_ = Time::min();    // the nearest deadline of a flush()
+  Time wanted_last_ = Time::min();  // and the last
   bool retired_ = false;
   bool closing_ = false;
   bool superseded_ = false;
@@ -148,8 +156,10 @@ class StreamProducer {
   Time retry_at_ = Time::min();
   Time last_ack_ = Time::min();
   Time pinged_at_ = Time::min();
-  Time end_by_ = Time::max();  // close_deadline_, once the thread has seen it
-  bool last_minute_ = false;   // closing: pauses and patience are short
+  Time end_by_ = Time::max();      // close_deadline_, once the thread has seen it
+  Time answers_by_ = Time::min();  // wanted_by_ and wanted_last_, once the thread has seen them
+  Time answers_last_ = Time::min();
+  bool last_minute_ = false;  // closing
   bool in_outage_ = false;
   bool read_refusal_noted_ = false;
 

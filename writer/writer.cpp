@@ -89,7 +89,7 @@ tl::expected<CaptureSessions::End, std::string> Writer::end(const std::string& s
 Stopped Writer::await_end(const CaptureSessions::End& end, Deadline deadline) {
   if (storage_) {
     storage_->wait_taken(end.cut_off, deadline);
-    producers_->flush();
+    producers_->flush(deadline);
   }
   Standing standing = durability_.wait_settled(end.session, end.cut_off, deadline);
   Stopped stopped;
@@ -152,6 +152,8 @@ bool Writer::shutdown_step(ShutdownStep step, Deadline deadline) {
       if (storage_) run_.request_stop();  // Run's own callback wakes it, wherever it waits
       return true;
     case ShutdownStep::drain:
+      // A peer that fell silent with all of the window in flight must not hold up the ring's rest.
+      if (storage_ && !planted("no-drain")) producers_->flush(deadline);
       return !storage_ || storage_->drain(cut_off_, deadline);
     case ShutdownStep::await_acks:
       if (planted("no-drain")) return true;

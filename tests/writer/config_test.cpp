@@ -123,6 +123,15 @@ TEST(Config, HelpNamesEveryVariableWithItsDefault) {
   }
 }
 
+TEST(Config, HelpAndVersionAreThereHoweverWrongTheRestIs) {
+  const auto line = read({{"S2_BASIN", "half"}, {"S2_WRITER_RING_CAPACITY", "none"}}, {"--no-such", "-h"});
+  ASSERT_TRUE(line) << line.error();
+  EXPECT_EQ(line->action, CommandLine::Action::help);
+  const auto version = read({{"S2_BASIN", "half"}}, {"--version"});
+  ASSERT_TRUE(version) << version.error();
+  EXPECT_EQ(version->action, CommandLine::Action::version);
+}
+
 TEST(Config, SecretsComeFromFilesAndStandInNoText) {
   std::string path = testing::TempDir() + "/token";
   std::ofstream(path) << "from-file\n";

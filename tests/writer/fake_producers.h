@@ -102,11 +102,11 @@ class FakeProducers : public Producers {
   void wake() override {
     set([] {});
   }
-  void flush() override {
+  void flush(Deadline) override {
     set([&] { flush_through_ = queue_.size(); });
   }
   std::size_t wait_acked(std::uint64_t through, Deadline deadline) override {
-    flush();
+    flush(deadline);
     std::unique_lock lock(mutex_);
     auto left = [&] {
       return static_cast<std::size_t>(
@@ -116,7 +116,7 @@ class FakeProducers : public Producers {
     return left();
   }
   bool remove(const std::string& stream, Deadline deadline) override {
-    flush();
+    flush(deadline);
     std::unique_lock lock(mutex_);
     bool idle = changed_.wait_until(lock, deadline, [&] { return queue_.empty() && !settling_; });
     if (idle) {
@@ -126,7 +126,7 @@ class FakeProducers : public Producers {
     return idle;
   }
   std::vector<Unsaved> close(Deadline deadline) override {
-    flush();
+    flush(deadline);
     std::unique_lock lock(mutex_);
     if (closed_) return {};
     closed_ = true;

@@ -3,6 +3,7 @@
 #include "writer/journal.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
@@ -51,6 +52,18 @@ TEST_F(JournalTest, HasEverythingAlsoWhenStorageHangs) {
   rig.publish(100);
   rig.shutdown(std::chrono::milliseconds(200));
   EXPECT_EQ(lines("console").size(), 100u);
+}
+
+TEST_F(JournalTest, AFifoThatNobodyReadsDoesNotHoldUpTheExit) {
+  std::filesystem::create_directories(directory);
+  ASSERT_EQ(mkfifo((directory + "/console.jsonl").c_str(), 0600), 0);
+  Rig rig({.journal_dir = directory});
+  rig.start("a");
+  for (int i = 0; i < 8; ++i)
+    ASSERT_TRUE(rig.writer->publish("", event("console_log", '"' + std::string(60'000, 'x') + '"')));
+  rig.shutdown();
+  rig.writer.reset();  // comes back
+  EXPECT_NE(rig.log().find("console.jsonl cannot be written"), std::string::npos);
 }
 
 TEST_F(JournalTest, ATornLineOfAnEarlierLifeSpoilsNoOther) {

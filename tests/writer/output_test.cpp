@@ -71,11 +71,24 @@ TEST_F(OutputTest, SayNeverWaitsAndRoomEndsAndComesBack) {
   while (rooms == 0) std::this_thread::yield();
 }
 
-TEST_F(OutputTest, EndOfWaitingLetsGoOfWhoWaits) {
+TEST_F(OutputTest, AReaderThatDoesNotReadCostsTheAllowanceOnce) {
   Output output(pipe[1], [] {}, [] {});
-  output.end_waiting();
-  for (int i = 0; i < 200; ++i) output.say_and_wait(std::string(999, 'x'));  // more than the pipe takes
+  output.limit_waiting(kShort);
+  const auto begin = std::chrono::steady_clock::now();
+  for (int i = 0; i < 2000; ++i) output.say_and_wait(std::string(999, 'x'));  // more than the pipe takes
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 100 * kShort);          // a wait each would be 1,900
   EXPECT_FALSE(output.flush(in(kShort)));
+}
+
+TEST_F(OutputTest, UnderAnAllowanceALineIsStillInThePipeWhenItsCallerGoesOn) {
+  Output output(pipe[1], [] {}, [] {});
+  output.limit_waiting(kLong);
+  ASSERT_EQ(fcntl(pipe[0], F_SETFL, O_NONBLOCK), 0);
+  for (int i = 0; i < 300; ++i) {  // how often a line that nobody waits for would be there by chance
+    output.say_and_wait("x");
+    char buffer[2];
+    ASSERT_EQ(::read(pipe[0], buffer, 2), 2);
+  }
 }
 
 TEST_F(OutputTest, ReaderThatIsGoneIsToldOnce) {

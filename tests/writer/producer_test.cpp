@@ -185,6 +185,49 @@ TEST(Producer, CloseInBackOffMakesItsLastAttemptAtOnce) {
   EXPECT_EQ(stored_seqs(s2), std::vector<std::uint64_t>{1});
 }
 
+// The time-out for acks is longer than any grace here: only the deadline of who waits can end the silence.
+TEST(Producer, ASilentPeerDoesNotEatTheTimeOfWhoWaitsForAnswers) {
+  FakeS2 s2;
+  s2.plan = {Hurt::none, Hurt::silent};
+  Heard heard;
+  auto options = quick_options();
+  options.ack_timeout = std::chrono::hours(1);
+  auto producers = make_producers(options, s2, heard);
+  put(*producers, 1);
+  producers->flush(Clock::now());
+  while (stored_seqs(s2).empty()) std::this_thread::yield();
+  EXPECT_EQ(producers->wait_acked(1, Clock::now() + seconds(4)), 0U);
+  EXPECT_EQ(stored_seqs(s2), std::vector<std::uint64_t>{1});
+  EXPECT_EQ(heard.acked_seqs, stored_seqs(s2));
+}
+
+TEST(Producer, ALongPauseDoesNotEatTheTimeOfWhoWaitsForAnswers) {
+  FakeS2 s2;
+  s2.plan.assign(4, Hurt::open_fails);
+  Heard heard;
+  auto options = quick_options();
+  options.backoff_base = options.backoff_cap = std::chrono::hours(1);
+  auto producers = make_producers(options, s2, heard);
+  put(*producers, 1);
+  EXPECT_EQ(producers->wait_acked(1, Clock::now() + seconds(4)), 0U);
+  EXPECT_EQ(stored_seqs(s2), std::vector<std::uint64_t>{1});
+}
+
+TEST(Producer, ADeadlineThatPassesLeavesALaterOneInForce) {
+  FakeS2 s2;
+  s2.plan = {Hurt::none, Hurt::silent};
+  Heard heard;
+  auto options = quick_options();
+  options.ack_timeout = std::chrono::hours(1);
+  auto producers = make_producers(options, s2, heard);
+  put(*producers, 1);
+  producers->flush(Clock::now());
+  while (stored_seqs(s2).empty()) std::this_thread::yield();
+  std::thread patient([&] { EXPECT_EQ(producers->wait_acked(1, Clock::now() + seconds(4)), 0U); });
+  producers->wait_acked(1, Clock::now() + milliseconds(20));
+  patient.join();
+}
+
 TEST(Producer, ATokenThatMayNotFenceGoesOnWithPlacesAndReadsBackWhatIsInDoubt) {
   FakeS2 s2;
   s2.may_fence = false;

@@ -63,7 +63,7 @@ class RawSocket {
     while (!bytes.empty()) {
       const ssize_t n = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
       if (n <= 0) {
-        if (errno == ECONNRESET) end_ = End::reset;  // told once: a later recv would only see an end
+        reset_told_ = errno == ECONNRESET || errno == EPIPE;  // told once: recv would only see an end
         return false;
       }
       bytes.remove_prefix(static_cast<std::size_t>(n));
@@ -77,7 +77,7 @@ class RawSocket {
     if (end_ != End::none || ::poll(&wait, 1, static_cast<int>(within.count())) <= 0) return "";
     char buffer[65536];
     const ssize_t n = ::recv(fd_, buffer, sizeof buffer, 0);
-    if (n == 0) end_ = End::fin;
+    if (n == 0) end_ = reset_told_ ? End::reset : End::fin;
     if (n < 0) end_ = End::reset;
     return n > 0 ? std::string(buffer, static_cast<std::size_t>(n)) : "";
   }
@@ -95,6 +95,7 @@ class RawSocket {
  private:
   int fd_ = -1;
   bool connected_ = false;
+  bool reset_told_ = false;
   End end_ = End::none;
 };
 

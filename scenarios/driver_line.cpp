@@ -87,6 +87,10 @@ WriterLine parse_writer_line(std::string_view line) {
     said = Statement{};
     said->kind = Statement::Kind::started;
     said->session = session;
+  } else if (const auto on = parsed.find("storage"); on != parsed.end() && on->is_boolean()) {
+    said = Statement{};
+    said->kind = Statement::Kind::storage;
+    said->text = on->get<bool>() ? "on" : "off";
   } else {
     said = parse_object(parsed);
   }

@@ -153,6 +153,7 @@ class StdioDriver::Impl {
   bool input_closed_ = false;
   bool abandoned_ = false;
   std::string current_session_;
+  bool storage_on_ = true;  // by the writer's last word
   std::string half_line_;
   bool overlong_ = false;
   std::thread thread_;
@@ -271,6 +272,7 @@ void StdioDriver::Impl::take_line(std::string_view line, std::int64_t t_ns) {
     if (Publication* made = answered(published->n)) {
       made->acceptance = Acceptance::accepted;
       made->seq = published->seq;
+      made->storage_on = storage_on_;
       ++accepted_;
       return;
     }
@@ -293,6 +295,7 @@ void StdioDriver::Impl::take_line(std::string_view line, std::int64_t t_ns) {
     if (counts_[index_of(Statement::Kind::garbage)] >= kMaxKeptGarbage) return;
   }
   if (said.session.empty()) said.session = current_session_;
+  if (said.kind == Statement::Kind::storage) storage_on_ = said.text == "on";
   if (said.kind == Statement::Kind::acked) acked_through_ = std::max(acked_through_, said.through);
   note(std::move(said));
 }
@@ -329,6 +332,13 @@ void StdioDriver::stop(const std::string& session, std::int64_t deadline_ms) {
   asked.deadline_ms = deadline_ms;
   impl_->ask(std::move(asked), fmt::format("{{\"op\":\"stop\",\"session\":\"{}\",\"deadline_ms\":{}}}\n",
                                            session, deadline_ms));
+}
+
+void StdioDriver::storage(bool on) {
+  Statement asked;
+  asked.kind = Statement::Kind::ask_storage;
+  asked.text = on ? "on" : "off";
+  impl_->ask(std::move(asked), fmt::format("{{\"op\":\"storage\",\"on\":{}}}\n", on));
 }
 
 void StdioDriver::close_input() {

@@ -42,6 +42,9 @@ class StdioDriver {
   std::uint64_t publish(const std::string& session, int publisher, const EventShape& shape, Deadline give_up);
   void flush(const std::string& session, std::int64_t deadline_ms);
   void stop(const std::string& session, std::int64_t deadline_ms);
+  // Events whose `published` comes behind the writer's own word for it were published while storing was off.
+  // A writer that does not know the switch says none, and stores on.
+  void storage(bool on);
   void close_input();
 
   // --- waiting: true when it came, false at the deadline or at the end of the writer's stdout ---

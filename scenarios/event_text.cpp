@@ -78,6 +78,15 @@ EventShape shape_of(std::string_view type, std::string_view category, std::strin
           type, category, kPlace, kPlace, text_json));
 }
 
+EventShape shape_of_kept(std::string_view type, std::string_view category, std::size_t bytes) {
+  return cut_at_places(
+      std::string(type),
+      fmt::format(
+          R"({{"type":"{}","category":"{}","source":{{"kind":"synthetic","event":"s2-scenarios","metadata":)"
+          R"({{"probe":"{}","kept":"{}"}}}},"data":{{"probe":"{}"}}}})",
+          type, category, kPlace, std::string(bytes, 'k'), kPlace));
+}
+
 std::string json_quoted(std::string_view utf8) {
   return json(std::string(utf8)).dump(-1, ' ', true, json::error_handler_t::replace);
 }

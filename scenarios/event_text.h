@@ -28,6 +28,8 @@ std::string probe_text(std::string_view run, std::uint64_t n);
 std::optional<EventShape> shape_of_json(std::string_view event);
 // One of ours: `text_json` is the JSON text of data.text (with its quotes), taken as it is.
 EventShape shape_of(std::string_view type, std::string_view category, std::string_view text_json);
+// One that no truncation of data makes smaller: so many bytes stand in source.metadata.
+EventShape shape_of_kept(std::string_view type, std::string_view category, std::size_t bytes);
 
 std::string json_quoted(std::string_view utf8);  // as ASCII where escapes can say it
 

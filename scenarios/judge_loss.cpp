@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <map>
 #include <tuple>
+#include <utility>
 
 #include "scenarios/judge_facts.h"
 
@@ -74,6 +75,39 @@ void check_all_there(const Facts& facts, Findings& findings, Invariant invariant
                lost);
 }
 
+// A stop that was answered within its deadline, and that no fault disturbed, has saved what was accepted
+// before it: whatever comes next, because a VM goes away as soon as the answer is there. (What the answer
+// claims is check_claims'; one that claims nothing is not excused from saving.)
+void check_stopped(const Facts& facts, Findings& findings) {
+  using Kind = Statement::Kind;
+  std::map<std::pair<int, std::string>, const Statement*> asked;
+  for (const Statement& s : facts.ledger.statements) {
+    if (s.kind == Kind::ask_stop) asked[{s.epoch, s.session}] = &s;
+    if (s.kind != Kind::stopped) continue;
+    const Statement*& ask = asked[{s.epoch, s.session}];
+    if (ask == nullptr) continue;
+    const Statement& stop = *std::exchange(ask, nullptr);
+    const bool in_time = stop.deadline_ms < 0 || s.t_ns - stop.t_ns < stop.deadline_ms * 1'000'000;
+    if (!in_time || facts.disturbed(0, s.t_ns)) continue;
+    Events lost;
+    for (const EventFacts& e : facts.events) {
+      const Publication& p = *e.pub;
+      if (e.promised() && missing(&e) && !e.reported() && p.epoch == s.epoch && p.session == s.session &&
+          p.answered_ns >= 0 && p.answered_ns < stop.t_ns) {
+        lost.push_back(&e);
+      }
+    }
+    if (lost.empty()) continue;
+    findings.add(
+        Invariant::I4, ViolationKind::lost,
+        fmt::format("the stop of session {} was answered {} after it was asked for, without a fault, "
+                    "yet {} accepted before it {} not stored: {}",
+                    s.session, milliseconds(s.t_ns - stop.t_ns), count_of(lost.size()),
+                    lost.size() == 1 ? "is" : "are", named(lost)),
+        lost);
+  }
+}
+
 std::int64_t age_bound(const Ledger& ledger) {
   std::int64_t slowest = 0;
   for (const ServiceAppend& a : ledger.appends) {
@@ -132,6 +166,7 @@ void check_loss(const Facts& facts, Findings& findings) {
   }
   // With D = P judged under I4, its holes are among the missing already.
   if (promise.checks(Invariant::I4) && (!promise.nothing_lost || by_i10)) check_holes(facts, findings);
+  if (promise.checks(Invariant::I4) && !promise.nothing_lost) check_stopped(facts, findings);
   if (promise.age_bound) check_age(facts, findings);
 }
 

@@ -59,10 +59,12 @@ struct Statement {
     flush_failed,
     stopped,
     lost,
+    storage,  // storing was switched; text: "on" or "off"
     garbage,  // the writer's
     ask_start,
     ask_flush,
     ask_stop,
+    ask_storage,   // text as above
     stdin_closed,  // the harness's
   };
   Kind kind = Kind::garbage;
@@ -73,7 +75,7 @@ struct Statement {
   std::uint64_t through = 0;      // acked, flushed, stopped, flush_failed (durable_through)
   std::uint64_t pending = 0;      // flush_failed
   std::int64_t deadline_ms = -1;  // asks that carry one
-  std::string text;               // reason, or the garbage (cut)
+  std::string text;               // reason, "on" or "off", or the garbage (cut)
   std::int64_t t_ns = -1;
 };
 

@@ -19,9 +19,9 @@ using nlohmann::json;
 
 constexpr std::array<std::string_view, 3> kAcceptances = {"accepted", "rejected", "offered"};
 constexpr std::array<std::string_view, 3> kOutcomes = {"acked", "refused", "unknown"};
-constexpr std::array<std::string_view, 13> kStatements = {
-    "ready", "started", "dropped",   "acked",     "flushed",  "flush_failed", "stopped",
-    "lost",  "garbage", "ask_start", "ask_flush", "ask_stop", "stdin_closed"};
+constexpr std::array<std::string_view, 15> kStatements = {
+    "ready",   "started", "dropped",   "acked",     "flushed",  "flush_failed", "stopped",     "lost",
+    "storage", "garbage", "ask_start", "ask_flush", "ask_stop", "ask_storage",  "stdin_closed"};
 
 template <class Enum, std::size_t N>
 Enum from_name(const std::array<std::string_view, N>& names, const std::string& text) {

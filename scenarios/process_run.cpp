@@ -11,9 +11,10 @@ using namespace std::chrono_literals;
 constexpr auto kAnswerWithin = 5s;       // `started`, `stopped`
 constexpr auto kFlushDeadline = 2000ms;  // given to the writer
 constexpr auto kFlushSlack = 1000ms;
-constexpr auto kAckWithin = 300ms;   // for an event that follows an acknowledgement
-constexpr auto kPublishWithin = 5s;  // room in the queue to the writer
-constexpr auto kNap = 2ms;           // the longest sleep between two looks at the writer
+constexpr auto kSwitchWithin = 300ms;  // a writer that knows no switch says nothing
+constexpr auto kAckWithin = 300ms;     // for an event that follows an acknowledgement
+constexpr auto kPublishWithin = 5s;    // room in the queue to the writer
+constexpr auto kNap = 2ms;             // the longest sleep between two looks at the writer
 
 }  // namespace
 
@@ -68,6 +69,11 @@ void ProcessRun::play_step(const Step& step) {
       driver_->stop(step.session,
                     std::chrono::duration_cast<std::chrono::milliseconds>(kAnswerWithin).count());
       driver_->wait_for(Statement::Kind::stopped, ++stops_, now + kAnswerWithin);
+      break;
+    case Step::Kind::storage:
+      driver_->wait_answered(now + kAnswerWithin);
+      driver_->storage(step.on);
+      driver_->wait_for(Statement::Kind::storage, ++switches_, now + kSwitchWithin);
       break;
   }
 }

@@ -85,8 +85,8 @@ class ProcessRun {
   std::string session_;  // the last one started
   Prng filler_prng_;
   std::optional<Clock::time_point> played_since_;
-  Clock::duration paused_for_{0};                     // shifts the steps' times
-  std::size_t starts_ = 0, flushes_ = 0, stops_ = 0;  // asked so far
+  Clock::duration paused_for_{0};                                    // shifts the steps' times
+  std::size_t starts_ = 0, flushes_ = 0, stops_ = 0, switches_ = 0;  // asked so far
 
   std::mutex kill_mutex_;  // guards ledger_.kill
   Ledger ledger_;

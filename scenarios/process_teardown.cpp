@@ -145,8 +145,14 @@ void ProcessRun::kill_in_time() {
   }
 }
 
+// The handshake is a flush, or a stop: a VM goes away as soon as either is answered.
 void ProcessRun::flush_then_kill() {
   play_until(step_at(drawn_.teardown.at.lo));
+  if (end_or(EndBy::kill) == EndBy::stop) {
+    driver_->stop(session_, stop_deadline().count());
+    driver_->wait_for(Statement::Kind::stopped, ++stops_, Clock::now() + stop_deadline() + kFlushSlack);
+    return kill_now("after the stop");
+  }
   driver_->flush(session_, kFlushDeadline.count());
   const auto answered = [&](Clock::time_point deadline) {
     return driver_->wait_any_of({Statement::Kind::flushed, Statement::Kind::flush_failed}, flushes_ + 1,
@@ -232,7 +238,7 @@ void ProcessRun::await_stored() {
   driver_->wait_answered(std::min(deadline, Clock::now() + kAnswersWithin));
   std::vector<std::uint64_t> accepted;
   for (const Publication& made : driver_->publications()) {
-    if (made.acceptance == Acceptance::accepted) accepted.push_back(made.n);
+    if (made.acceptance == Acceptance::accepted && made.storage_on) accepted.push_back(made.n);
   }
   if (!emulator_) {
     if (!accepted.empty()) driver_->wait_acked(accepted.back(), deadline);

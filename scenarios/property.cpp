@@ -39,7 +39,7 @@ enum Choice : std::size_t {
   kChoices,
 };
 
-constexpr std::array<unsigned, kChoices> kLimits = {11, 99, 3, 2, 9,  100, 5,  15, 25, 1,
+constexpr std::array<unsigned, kChoices> kLimits = {12, 99, 3, 2, 9,  100, 5,  15, 25, 1,
                                                     2,  12, 4, 2, 59, 12,  20, 49, 1,  2};
 constexpr std::array<unsigned, 3> kRates = {2000, 500, 0};    // events a second
 constexpr std::array<unsigned, 3> kRings = {1024, 512, 256};  // events; more than any workload here holds
@@ -50,7 +50,8 @@ constexpr std::array kWorkloadOrder = {WorkloadKind::steady,           WorkloadK
                                        WorkloadKind::behind_ack,       WorkloadKind::flush_twice,
                                        WorkloadKind::through_shutdown, WorkloadKind::sessions,
                                        WorkloadKind::trickle,          WorkloadKind::text,
-                                       WorkloadKind::silence,          WorkloadKind::sizes};
+                                       WorkloadKind::silence,          WorkloadKind::sizes,
+                                       WorkloadKind::storage_off};
 constexpr std::array kEndOrder = {EndBy::stop, EndBy::end_of_input, EndBy::term};
 
 // Two rows of kLimits, most cases without a second fault: chance there is 1 in 4.

@@ -42,6 +42,7 @@ enum class WorkloadKind {
   behind_ack,        // each event right behind the acknowledgement of the one before
   flush_twice,       // a flush, and the same again, between events
   silence,           // longer than any time-out, then more
+  storage_off,       // storing is switched off and mostly on again, between events
 };
 
 struct Workload {

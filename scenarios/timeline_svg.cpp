@@ -244,6 +244,7 @@ class Timeline {
         case Kind::ask_flush:
         case Kind::ask_start:
         case Kind::ask_stop:
+        case Kind::ask_storage:
         case Kind::stdin_closed:
           mark(asked, s.t_ns);
           break;
@@ -323,6 +324,7 @@ class Timeline {
       if (s.kind == Kind::flushed) add(s.t_ns, "", fmt::format("flushed through {}", s.through));
       if (s.kind == Kind::ask_stop) add(s.t_ns, "", "stop asked");
       if (s.kind == Kind::stopped) add(s.t_ns, "", fmt::format("stopped through {}", s.through));
+      if (s.kind == Kind::storage) add(s.t_ns, "", "storing " + s.text);
       if (s.kind == Kind::stdin_closed) add(s.t_ns, "", "end of input");
     }
     for (const FiredFault& f : l_.faults) {

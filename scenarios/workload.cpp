@@ -74,6 +74,10 @@ class Script {
   void start(int index) { push(Step::Kind::start, session_ = session(index)); }
   void stop() { push(Step::Kind::stop, session_); }
   void flush() { push(Step::Kind::flush, session_); }
+  void storage(bool on) {
+    push(Step::Kind::storage, session_);
+    steps_.back().on = on;
+  }
   void await_ack() { push(Step::Kind::await_ack, session_); }
   void publish(EventShape shape) {
     push(Step::Kind::publish, session_);
@@ -92,6 +96,7 @@ class Script {
   void text();
   void sessions();
   void trickle();
+  void storage_off();
 
   Prng& prng() { return prng_; }
   std::uint64_t events() const { return workload_.events.lo; }
@@ -130,7 +135,9 @@ void Script::recorded() {
   }
 }
 
+// One event of the run may be more than any record takes, data or not: it is skipped, and the next is not.
 void Script::sizes() {
+  const std::uint64_t over = prng_.chance(60) ? prng_.between(0, events() - 1) : events();
   const std::vector<std::uint64_t> around = {0,
                                              1,
                                              1000,
@@ -145,6 +152,10 @@ void Script::sizes() {
                                              kRecordLimit,
                                              kRecordLimit + 200'000};
   for (std::uint64_t i = 0; i < events(); ++i) {
+    if (i == over) {
+      publish(shape_of_kept("console_log", "console", kRecordLimit + 1000));
+      publish_small(1);
+    }
     const std::uint64_t size = prng_.pick(around);
     publish(small_event(prng_, filling(size + prng_.between(0, size > 2000 ? 900 : 10), prng_)));
     if (prng_.chance(50)) publish_small(1);
@@ -172,6 +183,20 @@ void Script::trickle() {
   for (std::uint64_t i = 0; i < events(); ++i) {
     publish_small(1);
     wait(silence() + prng_.between(0, silence()));
+  }
+}
+
+// One run in three ends while storing is off: what is drained then has a cut-off too.
+void Script::storage_off() {
+  const std::uint64_t each = std::max<std::uint64_t>(1, events() / 5);
+  const bool ends_off = prng_.chance(33);
+  publish_small(prng_.chance(25) ? 0 : each);
+  for (int round = 0; round < 2; ++round) {
+    storage(false);
+    publish_small(each);
+    if (round == 1 && ends_off) return;
+    storage(true);
+    publish_small(each);
   }
 }
 
@@ -224,6 +249,9 @@ std::vector<Step> make_steps(const Workload& workload, const std::string& run, s
       script.publish_small((script.events() + 1) / 2);
       script.wait(script.silence());
       script.publish_small((script.events() + 1) / 2);
+      break;
+    case WorkloadKind::storage_off:
+      script.storage_off();
       break;
   }
   return script.take();

@@ -21,12 +21,14 @@ struct Step {
     await_ack,  // until what was published so far is acknowledged, or a while
     flush,      // and the realm waits for the answer
     stop,       // the session ends; the realm waits for `stopped`
+    storage,    // storing is switched off, or on again; the realm waits for the writer's word
   };
   Kind kind = Kind::publish;
   std::int64_t at_us = 0;  // not before this, counted from the first step
   std::string session;
   int publisher = 0;
   EventShape shape;  // publish
+  bool on = true;    // storage
 };
 
 // A drawn scenario's workload (one kind, single values). Sessions are named by the run, so that several runs

@@ -168,7 +168,11 @@ void StdioDriver::take(const std::string& line) {
   if (auto* each = std::get_if<FlushOp>(&*op)) flush(*each);
   if (auto* each = std::get_if<StopOp>(&*op)) stop(*each);
   if (auto* each = std::get_if<StorageOp>(&*op)) {
-    if (auto set = writer_->set_storing(each->on); !set) options_.log("stdin: storage: " + set.error());
+    if (auto set = writer_->set_storing(each->on); !set) {
+      options_.log("stdin: storage: " + set.error());
+    } else {
+      output_.say(storage_line(each->on));
+    }
   }
 }
 

@@ -117,6 +117,10 @@ std::string started_line(const std::string& session) {
   return fmt::format(R"({{"started":{}}})", json_quoted(session));
 }
 
+std::string storage_line(bool on) {
+  return fmt::format(R"({{"storage":{}}})", on);
+}
+
 std::string published_line(std::uint64_t n, std::uint64_t seq, const std::string& session) {
   return with_session(fmt::format(R"({{"published":{},"seq":{})", n, seq), session);
 }

@@ -51,6 +51,7 @@ tl::expected<StdioOp, std::string> parse_op(std::string_view line);
 
 std::string ready_line();
 std::string started_line(const std::string& session);
+std::string storage_line(bool on);
 std::string published_line(std::uint64_t n, std::uint64_t seq, const std::string& session);
 std::string rejected_line(std::uint64_t n, const std::string& reason, const std::string& session);
 std::string dropped_line(const std::string& session, std::uint64_t from, std::uint64_t to);

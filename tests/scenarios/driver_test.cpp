@@ -57,6 +57,8 @@ TEST(DriverLine, EveryLineOfTheProtocolIsUnderstood) {
   EXPECT_EQ(std::get<Rejected>(parse_writer_line(R"({"rejected":17,"reason":"full"})")).reason, "full");
   EXPECT_EQ(said(R"({"ready":true})").kind, Kind::ready);
   EXPECT_EQ(said(R"({"started":"s"})").session, "s");
+  EXPECT_EQ(said(R"({"storage":false})").text, "off");
+  EXPECT_EQ(said(R"({"storage":true})").kind, Kind::storage);
   EXPECT_EQ(said(R"({"dropped":{"from":3,"to":9}})").to, 9U);
   EXPECT_EQ(said(R"({"acked":18,"session":"s"})").session, "s");
   EXPECT_EQ(said(R"({"flushed":{"through":18}})").through, 18U);
@@ -65,7 +67,7 @@ TEST(DriverLine, EveryLineOfTheProtocolIsUnderstood) {
   EXPECT_EQ(said(R"({"lost":{"from":13,"to":18,"reason":"r"}})").text, "r");
   for (const char* bad :
        {"", "null", "[]", "{}", R"({"ready":false})", R"({"published":1})", R"({"acked":-1})",
-        R"({"dropped":{"from":3}})", R"({"lost":7})", "hello", "{\"ready\":tr"}) {
+        R"({"dropped":{"from":3}})", R"({"lost":7})", R"({"storage":"off"})", "hello", "{\"ready\":tr"}) {
     EXPECT_EQ(said(bad).kind, Kind::garbage) << bad;
   }
 }
@@ -121,6 +123,34 @@ TEST(Driver, AnAnswerThatNobodyAskedForIsGarbage) {
   EXPECT_EQ(writer.driver->accepted(), 1U);
   EXPECT_EQ(writer.driver->count(Kind::garbage), 2U);
   EXPECT_EQ(writer.driver->publications()[0].seq, 1U);
+}
+
+TEST(Driver, WhatIsPublishedBehindTheWordThatStoringIsOffWasPublishedWhileItWasOff) {
+  auto writer = sh(
+      R"(echo '{"ready":true}'; read x; echo '{"published":1,"seq":1}'; read x; echo '{"storage":false}'; )"
+      R"(read x; echo '{"published":2,"seq":2}'; read x; echo '{"storage":true}'; read x; echo '{"published":3,"seq":3}')");
+  ASSERT_TRUE(writer.driver->wait_ready(soon()));
+  writer.driver->publish("s", 0, event(), soon());
+  writer.driver->storage(false);
+  writer.driver->publish("s", 0, event(), soon());
+  writer.driver->storage(true);
+  writer.driver->publish("s", 0, event(), soon());
+  ASSERT_TRUE(writer.driver->wait_output_end(soon()));
+  const auto made = writer.driver->publications();
+  ASSERT_EQ(made.size(), 3U);
+  EXPECT_TRUE(made[0].storage_on);
+  EXPECT_FALSE(made[1].storage_on);
+  EXPECT_TRUE(made[2].storage_on);
+  EXPECT_EQ(writer.driver->count(Kind::storage), 2U);
+}
+
+TEST(Driver, AWriterThatDoesNotKnowTheSwitchStoresOn) {
+  auto writer = sh(R"(echo '{"ready":true}'; read x; read x; echo '{"published":1,"seq":1}')");
+  ASSERT_TRUE(writer.driver->wait_ready(soon()));
+  writer.driver->storage(false);
+  writer.driver->publish("s", 0, event(), soon());
+  ASSERT_TRUE(writer.driver->wait_output_end(soon()));
+  EXPECT_TRUE(writer.driver->publications().at(0).storage_on);
 }
 
 TEST(Driver, ReadyMustBeTheFirstLine) {

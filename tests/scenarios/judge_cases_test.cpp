@@ -299,6 +299,22 @@ TEST(JudgeCases, InTermShortTheLossIsASuffixHoweverItIsReported) {
             "I7/unreported_loss 3,4");
 }
 
+TEST(JudgeCases, AnAnsweredStopHasSavedWhatWasAcceptedBeforeItEvenIfItClaimsNothing) {
+  const auto story = [] {
+    return Story(Teardown::flush_then_kill).publish(2).append({1}).say(Kind::ask_stop);
+  };
+  EXPECT_EQ(story().say(Kind::stopped, 1).killed().told(), "I4/lost 2");
+  EXPECT_EQ(story().say(Kind::stopped, 0).killed().told(), "I4/lost 2");
+  EXPECT_EQ(story().append({2}).say(Kind::stopped, 1).killed().told(), "");
+  EXPECT_EQ(story().killed().told(), "");                                               // not answered
+  EXPECT_EQ(story().publish(1).append({2}).say(Kind::stopped, 2).killed().told(), "");  // 3 came later
+  EXPECT_EQ(story().fault(1).say(Kind::stopped, 1).killed().told(), "");
+  Story out_of_time = story();
+  out_of_time.l.statements.back().deadline_ms = 50;
+  EXPECT_EQ(Story(out_of_time).wait(60).say(Kind::stopped, 1).killed().told(), "");
+  EXPECT_EQ(Story(out_of_time).say(Kind::stopped, 1).killed().told(), "I4/lost 2");
+}
+
 TEST(JudgeCases, AKillMayTakeWhatIsYoungerThanTheAgeBound) {
   const auto killed_after = [](std::int64_t ms) {
     return Story(Teardown::kill).publish(1).wait(ms).killed();

@@ -27,7 +27,7 @@ std::vector<Step> publishes(const std::vector<Step>& steps) {
 }
 
 TEST(Workload, EveryEventIsJsonWithItsProbeInDataAndMetadata) {
-  for (int kind = 0; kind < 12; ++kind) {
+  for (int kind = 0; kind < 13; ++kind) {
     std::uint64_t n = 0;
     for (const Step& step : publishes(make_steps(of(static_cast<WorkloadKind>(kind), 20), kRun, 7))) {
       const std::string text = step.shape.text(kRun, ++n);
@@ -43,6 +43,41 @@ TEST(Workload, EveryEventIsJsonWithItsProbeInDataAndMetadata) {
     }
     EXPECT_GT(n, 0U);
   }
+}
+
+TEST(Workload, StorageOffSwitchesOffAndOnAndSometimesEndsOff) {
+  int ended_off = 0;
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    bool on = true;
+    int while_off = 0, while_on = 0;
+    for (const Step& step : make_steps(of(WorkloadKind::storage_off, 25), kRun, seed)) {
+      if (step.kind == Step::Kind::storage) {
+        EXPECT_NE(step.on, on);
+        on = step.on;
+      }
+      if (step.kind == Step::Kind::publish) ++(on ? while_on : while_off);
+    }
+    EXPECT_GT(while_off, 0);
+    EXPECT_GT(while_on, 0);
+    ended_off += !on;
+  }
+  EXPECT_GT(ended_off, 0);
+  EXPECT_LT(ended_off, 40);
+}
+
+TEST(Workload, SizesHoldsOneEventThatNoTruncationSaves) {
+  int over = 0;
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    const std::vector<Step> all = publishes(make_steps(of(WorkloadKind::sizes, 4), kRun, seed));
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      const auto event = nlohmann::json::parse(all[i].shape.text(kRun, 1), nullptr, false);
+      if (event["source"].dump().size() <= 1024 * 1024) continue;
+      ++over;
+      EXPECT_LT(i + 1, all.size());  // another follows: that one must not be lost with it
+    }
+  }
+  EXPECT_GT(over, 0);
+  EXPECT_LT(over, 20);
 }
 
 TEST(Workload, TheSameSeedGivesTheSameStepsAndAnotherGivesOthers) {

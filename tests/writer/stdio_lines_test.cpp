@@ -67,6 +67,7 @@ TEST(StdioLines, NoInputCrashesTheParser) {
 
 TEST(StdioLines, AnswersAreThoseOfTheContract) {
   EXPECT_EQ(ready_line(), R"({"ready":true})");
+  EXPECT_EQ(storage_line(false), R"({"storage":false})");
   EXPECT_EQ(started_line("s"), R"({"started":"s"})");
   EXPECT_EQ(published_line(17, 18, ""), R"({"published":17,"seq":18})");
   EXPECT_EQ(rejected_line(17, "why", "s"), R"({"rejected":17,"reason":"why","session":"s"})");

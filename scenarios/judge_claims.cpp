@@ -78,13 +78,15 @@ struct Exchange {
   const Statement* answer = nullptr;
 };
 
-std::vector<Exchange> flushes(const Ledger& ledger) {
+std::vector<Exchange> exchanges(const Ledger& ledger, Kind asked) {
   std::map<SessionKey, std::vector<const Statement*>> open;
   std::vector<Exchange> out;
   for (const Statement& s : ledger.statements) {
     auto& asks = open[{s.epoch, s.session}];
-    if (s.kind == Kind::ask_flush) asks.push_back(&s);
-    if ((s.kind == Kind::flushed || s.kind == Kind::flush_failed) && !asks.empty()) {
+    if (s.kind == asked) asks.push_back(&s);
+    const bool answer = asked == Kind::ask_stop ? s.kind == Kind::stopped
+                                                : s.kind == Kind::flushed || s.kind == Kind::flush_failed;
+    if (answer && !asks.empty()) {
       out.push_back({asks.front(), &s});
       asks.erase(asks.begin());
     }
@@ -124,6 +126,42 @@ void check_flush(const Facts& facts, Findings& findings, const Exchange& flush) 
   }
 }
 
+// The last such share of the wait for an answer, in which a writer that still has events to send sends none,
+// with nothing in its way: it is stuck, not slow.
+constexpr std::int64_t kIdleShare = 2;
+constexpr std::int64_t kMinIdleNs = 500'000'000;
+
+// A handshake that failed, or a stop that ran out of its time, though the service was well and the writer did
+// nothing: one bad record must not hold up those behind it.
+void check_stuck(const Facts& facts, Findings& findings, const Statement& ask, const Statement& answer) {
+  const std::int64_t idle = (answer.t_ns - ask.t_ns) / kIdleShare;
+  if (idle < kMinIdleNs || facts.disturbed(0, answer.t_ns)) return;
+  for (const ServiceAppend& a : facts.ledger.appends) {
+    const bool before = a.answered_ns >= 0 && a.answered_ns <= answer.t_ns - idle;
+    if (a.received_ns < answer.t_ns && !before) return;
+  }
+  Events stuck;
+  for (const EventFacts& e : facts.events) {
+    const Publication& p = *e.pub;
+    if (!e.promised() || e.reported() || p.bytes >= kUnstorableBytes || p.epoch != ask.epoch) continue;
+    if (p.session != ask.session || p.sent_ns >= ask.t_ns || p.answered_ns < 0) continue;
+    if (p.answered_ns > answer.t_ns - idle) continue;
+    if (std::none_of(e.appends.begin(), e.appends.end(),
+                     [&](const ServiceAppend* a) { return a->received_ns <= answer.t_ns; })) {
+      stuck.push_back(&e);
+    }
+  }
+  if (stuck.empty()) return;
+  const bool flush = answer.kind == Kind::flush_failed;
+  findings.add(
+      flush ? Invariant::I6 : Invariant::I8, flush ? ViolationKind::false_failure : ViolationKind::hung,
+      fmt::format("the {} was answered after {} with {} not even sent, though nothing was in the way "
+                  "and the writer had sent nothing for {}: {}",
+                  flush ? "flush" : "stop", milliseconds(answer.t_ns - ask.t_ns), count_of(stuck.size()),
+                  milliseconds(idle), named(stuck)),
+      stuck);
+}
+
 }  // namespace
 
 void check_claims(const Facts& facts, Findings& findings) {
@@ -133,7 +171,13 @@ void check_claims(const Facts& facts, Findings& findings) {
   check_claim(facts, findings, Kind::flush_failed, Invariant::I6, ViolationKind::false_ack,
               "that the flush failed, but was durable");
   check_service_acks(facts, findings);
-  for (const Exchange& flush : flushes(facts.ledger)) check_flush(facts, findings, flush);
+  for (const Exchange& flush : exchanges(facts.ledger, Kind::ask_flush)) {
+    check_flush(facts, findings, flush);
+    if (flush.answer->kind == Kind::flush_failed) check_stuck(facts, findings, *flush.ask, *flush.answer);
+  }
+  for (const Exchange& stop : exchanges(facts.ledger, Kind::ask_stop)) {
+    check_stuck(facts, findings, *stop.ask, *stop.answer);
+  }
 }
 
 }  // namespace s2::scenarios

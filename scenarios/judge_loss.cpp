@@ -93,7 +93,7 @@ void check_stopped(const Facts& facts, Findings& findings) {
     for (const EventFacts& e : facts.events) {
       const Publication& p = *e.pub;
       if (e.promised() && missing(&e) && !e.reported() && p.epoch == s.epoch && p.session == s.session &&
-          p.answered_ns >= 0 && p.answered_ns < stop.t_ns) {
+          p.sent_ns < stop.t_ns && p.answered_ns >= 0 && p.answered_ns < s.t_ns) {
         lost.push_back(&e);
       }
     }

@@ -137,7 +137,7 @@ void Script::recorded() {
 
 // One event of the run may be more than any record takes, data or not: it is skipped, and the next is not.
 void Script::sizes() {
-  const std::uint64_t over = prng_.chance(60) ? prng_.between(0, events() - 1) : events();
+  const std::uint64_t over = prng_.chance(80) ? prng_.between(0, (events() - 1) / 2) : events();
   const std::vector<std::uint64_t> around = {0,
                                              1,
                                              1000,

@@ -315,6 +315,32 @@ TEST(JudgeCases, AnAnsweredStopHasSavedWhatWasAcceptedBeforeItEvenIfItClaimsNoth
   EXPECT_EQ(Story(out_of_time).say(Kind::stopped, 1).killed().told(), "I4/lost 2");
 }
 
+TEST(JudgeCases, AHandshakeThatFailsWhileTheWriterIsIdleAndNothingIsInTheWayIsStuck) {
+  const auto story = [](Kind ask) {
+    return Story(Teardown::flush_then_kill).publish(3).append({1}).say(ask);
+  };
+  EXPECT_EQ(story(Kind::ask_flush).wait(1100).say(Kind::flush_failed, 1).killed().told(),
+            "I6/false_failure 2,3");
+  EXPECT_EQ(story(Kind::ask_flush).wait(100).say(Kind::flush_failed, 1).killed().told(), "");  // no time
+  EXPECT_EQ(
+      story(Kind::ask_flush).wait(1000).append({2}).wait(100).say(Kind::flush_failed, 1).killed().told(),
+      "");  // slow, not stuck
+  EXPECT_EQ(story(Kind::ask_flush).fault(5, false).wait(1100).say(Kind::flush_failed, 1).killed().told(), "");
+  EXPECT_EQ(story(Kind::ask_flush)
+                .append({2, 3}, Outcome::unknown, false)
+                .wait(1100)
+                .say(Kind::flush_failed, 1)
+                .killed()
+                .told(),
+            "");  // the service holds the answer back
+  Story stop = story(Kind::ask_stop);
+  stop.l.statements.back().deadline_ms = 1000;
+  EXPECT_EQ(Story(stop).wait(1100).say(Kind::stopped, 1).killed().told(), "I8/hung 2,3");
+  Story too_large = stop;
+  too_large.event(2).bytes = too_large.event(3).bytes = 1'100'000;
+  EXPECT_EQ(too_large.wait(1100).say(Kind::stopped, 1).killed().told(), "");
+}
+
 TEST(JudgeCases, AKillMayTakeWhatIsYoungerThanTheAgeBound) {
   const auto killed_after = [](std::int64_t ms) {
     return Story(Teardown::kill).publish(1).wait(ms).killed();

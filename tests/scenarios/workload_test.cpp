@@ -77,7 +77,7 @@ TEST(Workload, SizesHoldsOneEventThatNoTruncationSaves) {
     }
   }
   EXPECT_GT(over, 0);
-  EXPECT_LT(over, 20);
+  EXPECT_LT(over, 20);  // and sometimes none
 }
 
 TEST(Workload, TheSameSeedGivesTheSameStepsAndAnotherGivesOthers) {

@@ -117,7 +117,7 @@ TEST(Catalogue, EveryFileIsAScenarioAndTheQuickSuiteHasEveryClassFaultAndWorkloa
   }
   EXPECT_EQ(classes.size(), kTeardowns.size());
   EXPECT_EQ(faults.size(), 13U);
-  EXPECT_EQ(workloads.size(), 12U);
+  EXPECT_EQ(workloads.size(), 13U);
 }
 
 TEST(Scenario, DrawingClosesEverythingAndTheSameSeedDrawsTheSame) {

@@ -13,8 +13,8 @@ namespace s2::scenarios {
 namespace {
 
 constexpr std::array<std::string_view, 13> kWorkloads = {
-    "recorded", "steady",   "trickle",          "burst",      "single",      "sizes",
-    "text",     "sessions", "through-shutdown", "behind-ack", "flush-twice", "silence", "storage-off"};
+    "recorded", "steady",           "trickle",    "burst",       "single",  "sizes",      "text",
+    "sessions", "through-shutdown", "behind-ack", "flush-twice", "silence", "storage-off"};
 constexpr std::array<std::string_view, 13> kFaults = {"none",
                                                       "lost-ack",
                                                       "cut-before-commit",

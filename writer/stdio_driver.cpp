@@ -6,6 +6,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -106,6 +107,9 @@ class StdioDriver {
   std::list<WaitingOp> ops_;
   bool ops_over_ = false;
 
+  std::mutex flushed_mutex_;
+  std::uint64_t flushed_through_ = 0;
+
   std::atomic<bool> shut_down_{false};
   ShutdownReport report_;  // the shutdown thread's, until it is joined
   std::jthread shutdown_;
@@ -194,7 +198,12 @@ void StdioDriver::publish(PublishOp op) {
 
 void StdioDriver::flush(const FlushOp& op) {
   wait_aside(deadline_of(op.deadline), [this, op](Clock::time_point deadline) {
-    output_.say(flush_line(op.session, writer_->flush(deadline)));
+    FlushAnswer answer = writer_->flush(deadline);
+    // Flushes that wait side by side may end in any order; an answer never takes back what one before it
+    // said.
+    std::lock_guard lock(flushed_mutex_);
+    if (answer.flushed) answer.through = flushed_through_ = std::max(flushed_through_, answer.through);
+    output_.say(flush_line(op.session, answer));
   });
 }
 

@@ -86,6 +86,27 @@ TEST(StdioDriver, FlushThatFailsNamesWhatIsDurableAndWhatPends) {
   EXPECT_EQ(writer.finish(), 0);
 }
 
+TEST(StdioDriver, FlushesThatEndTogetherNeverTakeBackWhatOneOfThemSaid) {
+  for (int round = 0; round < 20; ++round) {
+    DriverInProcess writer;
+    writer.start("a");
+    writer.s2->hang();
+    constexpr std::uint64_t kFlushes = 16;
+    for (std::uint64_t n = 1; n <= kFlushes; ++n) {
+      writer.publish(n);
+      writer.send({{"op", "flush"}, {"deadline_ms", 20'000}});
+    }
+    writer.wait_for("published", [](const json& line) { return line["published"] == kFlushes; });
+    writer.s2->answer();
+    EXPECT_EQ(writer.finish(), 0);
+    std::uint64_t said = 0;
+    for (const json& line : writer.all("flushed")) {
+      EXPECT_GE(line["flushed"]["through"], said);
+      said = line["flushed"]["through"];
+    }
+  }
+}
+
 TEST(StdioDriver, StopHasADeadlineAndSaysThatItFailed) {
   DriverInProcess writer;
   writer.start("a");

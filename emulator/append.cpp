@@ -6,8 +6,8 @@
 namespace s2::emulator {
 namespace {
 
-struct Run : std::enable_shared_from_this<Run> {
-  Run(World& w, ExchangePtr e, Append a, TellAppend t)
+struct AppendRun : std::enable_shared_from_this<AppendRun> {
+  AppendRun(World& w, ExchangePtr e, Append a, TellAppend t)
       : world(w), exchange(std::move(e)), append(std::move(a)), tell(std::move(t)) {}
 
   World& world;
@@ -86,7 +86,7 @@ struct Run : std::enable_shared_from_this<Run> {
 }  // namespace
 
 void run_append(World& world, const ExchangePtr& exchange, Append append, TellAppend tell) {
-  std::make_shared<Run>(world, exchange, std::move(append), std::move(tell))->begin();
+  std::make_shared<AppendRun>(world, exchange, std::move(append), std::move(tell))->begin();
 }
 
 }  // namespace s2::emulator

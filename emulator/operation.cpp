@@ -6,8 +6,8 @@
 namespace s2::emulator {
 namespace {
 
-struct Run : std::enable_shared_from_this<Run> {
-  Run(World& w, ExchangePtr e, Operation o)
+struct OperationRun : std::enable_shared_from_this<OperationRun> {
+  OperationRun(World& w, ExchangePtr e, Operation o)
       : world(w), exchange(std::move(e)), operation(std::move(o)), generation(w.generation) {}
 
   World& world;
@@ -20,7 +20,7 @@ struct Run : std::enable_shared_from_this<Run> {
     return fault && fault->kind == kind && fault->when == when;
   }
 
-  void later(void (Run::*step)()) {
+  void later(void (OperationRun::*step)()) {
     world.clock.after(fault->duration, [self = shared_from_this(), step] {
       if (self->generation == self->world.generation) ((*self).*step)();
     });
@@ -34,10 +34,10 @@ struct Run : std::enable_shared_from_this<Run> {
       if (fault->kind == FaultKind::bandwidth) exchange->limit_bandwidth(fault->bytes);
       if (fault->kind == FaultKind::truncate) exchange->truncate_body(fault->bytes);
       if (is(FaultKind::cut, FaultWhen::mid_response)) exchange->cut_mid_response();
-      if (is(FaultKind::delay, FaultWhen::before_commit)) return later(&Run::perform);
+      if (is(FaultKind::delay, FaultWhen::before_commit)) return later(&OperationRun::perform);
       if (fault->kind == FaultKind::late_twin) {
         exchange->cut();
-        return later(&Run::perform);
+        return later(&OperationRun::perform);
       }
       if (interfere(FaultWhen::before_commit)) return;
     }
@@ -49,7 +49,7 @@ struct Run : std::enable_shared_from_this<Run> {
   }
 
   void performed() {
-    if (is(FaultKind::delay, FaultWhen::after_commit)) return later(&Run::tell);
+    if (is(FaultKind::delay, FaultWhen::after_commit)) return later(&OperationRun::tell);
     if (fault && interfere(FaultWhen::after_commit)) return;
     tell();
   }
@@ -83,7 +83,7 @@ struct Run : std::enable_shared_from_this<Run> {
 }  // namespace
 
 void run(World& world, const ExchangePtr& exchange, Operation operation) {
-  std::make_shared<Run>(world, exchange, std::move(operation))->begin();
+  std::make_shared<OperationRun>(world, exchange, std::move(operation))->begin();
 }
 
 }  // namespace s2::emulator

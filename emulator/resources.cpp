@@ -26,7 +26,7 @@ bool is_infinite(std::string_view text) {
   return std::ranges::equal(text, kInfinite, [](char a, char b) { return (a | 0x20) == b; });
 }
 
-std::optional<Retention> read_retention(JsonView view) {
+std::optional<Retention> retention_of_text(JsonView view) {
   const std::optional<std::string> text = view.text();
   if (!text) return std::nullopt;
   if (is_infinite(*text)) return Retention{std::nullopt};
@@ -42,7 +42,7 @@ StreamConfigLayer read_stream(JsonView view) {
   view.only({"storage_class", "retention_policy", "timestamping", "delete_on_empty"});
   StreamConfigLayer layer;
   layer.storage_class = read_storage_class(view.field("storage_class"));
-  layer.retention = read_retention(view.field("retention_policy"));
+  layer.retention = retention_of_text(view.field("retention_policy"));
   if (JsonView timestamping = view.field("timestamping"); timestamping.object()) {
     timestamping.only({"mode", "uncapped"});
     layer.timestamping_mode = read_timestamping_mode(timestamping.field("mode"));

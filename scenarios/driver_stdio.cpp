@@ -22,7 +22,7 @@
 namespace s2::scenarios {
 namespace {
 
-constexpr std::size_t kKinds = static_cast<std::size_t>(Statement::Kind::stdin_closed) + 1;
+constexpr std::size_t kStatementKinds = static_cast<std::size_t>(Statement::Kind::stdin_closed) + 1;
 constexpr std::size_t kReadBytes = 64 * 1024;
 
 void set_nonblocking(int fd) {
@@ -112,7 +112,7 @@ class StdioDriver::Impl {
   std::condition_variable changed_;
   std::vector<Publication> publications_;
   std::vector<Statement> statements_;
-  std::array<std::size_t, kKinds> counts_{};
+  std::array<std::size_t, kStatementKinds> counts_{};
   std::uint64_t unanswered_ = 0;
   std::uint64_t accepted_ = 0;
   std::uint64_t acked_through_ = 0;

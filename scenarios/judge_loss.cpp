@@ -79,11 +79,10 @@ void check_all_there(const Facts& facts, Findings& findings, Invariant invariant
 // before it: whatever comes next, because a VM goes away as soon as the answer is there. (What the answer
 // claims is check_claims'; one that claims nothing is not excused from saving.)
 void check_stopped(const Facts& facts, Findings& findings) {
-  using Kind = Statement::Kind;
   std::map<std::pair<int, std::string>, const Statement*> asked;
   for (const Statement& s : facts.ledger.statements) {
-    if (s.kind == Kind::ask_stop) asked[{s.epoch, s.session}] = &s;
-    if (s.kind != Kind::stopped) continue;
+    if (s.kind == Statement::Kind::ask_stop) asked[{s.epoch, s.session}] = &s;
+    if (s.kind != Statement::Kind::stopped) continue;
     const Statement*& ask = asked[{s.epoch, s.session}];
     if (ask == nullptr) continue;
     const Statement& stop = *std::exchange(ask, nullptr);

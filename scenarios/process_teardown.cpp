@@ -14,8 +14,8 @@ using std::chrono::microseconds;
 
 constexpr auto kKillFiresWithin = 5s;  // an armed instant; the publishers go on meanwhile
 constexpr auto kAnswersWithin = 2s;    // of what was published before a SIGTERM
-constexpr auto kFlushDeadline = 2000ms;
-constexpr auto kFlushSlack = 2000ms;
+constexpr auto kLastFlushDeadline = 2000ms;
+constexpr auto kLastFlushSlack = 2000ms;
 constexpr auto kPublishesOnAfterStop = 50ms;
 
 microseconds us(const Range& fixed) {
@@ -150,16 +150,16 @@ void ProcessRun::flush_then_kill() {
   play_until(step_at(drawn_.teardown.at.lo));
   if (end_or(EndBy::kill) == EndBy::stop) {
     driver_->stop(session_, stop_deadline().count());
-    driver_->wait_for(Statement::Kind::stopped, ++stops_, Clock::now() + stop_deadline() + kFlushSlack);
+    driver_->wait_for(Statement::Kind::stopped, ++stops_, Clock::now() + stop_deadline() + kLastFlushSlack);
     return kill_now("after the stop");
   }
-  driver_->flush(session_, kFlushDeadline.count());
+  driver_->flush(session_, kLastFlushDeadline.count());
   const auto answered = [&](Clock::time_point deadline) {
     return driver_->wait_any_of({Statement::Kind::flushed, Statement::Kind::flush_failed}, flushes_ + 1,
                                 deadline);
   };
   // Publishers do not wait for a flush.
-  const auto deadline = Clock::now() + kFlushDeadline + kFlushSlack;
+  const auto deadline = Clock::now() + kLastFlushDeadline + kLastFlushSlack;
   while (next_step_ < steps_.size() && !answered(Clock::now()) && !over()) play_until(next_step_ + 1);
   while (!answered(std::min(deadline, Clock::now() + 50ms)) && !over() && Clock::now() < deadline) {
   }

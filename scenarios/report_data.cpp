@@ -11,38 +11,38 @@
 namespace s2::scenarios {
 namespace {
 
-using json = nlohmann::ordered_json;
+using nlohmann::ordered_json;
 
-json run_json(const RunResult& r) {
+ordered_json run_json(const RunResult& r) {
   const Verdict& v = r.verdict;
-  json j = {{"scenario", r.scenario},
-            {"realm", r.realm},
-            {"teardown", name(r.teardown)},
-            {"fault", r.fault},
-            {"workload", r.workload},
-            {"run", r.run},
-            {"seed", r.seed},
-            {"verdict", name(v.outcome)},
-            {"published", v.published},
-            {"offered", v.offered},
-            {"rejected", v.rejected},
-            {"stored", v.stored},
-            {"acked", v.acked},
-            {"lost", v.lost},
-            {"lost_reported", v.lost_reported},
-            {"duplicated", v.duplicated},
-            {"reordered", v.reordered},
-            {"unacked_at_death", v.unacked_at_death},
-            {"violations", json::array()},
-            {"not_checked", json::array()},
-            {"replay", r.replay},
-            {"kill", nullptr},
-            {"shutdown_ms", nullptr}};
+  ordered_json j = {{"scenario", r.scenario},
+                    {"realm", r.realm},
+                    {"teardown", name(r.teardown)},
+                    {"fault", r.fault},
+                    {"workload", r.workload},
+                    {"run", r.run},
+                    {"seed", r.seed},
+                    {"verdict", name(v.outcome)},
+                    {"published", v.published},
+                    {"offered", v.offered},
+                    {"rejected", v.rejected},
+                    {"stored", v.stored},
+                    {"acked", v.acked},
+                    {"lost", v.lost},
+                    {"lost_reported", v.lost_reported},
+                    {"duplicated", v.duplicated},
+                    {"reordered", v.reordered},
+                    {"unacked_at_death", v.unacked_at_death},
+                    {"violations", ordered_json::array()},
+                    {"not_checked", ordered_json::array()},
+                    {"replay", r.replay},
+                    {"kill", nullptr},
+                    {"shutdown_ms", nullptr}};
   for (const Violation& x : v.violations) {
     j["violations"].push_back({{"invariant", name(x.invariant)},
                                {"kind", name(x.kind)},
                                {"detail", x.detail},
-                               {"first_n", x.first_n == 0 ? json(nullptr) : json(x.first_n)},
+                               {"first_n", x.first_n == 0 ? ordered_json(nullptr) : ordered_json(x.first_n)},
                                {"events", x.events}});
   }
   for (const NotChecked& n : v.not_checked) {
@@ -50,7 +50,7 @@ json run_json(const RunResult& r) {
   }
   if (!r.kill.instant.empty()) {
     j["kill"] = {{"instant", r.kill.instant},
-                 {"at_ns", r.kill.t_ns < 0 ? json(nullptr) : json(r.kill.t_ns)},
+                 {"at_ns", r.kill.t_ns < 0 ? ordered_json(nullptr) : ordered_json(r.kill.t_ns)},
                  {"protocol_time", r.kill.protocol_time},
                  {"fired", r.kill.fired}};
   }
@@ -60,17 +60,17 @@ json run_json(const RunResult& r) {
   return j;
 }
 
-json milliseconds_or_null(std::int64_t ms) {
-  return ms < 0 ? json(nullptr) : json(ms);
+ordered_json milliseconds_or_null(std::int64_t ms) {
+  return ms < 0 ? ordered_json(nullptr) : ordered_json(ms);
 }
 
 template <class T>
-T value_or(const json& j, const char* key, T otherwise) {
+T value_or(const ordered_json& j, const char* key, T otherwise) {
   const auto it = j.find(key);
   return it == j.end() || it->is_null() ? otherwise : it->template get<T>();
 }
 
-RunResult run_from(const json& j) {
+RunResult run_from(const ordered_json& j) {
   RunResult r;
   r.scenario = j.at("scenario").get<std::string>();
   r.realm = value_or<std::string>(j, "realm", "process");
@@ -100,7 +100,7 @@ RunResult run_from(const json& j) {
   v.unacked_at_death = value_or<std::uint64_t>(j, "unacked_at_death", 0);
   v.shutdown_ms = value_or<std::int64_t>(j, "shutdown_ms", -1);
   v.lost_events = value_or<std::vector<std::uint64_t>>(j, "lost_events", {});
-  for (const json& x : value_or<json>(j, "violations", json::array())) {
+  for (const ordered_json& x : value_or<ordered_json>(j, "violations", ordered_json::array())) {
     Violation violation;
     violation.invariant = invariant_named(x.at("invariant").get<std::string>()).value();
     violation.kind = violation_kind_named(x.at("kind").get<std::string>()).value();
@@ -109,11 +109,11 @@ RunResult run_from(const json& j) {
     violation.events = value_or<std::vector<std::uint64_t>>(x, "events", {});
     v.violations.push_back(std::move(violation));
   }
-  for (const json& x : value_or<json>(j, "not_checked", json::array())) {
+  for (const ordered_json& x : value_or<ordered_json>(j, "not_checked", ordered_json::array())) {
     v.not_checked.push_back(
         {invariant_named(x.at("invariant").get<std::string>()).value(), x.at("why").get<std::string>()});
   }
-  if (const json kill = value_or<json>(j, "kill", nullptr); kill.is_object()) {
+  if (const ordered_json kill = value_or<ordered_json>(j, "kill", nullptr); kill.is_object()) {
     r.kill.instant = value_or<std::string>(kill, "instant", "");
     r.kill.t_ns = value_or<std::int64_t>(kill, "at_ns", -1);
     r.kill.protocol_time = value_or<bool>(kill, "protocol_time", false);
@@ -126,44 +126,44 @@ RunResult run_from(const json& j) {
 
 std::string results_json(const Suite& suite) {
   const Totals t = totals_of(suite);
-  json runs = json::array();
+  ordered_json runs = ordered_json::array();
   for (const RunResult& r : suite.runs()) runs.push_back(run_json(r));
   const SuiteOptions& o = suite.options();
   const SuiteOutcome outcome = outcome_of(suite);
-  json j = {{"version", 1},
-            {"verdict", t.broken > 0 ? "broken" : "held"},
-            {"exit_code", outcome.exit_code},
-            {"why", outcome.why},
-            {"seed", o.seed},
-            {"writer", o.writer},
-            {"replay_command", o.replay_command},
-            {"replay_flags", o.replay_flags},
-            {"seconds", o.seconds},
-            {"runs", std::move(runs)},
-            {"totals",
-             {{"runs", t.runs},
-              {"held", t.held},
-              {"broken", t.broken},
-              {"invalid", t.invalid},
-              {"published", t.published},
-              {"stored", t.stored},
-              {"acked", t.acked},
-              {"lost", t.lost},
-              {"lost_reported", t.lost_reported},
-              {"duplicated", t.duplicated},
-              {"reordered", t.reordered},
-              {"kill_runs", t.kill_runs},
-              {"kill_runs_with_unacked", t.kill_runs_telling},
-              {"shutdown_ms",
-               {{"p50", milliseconds_or_null(t.shutdown_p50_ms)},
-                {"p99", milliseconds_or_null(t.shutdown_p99_ms)},
-                {"max", milliseconds_or_null(t.shutdown_max_ms)}}}}}};
-  return j.dump(1, ' ', false, json::error_handler_t::replace) + "\n";
+  ordered_json j = {{"version", 1},
+                    {"verdict", t.broken > 0 ? "broken" : "held"},
+                    {"exit_code", outcome.exit_code},
+                    {"why", outcome.why},
+                    {"seed", o.seed},
+                    {"writer", o.writer},
+                    {"replay_command", o.replay_command},
+                    {"replay_flags", o.replay_flags},
+                    {"seconds", o.seconds},
+                    {"runs", std::move(runs)},
+                    {"totals",
+                     {{"runs", t.runs},
+                      {"held", t.held},
+                      {"broken", t.broken},
+                      {"invalid", t.invalid},
+                      {"published", t.published},
+                      {"stored", t.stored},
+                      {"acked", t.acked},
+                      {"lost", t.lost},
+                      {"lost_reported", t.lost_reported},
+                      {"duplicated", t.duplicated},
+                      {"reordered", t.reordered},
+                      {"kill_runs", t.kill_runs},
+                      {"kill_runs_with_unacked", t.kill_runs_telling},
+                      {"shutdown_ms",
+                       {{"p50", milliseconds_or_null(t.shutdown_p50_ms)},
+                        {"p99", milliseconds_or_null(t.shutdown_p99_ms)},
+                        {"max", milliseconds_or_null(t.shutdown_max_ms)}}}}}};
+  return j.dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
 }
 
 tl::expected<Suite, std::string> results_from_json(std::string_view text) {
   try {
-    const json j = json::parse(text);
+    const ordered_json j = ordered_json::parse(text);
     SuiteOptions o;
     o.seed = value_or<std::uint64_t>(j, "seed", 0);
     o.writer = value_or<std::string>(j, "writer", "");
@@ -171,7 +171,7 @@ tl::expected<Suite, std::string> results_from_json(std::string_view text) {
     o.replay_flags = value_or<std::string>(j, "replay_flags", "");
     o.seconds = value_or<double>(j, "seconds", 0);
     Suite suite(std::move(o));
-    for (const json& run : j.at("runs")) suite.restore(run_from(run), std::nullopt);
+    for (const ordered_json& run : j.at("runs")) suite.restore(run_from(run), std::nullopt);
     return suite;
   } catch (const std::exception& e) {  // json::exception, bad_optional_access, invalid_argument
     return tl::unexpected("results.json cannot be read: " + visible(e.what()));

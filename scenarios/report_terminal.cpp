@@ -26,15 +26,15 @@ constexpr const char* kYellow = "33";
 constexpr const char* kDim = "2";
 constexpr const char* kBold = "1";
 
-std::string ms(std::int64_t v) {
+std::string milliseconds_text(std::int64_t v) {
   return v < 0 ? "-" : grouped(static_cast<std::uint64_t>(v));
 }
 
 std::string line_of(const std::string& label, const Totals& t) {
   return fmt::format("{:<{}} {:>6} {:>10} {:>10} {:>10} {:>8} {:>6} {:>8} {:>8} {:>8}", label, kNameWidth,
                      t.runs, grouped(t.published), grouped(t.stored), grouped(t.acked), grouped(t.lost),
-                     grouped(t.duplicated), ms(t.shutdown_p50_ms), ms(t.shutdown_p99_ms),
-                     ms(t.shutdown_max_ms));
+                     grouped(t.duplicated), milliseconds_text(t.shutdown_p50_ms),
+                     milliseconds_text(t.shutdown_p99_ms), milliseconds_text(t.shutdown_max_ms));
 }
 
 std::string verdict_of(const Totals& t, const Paint& paint) {

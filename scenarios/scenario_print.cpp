@@ -11,7 +11,7 @@
 namespace s2::scenarios {
 namespace {
 
-std::string quoted(std::string_view text) {
+std::string toml_quoted(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
     switch (c) {
@@ -84,15 +84,17 @@ void print_config(std::string& out, const WriterConfig& config) {
     out += fmt::format("fixed_stream_percent = {}\n", config.fixed_stream_percent);
   if (config.environment.empty()) return;
   out += "\n[config.environment]\n";
-  for (const auto& [key, value] : config.environment) out += quoted(key) + " = " + quoted(value) + "\n";
+  for (const auto& [key, value] : config.environment)
+    out += toml_quoted(key) + " = " + toml_quoted(value) + "\n";
 }
 
 }  // namespace
 
 std::string print_scenario(const Scenario& scenario) {
   const Scenario usual;
-  std::string out = fmt::format("name = \"{}\"\npurpose = {}\n", scenario.name, quoted(scenario.purpose));
-  if (!scenario.promise.empty()) out += "promise = " + quoted(scenario.promise) + "\n";
+  std::string out =
+      fmt::format("name = \"{}\"\npurpose = {}\n", scenario.name, toml_quoted(scenario.purpose));
+  if (!scenario.promise.empty()) out += "promise = " + toml_quoted(scenario.promise) + "\n";
   if (!scenario.quick || !scenario.in_long) {
     out += fmt::format("suites = [{}]\n", scenario.quick ? "\"quick\"" : scenario.in_long ? "\"long\"" : "");
   }

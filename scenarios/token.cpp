@@ -11,7 +11,7 @@
 namespace s2::scenarios {
 namespace {
 
-constexpr std::string_view kVersion = "1";
+constexpr std::string_view kTokenVersion = "1";
 constexpr std::size_t kLongestRest = 80;  // what stands around the source
 
 std::vector<std::string_view> parts_of(std::string_view token) {
@@ -44,10 +44,11 @@ bool nameable(std::string_view path) {
 
 std::string print_token(const RunIdentity& identity) {
   if (identity.source == kPropertySource) {
-    return fmt::format("{}:{}:{}:{:016x}", kVersion, identity.source, identity.property_case, identity.seed);
+    return fmt::format("{}:{}:{}:{:016x}", kTokenVersion, identity.source, identity.property_case,
+                       identity.seed);
   }
   std::string token =
-      fmt::format("{}:{}:{}:{:016x}", kVersion, identity.source, identity.combination, identity.seed);
+      fmt::format("{}:{}:{}:{:016x}", kTokenVersion, identity.source, identity.combination, identity.seed);
   if (identity.instant) token += fmt::format(":{}-{}", name(identity.instant->kind), identity.instant->value);
   return token;
 }
@@ -60,7 +61,7 @@ tl::expected<RunIdentity, std::string> parse_token(std::string_view token) {
   const std::vector<std::string_view> parts = parts_of(token);
   if (parts.size() < 4 || parts.size() > 5)
     return wrong("expected `1:SCENARIO:COMBINATION:SEED` and perhaps `:INSTANT`");
-  if (parts[0] != kVersion) return wrong("it is of another version, expected 1");
+  if (parts[0] != kTokenVersion) return wrong("it is of another version, expected 1");
   RunIdentity identity;
   identity.source = parts[1];
   if (identity.source.empty()) return wrong("its scenario is empty");

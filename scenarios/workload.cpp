@@ -16,19 +16,19 @@ constexpr std::uint64_t kEnvelopeOverhead = 700;          // around what an enve
 constexpr std::size_t kMaxWindowBytes = 3 * 1024 * 1024;  // of a window of the recording
 constexpr std::int64_t kUsPerSecond = 1'000'000;
 
-struct Kind {
+struct EventKind {
   const char* type;
   const char* category;
 };
-constexpr std::array<Kind, 6> kKinds = {{{"console_log", "console"},
-                                         {"console_error", "console"},
-                                         {"network_request", "network"},
-                                         {"network_response", "network"},
-                                         {"page_navigation", "page"},
-                                         {"interaction_click", "interaction"}}};
+constexpr std::array<EventKind, 6> kEventKinds = {{{"console_log", "console"},
+                                                   {"console_error", "console"},
+                                                   {"network_request", "network"},
+                                                   {"network_response", "network"},
+                                                   {"page_navigation", "page"},
+                                                   {"interaction_click", "interaction"}}};
 
 EventShape small_event(Prng& prng, std::string_view text_json) {
-  const Kind& kind = kKinds[prng.between(0, kKinds.size() - 1)];
+  const EventKind& kind = kEventKinds[prng.between(0, kEventKinds.size() - 1)];
   return shape_of(kind.type, kind.category, text_json);
 }
 

@@ -11,8 +11,11 @@
 #include <utility>
 
 namespace s2::writer {
+namespace {
 
 using Clock = std::chrono::steady_clock;
+
+}  // namespace
 
 Output::Output(int fd, std::function<void()> on_room, std::function<void()> on_broken)
     : fd_(fd),

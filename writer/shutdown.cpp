@@ -3,8 +3,13 @@
 
 namespace s2::writer {
 
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+}  // namespace
+
 std::vector<ShutdownOutcome> run_shutdown(std::chrono::milliseconds whole, const ShutdownAction& action) {
-  using Clock = std::chrono::steady_clock;
   const Clock::time_point start = Clock::now();
   std::vector<ShutdownOutcome> outcomes;
   int share = 0;

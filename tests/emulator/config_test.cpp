@@ -7,13 +7,13 @@ namespace s2::emulator {
 namespace {
 
 template <class T>
-std::pair<int, std::string> refusal(const Result<T>& result) {
+std::pair<int, std::string> config_refusal(const Result<T>& result) {
   if (result) return {0, ""};
   return {result.error().status, result.error().code};
 }
 
 const std::pair<int, std::string> kBadJson{400, "bad_json"};
-const std::pair<int, std::string> kInvalid{422, "invalid"};
+const std::pair<int, std::string> kInvalidConfig{422, "invalid"};
 
 TEST(Config, DefaultsAreExpressOneWeekClientPreferCappedAndKept) {
   EXPECT_EQ(
@@ -69,7 +69,7 @@ TEST(Config, WrongShapesAreBadJsonAndSayWhere) {
         R"({"retention_policy":{"age":1,"infinite":{}}})", R"({"timestamping":[]})",
         R"({"timestamping":{"uncapped":"yes"}})",
         R"({"delete_on_empty":{"min_age_secs":18446744073709551616}})", "{\"storage_class\":\"\xff\"}"}) {
-    EXPECT_EQ(refusal(stream_config_from_json(text)), kBadJson) << text;
+    EXPECT_EQ(config_refusal(stream_config_from_json(text)), kBadJson) << text;
   }
   EXPECT_EQ(stream_config_from_json(R"({"timestamping":{"uncapped":7}})").error().message,
             "timestamping.uncapped: must be true or false");
@@ -77,14 +77,16 @@ TEST(Config, WrongShapesAreBadJsonAndSayWhere) {
 }
 
 TEST(Config, RetentionAgeZeroIsInvalid) {
-  EXPECT_EQ(refusal(stream_config_from_json(R"({"retention_policy":{"age":0}})")), kInvalid);
-  EXPECT_EQ(refusal(basin_config_from_json(R"({"default_stream_config":{"retention_policy":{"age":0}}})")),
-            kInvalid);
-  EXPECT_EQ(refusal(stream_reconfiguration_from_json(R"({"retention_policy":{"age":0}})")), kInvalid);
+  EXPECT_EQ(config_refusal(stream_config_from_json(R"({"retention_policy":{"age":0}})")), kInvalidConfig);
+  EXPECT_EQ(
+      config_refusal(basin_config_from_json(R"({"default_stream_config":{"retention_policy":{"age":0}}})")),
+      kInvalidConfig);
+  EXPECT_EQ(config_refusal(stream_reconfiguration_from_json(R"({"retention_policy":{"age":0}})")),
+            kInvalidConfig);
 }
 
 TEST(Config, HeaderSaysBadHeaderWhereABodySaysBadJson) {
-  EXPECT_EQ(refusal(stream_config_from_json("{", wire::DecodeErrorKind::bad_header)),
+  EXPECT_EQ(config_refusal(stream_config_from_json("{", wire::DecodeErrorKind::bad_header)),
             (std::pair<int, std::string>{400, "bad_header"}));
 }
 

@@ -4,9 +4,6 @@
 namespace s2::emulator {
 namespace {
 
-using Refusal = std::pair<int, std::string>;
-const Refusal kInvalid{422, "invalid"};
-
 wire::AppendRecord with_headers(std::vector<wire::Header> headers, std::string body = "") {
   return wire::AppendRecord{std::nullopt, std::move(headers), std::move(body)};
 }

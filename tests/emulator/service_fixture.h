@@ -97,8 +97,11 @@ inline ReadRequest from_tail_offset(std::uint64_t offset) {
 }
 
 // What a refusal is, in one value that prints well.
+using Refusal = std::pair<int, std::string>;
+inline const Refusal kInvalid{422, "invalid"};
+
 template <class T>
-std::pair<int, std::string> refusal(const Result<T>& result) {
+Refusal refusal(const Result<T>& result) {
   if (result) return {0, "(not refused)"};
   return {result.error().status, result.error().code};
 }

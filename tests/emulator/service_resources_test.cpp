@@ -6,11 +6,9 @@
 namespace s2::emulator {
 namespace {
 
-using Refusal = std::pair<int, std::string>;
 const Refusal kNoBasin{404, "basin_not_found"};
 const Refusal kNoStream{404, "stream_not_found"};
 const Refusal kExists{409, "resource_already_exists"};
-const Refusal kInvalid{422, "invalid"};
 
 TEST(ServiceBasins, CreateIsIdempotentByTokenAndConfigurationTogether) {
   Service service;

@@ -12,7 +12,7 @@
 namespace s2::scenarios {
 namespace {
 
-const std::string kRun = "0123456789abcdef";
+const std::string kProbeRun = "0123456789abcdef";
 
 Workload of(WorkloadKind kind, std::uint64_t events, std::uint64_t publishers = 1) {
   return {kind, exactly(events), exactly(publishers), exactly(1000), exactly(10'000)};
@@ -29,15 +29,15 @@ std::vector<Step> publishes(const std::vector<Step>& steps) {
 TEST(Workload, EveryEventIsJsonWithItsProbeInDataAndMetadata) {
   for (int kind = 0; kind < 13; ++kind) {
     std::uint64_t n = 0;
-    for (const Step& step : publishes(make_steps(of(static_cast<WorkloadKind>(kind), 20), kRun, 7))) {
-      const std::string text = step.shape.text(kRun, ++n);
+    for (const Step& step : publishes(make_steps(of(static_cast<WorkloadKind>(kind), 20), kProbeRun, 7))) {
+      const std::string text = step.shape.text(kProbeRun, ++n);
       EXPECT_EQ(text.find('\n'), std::string::npos);
-      EXPECT_EQ(find_probes(text, kRun), std::vector<std::uint64_t>{n});
+      EXPECT_EQ(find_probes(text, kProbeRun), std::vector<std::uint64_t>{n});
       const auto event = nlohmann::json::parse(text, nullptr, false);
       if (text.find("\\ud800") != std::string::npos) continue;  // beyond what this parser takes
       ASSERT_TRUE(event.is_object()) << text.substr(0, 300);
-      EXPECT_EQ(event["data"]["probe"], probe_text(kRun, n));
-      EXPECT_EQ(event["source"]["metadata"]["probe"], probe_text(kRun, n));
+      EXPECT_EQ(event["data"]["probe"], probe_text(kProbeRun, n));
+      EXPECT_EQ(event["source"]["metadata"]["probe"], probe_text(kProbeRun, n));
       EXPECT_EQ(event["type"], step.shape.type);
       EXPECT_TRUE(event["category"].is_string());
     }
@@ -50,7 +50,7 @@ TEST(Workload, StorageOffSwitchesOffAndOnAndSometimesEndsOff) {
   for (std::uint64_t seed = 1; seed <= 40; ++seed) {
     bool on = true;
     int while_off = 0, while_on = 0;
-    for (const Step& step : make_steps(of(WorkloadKind::storage_off, 25), kRun, seed)) {
+    for (const Step& step : make_steps(of(WorkloadKind::storage_off, 25), kProbeRun, seed)) {
       if (step.kind == Step::Kind::storage) {
         EXPECT_NE(step.on, on);
         on = step.on;
@@ -68,9 +68,9 @@ TEST(Workload, StorageOffSwitchesOffAndOnAndSometimesEndsOff) {
 TEST(Workload, SizesHoldsOneEventThatNoTruncationSaves) {
   int over = 0;
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
-    const std::vector<Step> all = publishes(make_steps(of(WorkloadKind::sizes, 4), kRun, seed));
+    const std::vector<Step> all = publishes(make_steps(of(WorkloadKind::sizes, 4), kProbeRun, seed));
     for (std::size_t i = 0; i < all.size(); ++i) {
-      const auto event = nlohmann::json::parse(all[i].shape.text(kRun, 1), nullptr, false);
+      const auto event = nlohmann::json::parse(all[i].shape.text(kProbeRun, 1), nullptr, false);
       if (event["source"].dump().size() <= 1024 * 1024) continue;
       ++over;
       EXPECT_LT(i + 1, all.size());  // another follows: that one must not be lost with it
@@ -83,8 +83,8 @@ TEST(Workload, SizesHoldsOneEventThatNoTruncationSaves) {
 TEST(Workload, TheSameSeedGivesTheSameStepsAndAnotherGivesOthers) {
   const auto text = [](std::uint64_t seed) {
     std::string all;
-    for (const Step& step : make_steps(of(WorkloadKind::steady, 30, 3), kRun, seed)) {
-      all += step.session + std::to_string(step.publisher) + step.shape.text(kRun, 1);
+    for (const Step& step : make_steps(of(WorkloadKind::steady, 30, 3), kProbeRun, seed)) {
+      all += step.session + std::to_string(step.publisher) + step.shape.text(kProbeRun, 1);
     }
     return all;
   };
@@ -94,15 +94,16 @@ TEST(Workload, TheSameSeedGivesTheSameStepsAndAnotherGivesOthers) {
 
 TEST(Workload, SessionsFollowOneAnotherAndTheFirstIdComesBack) {
   std::vector<std::string> started;
-  for (const Step& step : make_steps(of(WorkloadKind::sessions, 20), kRun, 1)) {
+  for (const Step& step : make_steps(of(WorkloadKind::sessions, 20), kProbeRun, 1)) {
     if (step.kind == Step::Kind::start) started.push_back(step.session);
   }
-  EXPECT_EQ(started, (std::vector<std::string>{kRun + "-1", kRun + "-2", kRun + "-3", kRun + "-1"}));
+  EXPECT_EQ(started, (std::vector<std::string>{kProbeRun + "-1", kProbeRun + "-2", kProbeRun + "-3",
+                                               kProbeRun + "-1"}));
 }
 
 TEST(Workload, SizesReachBeyondTheEnvelopeAndTheRecordLimit) {
   std::size_t largest = 0, at_limit = 0;
-  for (const Step& step : publishes(make_steps(of(WorkloadKind::sizes, 200), kRun, 3))) {
+  for (const Step& step : publishes(make_steps(of(WorkloadKind::sizes, 200), kProbeRun, 3))) {
     largest = std::max(largest, step.shape.bytes());
     at_limit += step.shape.bytes() > 998'000 && step.shape.bytes() < 1'002'000;
   }
@@ -112,7 +113,7 @@ TEST(Workload, SizesReachBeyondTheEnvelopeAndTheRecordLimit) {
 
 TEST(Workload, SeveralPublishersAllPublish) {
   std::set<int> seen;
-  for (const Step& step : publishes(make_steps(of(WorkloadKind::burst, 100, 4), kRun, 3)))
+  for (const Step& step : publishes(make_steps(of(WorkloadKind::burst, 100, 4), kProbeRun, 3)))
     seen.insert(step.publisher);
   EXPECT_EQ(seen.size(), 4U);
 }
@@ -135,12 +136,16 @@ TEST(Recording, ABadLineIsNamed) {
 }
 
 TEST(Probes, AreFoundWhereverTheyStandAndOnlyOfThisRun) {
-  EXPECT_EQ(find_probes("a probe:" + kRun + ":17; b probe:" + kRun + ":3;probe:" + kRun + ":17;", kRun),
-            (std::vector<std::uint64_t>{17, 3}));
+  EXPECT_EQ(
+      find_probes("a probe:" + kProbeRun + ":17; b probe:" + kProbeRun + ":3;probe:" + kProbeRun + ":17;",
+                  kProbeRun),
+      (std::vector<std::uint64_t>{17, 3}));
   EXPECT_TRUE(
-      find_probes("probe:fedcba9876543210:1; probe:" + kRun + ":1 probe:" + kRun + ":;", kRun).empty());
+      find_probes("probe:fedcba9876543210:1; probe:" + kProbeRun + ":1 probe:" + kProbeRun + ":;", kProbeRun)
+          .empty());
   ASSERT_TRUE(rc::check([](const std::string& before, const std::string& after, std::uint32_t n) {
-    RC_ASSERT(find_probes(before + probe_text(kRun, n) + after, kRun) == std::vector<std::uint64_t>{n});
+    RC_ASSERT(find_probes(before + probe_text(kProbeRun, n) + after, kProbeRun) ==
+              std::vector<std::uint64_t>{n});
   }));
 }
 

@@ -10,7 +10,7 @@
 namespace s2::wire {
 namespace {
 
-struct Server {
+struct Http1Peer {
   void feed(std::string_view bytes) {
     std::vector<HttpEvent> events;
     peer->receive(bytes, events);
@@ -21,7 +21,7 @@ struct Server {
 };
 
 TEST(Http1Server, KnownAnswerWithLength) {
-  Server server;
+  Http1Peer server;
   server.feed(
       "GET /v1/streams?prefix=a HTTP/1.1\r\nHost: example\r\nAccept: */*\r\nConnection: keep-alive\r\n\r\n");
   ASSERT_EQ(server.in.order, std::vector<StreamId>{1});
@@ -36,7 +36,7 @@ TEST(Http1Server, KnownAnswerWithLength) {
 }
 
 TEST(Http1Server, KnownAnswerInChunksAndWithoutBody) {
-  Server server;
+  Http1Peer server;
   server.feed("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
   server.peer->send_head(1, {200, {}}, false);
   server.peer->send_data(1, "0123456789abcdef", false);
@@ -55,7 +55,7 @@ TEST(Http1Server, KnownAnswerInChunksAndWithoutBody) {
 }
 
 TEST(Http1Server, ExpectContinueIsAnsweredBeforeTheBody) {
-  Server server;
+  Http1Peer server;
   server.feed("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-Continue\r\n\r\n");
   EXPECT_EQ(server.peer->take_output(), "HTTP/1.1 100 Continue\r\n\r\n");
   server.feed("hi");
@@ -70,7 +70,7 @@ TEST(Http1Server, PipelinedRequestsAreAnsweredInTheirOrder) {
       "1\r\n\r\n"
       "GET /3 HTTP/1.1\r\nHost: a\r\n\r\n";
   for (const std::size_t step : {std::size_t{1}, kWhole}) {
-    Server server;
+    Http1Peer server;
     for (std::size_t at = 0; at < bytes.size(); at += std::min(step, bytes.size())) {
       server.feed(std::string_view(bytes).substr(at, step));
     }
@@ -91,7 +91,7 @@ TEST(Http1Server, PipelinedRequestsAreAnsweredInTheirOrder) {
 }
 
 TEST(Http1Server, TooManyPipelinedRequestsAreCutOff) {
-  Server server;
+  Http1Peer server;
   for (int i = 0; i < 1000; ++i) server.feed("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
   EXPECT_EQ(server.in.errors.size(), 1U);
   EXPECT_EQ(server.in.order.size(), 256U);
@@ -101,7 +101,7 @@ TEST(Http1Server, TooManyPipelinedRequestsAreCutOff) {
 TEST(Http1Server, ConnectionCloseAndHttp10EndTheConnection) {
   for (const std::string head :
        {"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "GET / HTTP/1.0\r\n\r\n"}) {
-    Server server;
+    Http1Peer server;
     server.feed(head + "GET /ignored HTTP/1.1\r\nHost: a\r\n\r\n");
     EXPECT_EQ(server.in.order, std::vector<StreamId>{1});
     EXPECT_FALSE(server.peer->finished());
@@ -115,11 +115,11 @@ TEST(Http1Server, ConnectionCloseAndHttp10EndTheConnection) {
 }
 
 TEST(Http1Server, GoawayClosesAfterTheRequestInFlight) {
-  Server server;
+  Http1Peer server;
   server.peer->goaway();
   EXPECT_TRUE(server.peer->finished());
 
-  Server busy;
+  Http1Peer busy;
   busy.feed("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
   busy.peer->goaway();
   EXPECT_FALSE(busy.peer->finished());
@@ -157,7 +157,7 @@ TEST(Http1Server, WhatCouldBeReadInTwoWaysIsRefused) {
       "\x16\x03\x01\x02\x00\r\n\r\n",
   };
   for (const std::string& head : heads) {
-    Server server;
+    Http1Peer server;
     server.feed(head + "0\r\n\r\n");
     server.feed("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     EXPECT_EQ(server.in.errors.size(), 1U) << head;
@@ -173,12 +173,12 @@ TEST(Http1Server, BadChunksAreRefusedWhileTheResponseIsNotBegun) {
   const std::string head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
   for (const std::string chunk :
        {"xyz\r\n", "5\r\nabcdefg\r\n", "fffffffffffffffff\r\n", "-1\r\n", "1\nabc\r\n"}) {
-    Server server;
+    Http1Peer server;
     server.feed(head + chunk + "0\r\n\r\n");
     ASSERT_EQ(server.in.errors.size(), 1U) << chunk;
     EXPECT_EQ(server.peer->take_output().substr(0, 13), "HTTP/1.1 400 ") << chunk;
   }
-  Server answering;
+  Http1Peer answering;
   answering.feed(head);
   answering.peer->send_head(1, {200, {}}, false);
   answering.feed("xyz\r\n");
@@ -189,12 +189,12 @@ TEST(Http1Server, BadChunksAreRefusedWhileTheResponseIsNotBegun) {
 }
 
 TEST(Http1Server, AnErrorDoesNotAnswerForAnEarlierRequest) {
-  Server server;
+  Http1Peer server;
   server.feed("GET /slow HTTP/1.1\r\nHost: a\r\n\r\nbroken\r\n\r\n");
   EXPECT_EQ(server.in.errors.size(), 1U);
   EXPECT_EQ(server.peer->take_output(), "");
   EXPECT_TRUE(server.peer->finished());
-  Server answered;
+  Http1Peer answered;
   answered.feed("GET /quick HTTP/1.1\r\nHost: a\r\n\r\n");
   answered.peer->send_head(1, {200, {}}, true);
   answered.feed("broken\r\n\r\n");
@@ -204,7 +204,7 @@ TEST(Http1Server, AnErrorDoesNotAnswerForAnEarlierRequest) {
 }
 
 TEST(Http1Server, EndlessChunkHeaderIsBounded) {
-  Server server;
+  Http1Peer server;
   server.feed("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1;");
   for (int i = 0; i < 200; ++i) server.feed(std::string(1000, 'x'));
   ASSERT_EQ(server.in.errors.size(), 1U);
@@ -212,7 +212,7 @@ TEST(Http1Server, EndlessChunkHeaderIsBounded) {
 }
 
 TEST(Http1Server, AbsoluteTargetGivesPathAndAuthority) {
-  Server server;
+  Http1Peer server;
   server.feed(
       "GET http://b.example:80/x?y HTTP/1.1\r\nHost: a\r\n\r\nGET http://c?q HTTP/1.1\r\nHost: a\r\n\r\n");
   EXPECT_EQ(server.in.messages[1].request.target, "/x?y");
@@ -222,7 +222,7 @@ TEST(Http1Server, AbsoluteTargetGivesPathAndAuthority) {
 }
 
 TEST(Http1Server, RequestThatWasCompleteIsStillAnsweredAfterTheClientsEnd) {
-  Server server;
+  Http1Peer server;
   server.feed("GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /torn");
   std::vector<HttpEvent> events;
   server.peer->receive_eof(events);
@@ -234,13 +234,13 @@ TEST(Http1Server, RequestThatWasCompleteIsStillAnsweredAfterTheClientsEnd) {
 }
 
 TEST(Http1Server, ResetWithoutErrorAfterTheResponseLetsItLeave) {
-  Server server;
+  Http1Peer server;
   server.feed("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\nxxx");
   server.peer->send_head(1, {413, {}}, true);
   server.peer->reset(1, kNoError);
   EXPECT_TRUE(server.peer->finished());
   EXPECT_TRUE(server.peer->take_output().starts_with("HTTP/1.1 413 "));
-  Server hard;
+  Http1Peer hard;
   hard.feed("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\nxxx");
   hard.peer->send_head(1, {200, {}}, false);
   hard.peer->reset(1, kInternalError);
@@ -249,7 +249,7 @@ TEST(Http1Server, ResetWithoutErrorAfterTheResponseLetsItLeave) {
 }
 
 TEST(Http1Server, ShortBodyEndsTheConnectionInsteadOfLying) {
-  Server server;
+  Http1Peer server;
   server.feed("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
   server.peer->send_head(1, {200, {{"content-length", "10"}}}, false);
   server.peer->send_data(1, "four", true);

@@ -84,7 +84,7 @@ std::size_t count(const std::vector<Frame>& frames, FrameType type) {
   return n;
 }
 
-struct Server {
+struct Http2Peer {
   void feed(std::string_view bytes) {
     std::vector<HttpEvent> events;
     peer->receive(bytes, events);
@@ -95,7 +95,7 @@ struct Server {
 };
 
 TEST(Http2, ServerAdvertisesItsWindowsAndLimits) {
-  Server server;
+  Http2Peer server;
   server.feed(opening());
   const std::vector<Frame> frames = frames_of(server.peer->take_output());
   ASSERT_FALSE(frames.empty());
@@ -295,7 +295,7 @@ TEST(Http2, ExpectContinueIsAnswered) {
 }
 
 TEST(Http2, TrailersAreNotTakenForHeaders) {
-  Server server;
+  Http2Peer server;
   server.feed(opening() + frame(kHeaders, kEndHeaders, 1, get_fields()) + frame(kData, 0, 1, "body") +
               frame(kHeaders, kEndHeaders | kEndStream, 1, field("x-trailer", "1")));
   EXPECT_EQ(server.in.messages[1].body, "body");
@@ -304,7 +304,7 @@ TEST(Http2, TrailersAreNotTakenForHeaders) {
 }
 
 TEST(Http2, HeadAboveTheLimitGets431AndTheConnectionGoesOn) {
-  Server server;
+  Http2Peer server;
   const std::string fields =
       get_fields() + field("x-a", std::string(40'000, 'a')) + field("x-b", std::string(40'000, 'b'));
   std::string bytes = opening() + frame(kHeaders, 0, 1, fields.substr(0, 16'000));
@@ -343,7 +343,7 @@ TEST(Http2, BrokenRulesAreOneErrorAndAGoaway) {
   };
   for (const auto& [what, bytes] : cases) {
     for (const std::size_t step : {std::size_t{1}, kWhole}) {
-      Server server;
+      Http2Peer server;
       for (std::size_t at = 0; at < bytes.size(); at += std::min(step, bytes.size())) {
         server.feed(std::string_view(bytes).substr(at, step));
       }
@@ -369,14 +369,14 @@ TEST(Http2, AMalformedRequestIsResetAndNeverSeen) {
       field("x-a", "1") + get_fields(),
   };
   for (const std::string& head : heads) {
-    Server server;
+    Http2Peer server;
     server.feed(opening() + frame(kHeaders, kEndHeaders | kEndStream, 1, head));
     EXPECT_TRUE(server.in.order.empty());
     EXPECT_TRUE(server.in.messages[1].resets.empty());
     const std::vector<Frame> frames = frames_of(server.peer->take_output());
     EXPECT_EQ(count(frames, kRstStream) + count(frames, kGoaway), 1U);
   }
-  Server lying;  // more body than its content-length: seen, then reset
+  Http2Peer lying;  // more body than its content-length: seen, then reset
   lying.feed(opening() + frame(kHeaders, kEndHeaders, 1, get_fields() + field("content-length", "1")) +
              frame(kData, kEndStream, 1, "two"));
   EXPECT_EQ(lying.in.order, std::vector<StreamId>{1});
@@ -385,13 +385,13 @@ TEST(Http2, AMalformedRequestIsResetAndNeverSeen) {
 }
 
 TEST(Http2, FloodsEndTheConnection) {
-  Server pings;  // nobody reads the acks
+  Http2Peer pings;  // nobody reads the acks
   for (int i = 0; i < 40'000 && pings.in.errors.empty(); ++i) {
     pings.feed((i == 0 ? opening() : "") + frame(kPing, 0, 0, "12345678"));
   }
   EXPECT_EQ(pings.in.errors.size(), 1U);
 
-  Server resets;  // streams opened and reset at once
+  Http2Peer resets;  // streams opened and reset at once
   StreamId id = 1;
   for (; id < 200'000 && resets.in.errors.empty(); id += 2) {
     resets.feed((id == 1 ? opening() : "") + frame(kHeaders, kEndHeaders, id, get_fields()) +
@@ -400,7 +400,7 @@ TEST(Http2, FloodsEndTheConnection) {
   }
   EXPECT_EQ(resets.in.errors.size(), 1U);
 
-  Server provoked;  // each head makes us answer with a reset that nobody reads
+  Http2Peer provoked;  // each head makes us answer with a reset that nobody reads
   for (id = 1; id < 200'000 && provoked.in.errors.empty(); id += 2) {
     provoked.feed((id == 1 ? opening() : "") +
                   frame(kHeaders, kEndHeaders, id, field("x", "no pseudo headers")));
@@ -408,7 +408,7 @@ TEST(Http2, FloodsEndTheConnection) {
   EXPECT_EQ(provoked.in.errors.size(), 1U);
   EXPECT_LT(provoked.peer->take_output(10'000'000).size(), 1'000'000U);
 
-  Server endless;  // a head that never ends
+  Http2Peer endless;  // a head that never ends
   endless.feed(opening() + frame(kHeaders, 0, 1, get_fields()));
   for (int i = 0; i < 1000 && endless.in.errors.empty(); ++i)
     endless.feed(frame(kContinuation, 0, 1, field("x", "y")));

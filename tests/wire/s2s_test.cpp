@@ -33,7 +33,7 @@ Outcome decode(std::string_view bytes, std::size_t piece = std::string_view::npo
   return outcome;
 }
 
-std::string refusal(std::string_view bytes) {
+std::string bad_frame(std::string_view bytes) {
   const Outcome outcome = decode(bytes);
   if (!outcome.error) return "accepted";
   EXPECT_EQ(outcome.error->kind, DecodeErrorKind::bad_frame);
@@ -163,19 +163,20 @@ TEST(S2s, ReservedBitsAndTheCompressionOfATerminalFrameAreIgnored) {
 }
 
 TEST(S2s, FramesThatLieAreRefused) {
-  EXPECT_EQ(refusal("\x00\x00\x00"s), "s2s: a frame without its flag byte");
-  EXPECT_EQ(refusal("\x20\x00\x01"s), "s2s: a frame of 2097153 bytes, over 2 MiB");  // before any of it came
-  EXPECT_EQ(refusal("\xff\xff\xff"s), "s2s: a frame of 16777215 bytes, over 2 MiB");
-  EXPECT_EQ(refusal("\x20\x00\x00"s), "accepted");  // may still become one
-  EXPECT_EQ(refusal(raw_frame(0x80, "")), "s2s: a terminal frame without its status");
-  EXPECT_EQ(refusal(raw_frame(0x80, "\x01")), "s2s: a terminal frame without its status");
-  EXPECT_EQ(refusal(raw_frame(0x80, "\x01\x9c")), "accepted");
-  EXPECT_EQ(refusal(raw_frame(0x80, "\x01\x9c\xff")), "s2s: a terminal frame whose body is not UTF-8");
-  EXPECT_EQ(refusal(raw_frame(0x60, "abc")), "s2s: an unknown compression");
-  EXPECT_EQ(refusal(raw_frame(0x20, "abc")), "s2s: not a zstd body");
-  EXPECT_EQ(refusal(raw_frame(0x40, "abc")), "s2s: not a gzip body");
-  EXPECT_EQ(refusal(raw_frame(0x20, "")), "s2s: not a zstd body");
-  EXPECT_EQ(refusal(raw_frame(0x40, "")), "s2s: gzip body ends too early");
+  EXPECT_EQ(bad_frame("\x00\x00\x00"s), "s2s: a frame without its flag byte");
+  EXPECT_EQ(bad_frame("\x20\x00\x01"s),
+            "s2s: a frame of 2097153 bytes, over 2 MiB");  // before any of it came
+  EXPECT_EQ(bad_frame("\xff\xff\xff"s), "s2s: a frame of 16777215 bytes, over 2 MiB");
+  EXPECT_EQ(bad_frame("\x20\x00\x00"s), "accepted");  // may still become one
+  EXPECT_EQ(bad_frame(raw_frame(0x80, "")), "s2s: a terminal frame without its status");
+  EXPECT_EQ(bad_frame(raw_frame(0x80, "\x01")), "s2s: a terminal frame without its status");
+  EXPECT_EQ(bad_frame(raw_frame(0x80, "\x01\x9c")), "accepted");
+  EXPECT_EQ(bad_frame(raw_frame(0x80, "\x01\x9c\xff")), "s2s: a terminal frame whose body is not UTF-8");
+  EXPECT_EQ(bad_frame(raw_frame(0x60, "abc")), "s2s: an unknown compression");
+  EXPECT_EQ(bad_frame(raw_frame(0x20, "abc")), "s2s: not a zstd body");
+  EXPECT_EQ(bad_frame(raw_frame(0x40, "abc")), "s2s: not a gzip body");
+  EXPECT_EQ(bad_frame(raw_frame(0x20, "")), "s2s: not a zstd body");
+  EXPECT_EQ(bad_frame(raw_frame(0x40, "")), "s2s: gzip body ends too early");
 }
 
 TEST(S2s, ABodyMayGrowToTheLimitAndNoFurther) {
@@ -184,9 +185,9 @@ TEST(S2s, ABodyMayGrowToTheLimitAndNoFurther) {
     const Outcome fits = decode(raw_frame(flags, compress(how, std::string(kMaxS2sBodyBytes, '\0'))));
     ASSERT_FALSE(fits.error);
     EXPECT_EQ(fits.frames.at(0).body.size(), kMaxS2sBodyBytes);
-    EXPECT_EQ(refusal(raw_frame(flags, compress(how, std::string(kMaxS2sBodyBytes + 1, '\0')))),
+    EXPECT_EQ(bad_frame(raw_frame(flags, compress(how, std::string(kMaxS2sBodyBytes + 1, '\0')))),
               "s2s: decompressed body over 2097151 bytes");
-    EXPECT_EQ(refusal(raw_frame(flags, compress(how, std::string(100'000'000, '\0')))),
+    EXPECT_EQ(bad_frame(raw_frame(flags, compress(how, std::string(100'000'000, '\0')))),
               "s2s: decompressed body over 2097151 bytes");
   }
 }

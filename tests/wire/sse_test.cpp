@@ -15,13 +15,13 @@ using generators::expect_kind;
 
 constexpr std::size_t kLimit = 1000;
 
-struct Outcome {
+struct SseOutcome {
   std::vector<SseEvent> events;
   std::optional<DecodeError> error;
 };
 
-Outcome decode(std::string_view bytes, std::size_t piece = std::string_view::npos) {
-  Outcome outcome;
+SseOutcome decode_sse(std::string_view bytes, std::size_t piece = std::string_view::npos) {
+  SseOutcome outcome;
   SseDecoder decoder(kLimit);
   while (!bytes.empty() && !outcome.error) {
     const Exact part(bytes.substr(0, piece));
@@ -33,9 +33,9 @@ Outcome decode(std::string_view bytes, std::size_t piece = std::string_view::npo
 }
 
 std::vector<SseEvent> events(std::string_view bytes) {
-  const Outcome outcome = decode(bytes);
+  const SseOutcome outcome = decode_sse(bytes);
   EXPECT_FALSE(outcome.error);
-  EXPECT_EQ(decode(bytes, 1).events, outcome.events);
+  EXPECT_EQ(decode_sse(bytes, 1).events, outcome.events);
   return outcome.events;
 }
 
@@ -127,7 +127,7 @@ TEST(Sse, RoundTripInPieces) {
     }
     for (const std::size_t piece :
          {std::string::npos, std::size_t{1}, *rc::gen::inRange<std::size_t>(2, 30)}) {
-      const Outcome outcome = decode(bytes, piece);
+      const SseOutcome outcome = decode_sse(bytes, piece);
       RC_ASSERT(!outcome.error);
       RC_ASSERT(outcome.events == sent);
     }
@@ -137,14 +137,14 @@ TEST(Sse, RoundTripInPieces) {
 TEST(Sse, AnEventOverTheLimitIsRefusedAndTheErrorStays) {
   for (const std::string& line : {std::string(kLimit + 1, 'x'), "data: " + std::string(kLimit, 'x') + "\n"}) {
     for (const std::size_t piece : {std::string::npos, std::size_t{1}, std::size_t{64}}) {
-      const Outcome outcome = decode(line, piece);
+      const SseOutcome outcome = decode_sse(line, piece);
       ASSERT_TRUE(outcome.error);
       EXPECT_EQ(outcome.error->kind, DecodeErrorKind::bad_frame);
     }
   }
   std::string many;
   for (int i = 0; i < 100; ++i) many += "data: 0123456789\n";
-  EXPECT_TRUE(decode(many).error);
+  EXPECT_TRUE(decode_sse(many).error);
   std::string small;
   for (int i = 0; i < 100; ++i) small += "data: 0123456789\n\n";
   EXPECT_EQ(events(small).size(), 100u);
@@ -160,9 +160,9 @@ TEST(Sse, DamagedBytesMeanTheSameHoweverTheyAreCut) {
   ASSERT_TRUE(rc::check([] {
     const std::string bytes =
         generators::damaged("event: batch\nid: 1,2,3\ndata: abc\r\ndata: def\n\n: c\n\ndata: [DONE]\r\r");
-    const Outcome whole = decode(bytes);
+    const SseOutcome whole = decode_sse(bytes);
     if (whole.error) expect_kind(*whole.error, DecodeErrorKind::bad_frame);
-    const Outcome pieces = decode(bytes, *rc::gen::inRange<std::size_t>(1, 10));
+    const SseOutcome pieces = decode_sse(bytes, *rc::gen::inRange<std::size_t>(1, 10));
     RC_ASSERT(whole.events == pieces.events);
     RC_ASSERT(whole.error.has_value() == pieces.error.has_value());
   }));

@@ -10,7 +10,7 @@ namespace {
 using std::chrono::milliseconds;
 using Time = Batcher::Time;
 
-wire::AppendRecord record_of(std::size_t metered) {
+wire::AppendRecord record_of_size(std::size_t metered) {
   wire::AppendRecord record;
   record.body.assign(metered - 8, 'x');
   return record;
@@ -19,8 +19,8 @@ wire::AppendRecord record_of(std::size_t metered) {
 TEST(Batcher, LingerCountsFromTheFirstRecordAndNoLaterOneResetsIt) {
   Batcher batcher(milliseconds(100), 50);
   const Time start{};
-  EXPECT_FALSE(batcher.add(1, record_of(10), 10, start));
-  EXPECT_FALSE(batcher.add(2, record_of(10), 10, start + milliseconds(99)));
+  EXPECT_FALSE(batcher.add(1, record_of_size(10), 10, start));
+  EXPECT_FALSE(batcher.add(2, record_of_size(10), 10, start + milliseconds(99)));
   EXPECT_FALSE(batcher.take(start + milliseconds(99)));
   const auto batch = batcher.take(start + milliseconds(100));
   ASSERT_TRUE(batch);
@@ -29,16 +29,16 @@ TEST(Batcher, LingerCountsFromTheFirstRecordAndNoLaterOneResetsIt) {
 
 TEST(Batcher, LingerZeroIsDueAtOnce) {
   Batcher batcher(milliseconds(0), 50);
-  EXPECT_TRUE(batcher.add(1, record_of(10), 10, Time{}));
+  EXPECT_TRUE(batcher.add(1, record_of_size(10), 10, Time{}));
   EXPECT_TRUE(batcher.take(Time{}));
   EXPECT_TRUE(batcher.empty());
 }
 
 TEST(Batcher, FlushMakesAPartialBatchDueAndLaterRecordsStartAnother) {
   Batcher batcher(milliseconds(100), 50);
-  batcher.add(1, record_of(10), 10, Time{});
+  batcher.add(1, record_of_size(10), 10, Time{});
   batcher.flush();
-  batcher.add(2, record_of(10), 10, Time{});
+  batcher.add(2, record_of_size(10), 10, Time{});
   ASSERT_EQ(batcher.due(), Time::min());
   EXPECT_EQ(batcher.take(Time{})->seqs, std::vector<std::uint64_t>{1});
   EXPECT_FALSE(batcher.take(Time{}));
@@ -46,10 +46,10 @@ TEST(Batcher, FlushMakesAPartialBatchDueAndLaterRecordsStartAnother) {
 
 TEST(Batcher, NoBatchIsOverOneMebibyteMeteredAndTheFullOneIsDue) {
   Batcher batcher(milliseconds(100), 1000);
-  EXPECT_FALSE(
-      batcher.add(1, record_of(wire::kMaxBatchMeteredBytes - 10), wire::kMaxBatchMeteredBytes - 10, Time{}));
-  EXPECT_FALSE(batcher.add(2, record_of(10), 10, Time{}));
-  EXPECT_TRUE(batcher.add(3, record_of(9), 9, Time{}));
+  EXPECT_FALSE(batcher.add(1, record_of_size(wire::kMaxBatchMeteredBytes - 10),
+                           wire::kMaxBatchMeteredBytes - 10, Time{}));
+  EXPECT_FALSE(batcher.add(2, record_of_size(10), 10, Time{}));
+  EXPECT_TRUE(batcher.add(3, record_of_size(9), 9, Time{}));
   const auto batch = batcher.take(Time{});
   ASSERT_TRUE(batch);
   EXPECT_EQ(batch->metered, wire::kMaxBatchMeteredBytes);
@@ -86,7 +86,7 @@ TEST(Batcher, AnySequenceOfCallsKeepsOrderLimitsAndLinger) {
       if (step < 6) {
         const auto metered =
             static_cast<std::size_t>(step == 0 ? *rc::gen::inRange(300'000, 1'048'576) : 8 + step);
-        batcher.add(next_in++, record_of(metered), metered, now);
+        batcher.add(next_in++, record_of_size(metered), metered, now);
         added_at.push_back(now);
       } else if (step == 6) {
         batcher.flush();

@@ -22,10 +22,10 @@ using test::PeerScript;
 using test::ScriptedTransport;
 using Clock = std::chrono::steady_clock;
 
-constexpr seconds kLong{20};  // a bound of liveness, not a measurement
+constexpr seconds kAtMost{20};  // a bound of liveness, not a measurement
 constexpr const char* kBasin = "test-basin";
 
-ProducerOptions quick_options() {
+ProducerOptions client_test_options() {
   ProducerOptions options;
   options.linger = milliseconds(2);
   options.max_batch_records = 5;
@@ -46,7 +46,7 @@ S2ClientOptions client_options(const std::string& endpoint, HttpChoice http = Ht
   return options;
 }
 
-struct Rig {
+struct ClientRig {
   emulator::Emulator s2;
   std::unique_ptr<Transport> transport = make_tcp_transport();
   std::unique_ptr<AppendClient> client;
@@ -54,7 +54,8 @@ struct Rig {
   std::unique_ptr<Producers> producers;
   std::uint64_t last = 0;
 
-  explicit Rig(HttpChoice http = HttpChoice::automatic, ProducerOptions options = quick_options()) {
+  explicit ClientRig(HttpChoice http = HttpChoice::automatic,
+                     ProducerOptions options = client_test_options()) {
     s2.create_basin(kBasin);
     client = std::move(*make_s2_client(client_options(s2.endpoint(), http), *transport));
     producers = make_producers(options, *client, heard);
@@ -65,14 +66,14 @@ struct Rig {
       wire::AppendRecord record;
       record.body = std::to_string(++last) + ' ' + std::string(body_bytes, 'x');
       ASSERT_EQ(
-          producers->submit("stream/1", last, std::move(record), std::stop_token(), Clock::now() + kLong),
+          producers->submit("stream/1", last, std::move(record), std::stop_token(), Clock::now() + kAtMost),
           Submit::taken);
     }
   }
 
   std::vector<std::uint64_t> stored() {
     auto channel = client->make_channel("stream/1", [] {});
-    const auto records = channel->read_back(0, 1'000'000, Clock::now() + kLong);
+    const auto records = channel->read_back(0, 1'000'000, Clock::now() + kAtMost);
     std::vector<std::uint64_t> out;
     if (!records) return out;
     for (const auto& record : *records) {
@@ -82,7 +83,7 @@ struct Rig {
   }
 
   void expect_all_stored_once_in_order() {
-    const auto unsaved = producers->close(Clock::now() + kLong);
+    const auto unsaved = producers->close(Clock::now() + kAtMost);
     EXPECT_TRUE(unsaved.empty()) << unsaved.size() << ' ' << heard.all_notes();
     std::vector<std::uint64_t> all;
     for (std::uint64_t seq = 1; seq <= last; ++seq) all.push_back(seq);
@@ -99,33 +100,33 @@ std::string fault(const std::string& what, int times = 1, int after = 2,
 }
 
 TEST(Client, AnAppendSessionCreatesTheStreamAndStoresAll) {
-  Rig rig;
+  ClientRig rig;
   rig.publish(500);
   rig.expect_all_stored_once_in_order();
-  const auto give_up = Clock::now() + kLong;
+  const auto give_up = Clock::now() + kAtMost;
   while (rig.s2.open_connections() > 0 && Clock::now() < give_up)
     std::this_thread::sleep_for(milliseconds(1));
   EXPECT_EQ(rig.s2.open_connections(), 0U);
 }
 
 TEST(Client, TheUnaryWayOverHttp1StoresAllToo) {
-  Rig rig(HttpChoice::http1);
+  ClientRig rig(HttpChoice::http1);
   rig.publish(200);
   rig.expect_all_stored_once_in_order();
 }
 
 TEST(Client, CompressedFramesAreUnderstood) {
-  Rig rig;
+  ClientRig rig;
   auto options = client_options(rig.s2.endpoint());
   options.compression = WireCompression::zstd;
   auto client = std::move(*make_s2_client(options, *rig.transport));
-  rig.producers = make_producers(quick_options(), *client, rig.heard);
+  rig.producers = make_producers(client_test_options(), *client, rig.heard);
   rig.publish(50, 5000);
   rig.expect_all_stored_once_in_order();
 }
 
 TEST(Client, AMegabyteRecordPasses) {
-  Rig rig;
+  ClientRig rig;
   rig.publish(3, 1'000'000);
   rig.expect_all_stored_once_in_order();
 }
@@ -140,7 +141,7 @@ class UnderFault : public testing::TestWithParam<std::tuple<FaultCase, bool>> {}
 
 TEST_P(UnderFault, EverythingIsStoredOnceInOrder) {
   const auto& [fault_case, unary] = GetParam();
-  Rig rig(unary ? HttpChoice::http1 : HttpChoice::automatic);
+  ClientRig rig(unary ? HttpChoice::http1 : HttpChoice::automatic);
   rig.s2.set_faults(fault(fault_case.fault, fault_case.times, 2, unary ? "append" : "append_session"));
   for (int i = 0; i < 10; ++i) {
     rig.publish(10);
@@ -174,7 +175,7 @@ INSTANTIATE_TEST_SUITE_P(
     });
 
 TEST(Client, ARestartOfTheServerLosesNothing) {
-  Rig rig;
+  ClientRig rig;
   for (int i = 0; i < 3; ++i) {
     rig.publish(20);
     rig.s2.drain(milliseconds(50));
@@ -184,7 +185,7 @@ TEST(Client, ARestartOfTheServerLosesNothing) {
 }
 
 TEST(Client, ASilentNetworkThatHealsLosesNothing) {
-  Rig rig;
+  ClientRig rig;
   rig.publish(20);
   rig.s2.cut(emulator::CutKind::silent);
   rig.publish(20);
@@ -195,9 +196,9 @@ TEST(Client, ASilentNetworkThatHealsLosesNothing) {
 }
 
 TEST(Client, CloseReturnsByItsDeadlineFromASilentNetworkAndNamesWhatIsUnsaved) {
-  Rig rig;
+  ClientRig rig;
   rig.publish(5);
-  ASSERT_EQ(rig.producers->wait_acked(5, Clock::now() + kLong), 0U);
+  ASSERT_EQ(rig.producers->wait_acked(5, Clock::now() + kAtMost), 0U);
   rig.s2.cut(emulator::CutKind::silent);
   rig.publish(20, 100'000);
   const auto begin = Clock::now();
@@ -208,18 +209,18 @@ TEST(Client, CloseReturnsByItsDeadlineFromASilentNetworkAndNamesWhatIsUnsaved) {
 }
 
 TEST(Client, ManyStreamsAtOnceKeepToTheirOwn) {
-  Rig rig;
+  ClientRig rig;
   for (std::uint64_t seq = 1; seq <= 200; ++seq) {
     wire::AppendRecord record;
     record.body = std::to_string(seq);
     ASSERT_EQ(rig.producers->submit("s" + std::to_string(seq % 10), seq, std::move(record), std::stop_token(),
-                                    Clock::now() + kLong),
+                                    Clock::now() + kAtMost),
               Submit::taken);
   }
-  EXPECT_TRUE(rig.producers->close(Clock::now() + kLong).empty());
+  EXPECT_TRUE(rig.producers->close(Clock::now() + kAtMost).empty());
   for (std::uint64_t n = 0; n < 10; ++n) {
     auto channel = rig.client->make_channel("s" + std::to_string(n), [] {});
-    const auto records = channel->read_back(0, 1000, Clock::now() + kLong);
+    const auto records = channel->read_back(0, 1000, Clock::now() + kAtMost);
     ASSERT_TRUE(records);
     EXPECT_EQ(records->size(), 21U);  // and the fence
     for (const auto& record : *records) {
@@ -238,12 +239,12 @@ TEST(Client, ATokenThatIsRefusedFailsTheRecordsAndIsNeverShown) {
   auto transport = make_tcp_transport();
   auto client = std::move(*make_s2_client(client_options(s2.endpoint()), *transport));
   Heard heard;
-  auto producers = make_producers(quick_options(), *client, heard);
+  auto producers = make_producers(client_test_options(), *client, heard);
   wire::AppendRecord record;
   record.body = "1";
-  ASSERT_EQ(producers->submit("s", 1, std::move(record), std::stop_token(), Clock::now() + kLong),
+  ASSERT_EQ(producers->submit("s", 1, std::move(record), std::stop_token(), Clock::now() + kAtMost),
             Submit::taken);
-  EXPECT_EQ(producers->wait_acked(1, Clock::now() + kLong), 0U);
+  EXPECT_EQ(producers->wait_acked(1, Clock::now() + kAtMost), 0U);
   EXPECT_EQ(heard.failed_seqs.at(1), FailureKind::refused);
   EXPECT_EQ((heard.last_reason + heard.all_notes()).find("secret"), std::string::npos);
 }
@@ -259,7 +260,7 @@ struct ScriptedRig {
   explicit ScriptedRig(std::deque<PeerScript> peers) {
     transport.peers = std::move(peers);
     client = std::move(*make_s2_client(client_options("http://peer"), transport));
-    auto options = quick_options();
+    auto options = client_test_options();
     options.ack_timeout = milliseconds(50);
     options.open_timeout = milliseconds(50);
     producers = make_producers(options, *client, heard);
@@ -267,11 +268,11 @@ struct ScriptedRig {
   void publish() {
     wire::AppendRecord record;
     record.body = "1";
-    ASSERT_EQ(producers->submit("s", 1, std::move(record), std::stop_token(), Clock::now() + kLong),
+    ASSERT_EQ(producers->submit("s", 1, std::move(record), std::stop_token(), Clock::now() + kAtMost),
               Submit::taken);
   }
   void wait_for_connections(std::size_t n) {
-    const auto give_up = Clock::now() + kLong;
+    const auto give_up = Clock::now() + kAtMost;
     while (transport.connections() < n && Clock::now() < give_up)
       std::this_thread::sleep_for(milliseconds(1));
     ASSERT_GE(transport.connections(), n);
@@ -291,7 +292,7 @@ TEST(Client, APeerThatOnlySpeaksHttp1IsAskedInHttp1) {
       {PeerScript{{"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n"}, true}, PeerScript{}});
   rig.publish();
   rig.wait_for_connections(2);
-  const auto give_up = Clock::now() + kLong;
+  const auto give_up = Clock::now() + kAtMost;
   while (rig.transport.written()[1].empty() && Clock::now() < give_up)
     std::this_thread::sleep_for(milliseconds(1));
   const std::string request = rig.transport.written()[1];
@@ -304,7 +305,7 @@ TEST(Client, APeerThatHangsUpWithoutAWordIsAskedInHttp1Next) {
   ScriptedRig rig({PeerScript{{}, true}, PeerScript{}});
   rig.publish();
   rig.wait_for_connections(2);
-  const auto give_up = Clock::now() + kLong;
+  const auto give_up = Clock::now() + kAtMost;
   while (rig.transport.written()[1].empty() && Clock::now() < give_up)
     std::this_thread::sleep_for(milliseconds(1));
   EXPECT_EQ(rig.transport.written()[1].rfind("POST ", 0), 0U);

@@ -19,7 +19,7 @@ namespace s2::writer {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr std::chrono::seconds kLong{20};
+constexpr std::chrono::seconds kTlsWithin{20};
 
 // A TLS server for one connection on loopback, with a certificate of its own for "localhost": echoes what it
 // reads.
@@ -122,7 +122,7 @@ TEST_F(Tls, AVerifiedPeerIsSpokenToWithSniAndAlpn) {
   setenv("SSL_CERT_FILE", file.c_str(), 1);
   auto transport = make_tcp_transport();
   auto connection = transport->make_connection(Endpoint{true, "localhost", server.port});
-  const auto connected = connection->connect(Clock::now() + kLong);
+  const auto connected = connection->connect(Clock::now() + kTlsWithin);
   ASSERT_TRUE(connected) << connected.error().message;
   EXPECT_EQ(connection->alpn(), "h2");
   const std::string sent(300'000, 'x');
@@ -135,7 +135,7 @@ TEST_F(Tls, AVerifiedPeerIsSpokenToWithSniAndAlpn) {
       got.append(piece, 0, *n);
     }
   });
-  EXPECT_TRUE(connection->write(sent, Clock::now() + kLong));
+  EXPECT_TRUE(connection->write(sent, Clock::now() + kTlsWithin));
   reader.join();
   EXPECT_EQ(got, sent);
   connection.reset();
@@ -147,7 +147,7 @@ TEST_F(Tls, AnUnknownCertificateIsNotAcceptedAndSaidSo) {
   setenv("SSL_CERT_FILE", "/dev/null", 1);
   auto transport = make_tcp_transport();
   auto connection = transport->make_connection(Endpoint{true, "localhost", server.port});
-  const auto connected = connection->connect(Clock::now() + kLong);
+  const auto connected = connection->connect(Clock::now() + kTlsWithin);
   ASSERT_FALSE(connected);
   EXPECT_EQ(connected.error().kind, IoError::Kind::tls);
   EXPECT_NE(connected.error().message.find("certificate not accepted"), std::string::npos)
@@ -159,7 +159,7 @@ TEST_F(Tls, ACertificateForAnotherNameIsNotAccepted) {
   setenv("SSL_CERT_FILE", file.c_str(), 1);
   auto transport = make_tcp_transport();
   auto connection = transport->make_connection(Endpoint{true, "127.0.0.1", server.port});
-  const auto connected = connection->connect(Clock::now() + kLong);
+  const auto connected = connection->connect(Clock::now() + kTlsWithin);
   ASSERT_FALSE(connected);
   EXPECT_NE(connected.error().message.find("certificate not accepted"), std::string::npos)
       << connected.error().message;
@@ -170,7 +170,7 @@ TEST_F(Tls, CloseFromAnotherThreadEndsABlockedRead) {
   setenv("SSL_CERT_FILE", file.c_str(), 1);
   auto transport = make_tcp_transport();
   auto connection = transport->make_connection(Endpoint{true, "localhost", server.port});
-  ASSERT_TRUE(connection->connect(Clock::now() + kLong));
+  ASSERT_TRUE(connection->connect(Clock::now() + kTlsWithin));
   std::thread closer([&] {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
     connection->close();
@@ -193,13 +193,13 @@ TEST(Tcp, ARefusedConnectionAndAnUnknownHostAreErrorsThatNameThem) {
   ::bind(fd, reinterpret_cast<sockaddr*>(&address), size);
   ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
   auto refused = transport->make_connection(Endpoint{false, "127.0.0.1", ntohs(address.sin_port)});
-  const auto result = refused->connect(Clock::now() + kLong);
+  const auto result = refused->connect(Clock::now() + kTlsWithin);
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().kind, IoError::Kind::refused) << result.error().message;
   ::close(fd);
 
   auto unknown = transport->make_connection(Endpoint{false, "no-such-host.invalid", 80});
-  const auto looked_up = unknown->connect(Clock::now() + kLong);
+  const auto looked_up = unknown->connect(Clock::now() + kTlsWithin);
   ASSERT_FALSE(looked_up);
   EXPECT_NE(looked_up.error().message.find("no-such-host.invalid"), std::string::npos);
 }

@@ -168,7 +168,7 @@ struct Ledger {
   std::vector<Process> processes;
   std::vector<StoredStream> stored;  // every stream of the basin
   KillFacts kill;
-  bool acks_observed = false;  // the writer reports acks, drops and losses at all
+  bool acks_observed = false;  // the writer said anything of acks, drops or losses in this run
   bool faults_ended = true;    // no fault was active when the teardown began (age bound, I10)
   std::string invalid;         // why the run does not count, or empty
 };

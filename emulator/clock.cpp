@@ -1,9 +1,6 @@
 // See clock.h.
 #include "emulator/clock.h"
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
-
 namespace s2::emulator {
 
 std::int64_t steady_ns() {
@@ -11,14 +8,6 @@ std::int64_t steady_ns() {
              std::chrono::steady_clock::now().time_since_epoch())
       .count();
 }
-
-struct Clock::Alarm {
-  explicit Alarm(boost::asio::io_context& io) : timer(io) {}
-  boost::asio::steady_timer timer;
-};
-
-Clock::Clock(boost::asio::io_context& io) : alarm_(std::make_unique<Alarm>(io)) {}
-Clock::~Clock() = default;
 
 std::uint64_t Clock::now_ms() const {
   const auto real = std::chrono::system_clock::now().time_since_epoch();
@@ -54,10 +43,7 @@ void Clock::advance(std::chrono::milliseconds by) {
 void Clock::arm() {
   if (timers_.empty()) return;
   const auto wait = std::chrono::nanoseconds(timers_.begin()->first.first - elapsed_ns());
-  alarm_->timer.expires_after(wait);
-  alarm_->timer.async_wait([this](const boost::system::error_code& error) {
-    if (!error) fire_due();
-  });
+  loop_.set_alarm(wait, [this] { fire_due(); });
 }
 
 void Clock::fire_due() {

@@ -1,18 +1,15 @@
 // The emulator's clock and the timers that hang on it: real time, plus what advance() added.
 //
 // Belongs to the emulator's thread. Callbacks run there, from the event loop or from inside advance(), in the
-// order of their deadlines; one may set or cancel timers. The io_context outlives it.
+// order of their deadlines; one may set or cancel timers. The loop outlives it.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <memory>
 
-namespace boost::asio {
-class io_context;
-}
+#include "emulator/net.h"
 
 namespace s2::emulator {
 
@@ -22,8 +19,7 @@ class Clock {
  public:
   using TimerId = std::uint64_t;  // never 0
 
-  explicit Clock(boost::asio::io_context& io);
-  ~Clock();
+  explicit Clock(Loop& loop) : loop_(loop) {}
   Clock(const Clock&) = delete;
   Clock& operator=(const Clock&) = delete;
 
@@ -33,12 +29,11 @@ class Clock {
   void advance(std::chrono::milliseconds by);
 
  private:
-  struct Alarm;  // the one real timer, armed for the first deadline
   void arm();
   void fire_due();
   std::int64_t elapsed_ns() const;
 
-  std::unique_ptr<Alarm> alarm_;
+  Loop& loop_;  // its alarm is set for the first deadline
   std::chrono::nanoseconds advanced_{0};
   TimerId last_id_ = 0;
   std::map<std::pair<std::int64_t, TimerId>, std::function<void()>> timers_;  // by deadline, then age

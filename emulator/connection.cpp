@@ -1,10 +1,7 @@
 // See connection.h.
 #include "emulator/connection.h"
 
-#include <netinet/tcp.h>
-
 #include <algorithm>
-#include <boost/asio/post.hpp>
 #include <utility>
 
 #include "emulator/connection_exchange.h"
@@ -14,28 +11,22 @@
 namespace s2::emulator {
 namespace {
 
-using boost::asio::ip::tcp;
-using boost::system::error_code;
-
 constexpr std::size_t kOutputChunkBytes = 256 * 1024;  // taken from the wire::HttpServer at once
 constexpr std::uint64_t kRateSteps = 50;               // a second, where the bandwidth is limited
 constexpr std::uint32_t kRefusedStream = 7;            // HTTP/2 error code
 
-bool would_block(const error_code& error) {
-  return error == boost::asio::error::would_block || error == boost::asio::error::try_again;
-}
-
 }  // namespace
 
-Connection::Connection(Server& server, tcp::socket socket, std::uint64_t id)
+Connection::Connection(Server& server, std::unique_ptr<Socket> socket, std::uint64_t id)
     : server_(server), socket_(std::move(socket)), id_(id) {}
 
 Connection::~Connection() = default;
 
+Loop& Connection::loop() {
+  return server_.loop_;
+}
+
 void Connection::start() {
-  error_code ignored;
-  socket_.set_option(tcp::no_delay(true), ignored);
-  socket_.non_blocking(true, ignored);
   ProtocolEvent event = event_of(Moment::connection_opened);
   event.connection = id_;
   server_.moments_.emit(std::move(event));
@@ -48,9 +39,9 @@ void Connection::arm_read() {
   if (reading_ || read_resting_ || is_idle() || (peer_ended_ && !lingering_)) return;
   if (held_body_bytes_ > kMaxHeldBodyBytes && !lingering_) return;
   reading_ = true;
-  socket_.async_wait(tcp::socket::wait_read, [self = shared_from_this()](const error_code& error) {
+  socket_->when_readable([self = shared_from_this()] {
     self->reading_ = false;
-    if (!error) self->on_readable();
+    self->on_readable();
   });
 }
 
@@ -59,13 +50,12 @@ void Connection::on_readable() {
   thread_local std::string buffer(kReadChunkBytes, '\0');
   const std::size_t wanted =
       lingering_ ? buffer.size() : server_.moments_.may_read(rate_chunk(buffer.size()));
-  error_code error;
-  const std::size_t n = socket_.read_some(boost::asio::buffer(buffer.data(), wanted), error);
-  if (would_block(error)) return arm_read();
-  if (error == boost::asio::error::eof) {
+  const auto [io, n] = socket_->read_some(buffer.data(), wanted);
+  if (io == Socket::Io::would_block) return arm_read();
+  if (io == Socket::Io::ended) {
     if (lingering_) return over();
     on_eof();
-  } else if (error) {
+  } else if (io == Socket::Io::failed) {
     return over();
   } else if (!lingering_) {
     const auto self = shared_from_this();
@@ -172,7 +162,7 @@ void Connection::exchange_gone(wire::StreamId id) {
 void Connection::kick() {
   if (kicked_ || in_turn_ || pumping_ || is_idle()) return;
   kicked_ = true;
-  boost::asio::post(socket_.get_executor(), [self = shared_from_this()] {
+  loop().post([self = shared_from_this()] {
     self->kicked_ = false;
     self->pump();
     self->arm_read();
@@ -209,19 +199,18 @@ bool Connection::refill() {
 }
 
 bool Connection::write_some() {
-  error_code error;
   const std::size_t wanted = rate_chunk(out_.size() - out_position_);
-  const std::size_t n = socket_.write_some(boost::asio::buffer(out_.data() + out_position_, wanted), error);
+  const auto [io, n] = socket_->write_some(std::string_view(out_).substr(out_position_, wanted));
   const auto self = shared_from_this();
-  if (would_block(error)) {
+  if (io == Socket::Io::would_block) {
     write_waiting_ = true;
-    socket_.async_wait(tcp::socket::wait_write, [self](const error_code& failed) {
+    socket_->when_writable([self] {
       self->write_waiting_ = false;
-      if (!failed) self->pump();
+      self->pump();
     });
     return false;
   }
-  if (error) {
+  if (io != Socket::Io::moved) {
     over();
     return false;
   }
@@ -294,8 +283,7 @@ void Connection::end_if_flushed() {
 // and read on for a while.
 void Connection::shut_down_and_linger() {
   if (peer_ended_) return over();
-  error_code ignored;
-  socket_.shutdown(tcp::socket::shutdown_send, ignored);
+  socket_->end_sending();
   lingering_ = true;
   server_.clock_.after(kLingerGrace, [weak = weak_from_this()] {
     if (const auto self = weak.lock()) self->over();
@@ -304,18 +292,14 @@ void Connection::shut_down_and_linger() {
 }
 
 void Connection::reset() {
-  if (dead_) return;
-  error_code ignored;
-  socket_.set_option(boost::asio::socket_base::linger(true, 0), ignored);
-  over();
+  over(/*with_reset=*/true);
 }
 
-void Connection::over() {
+void Connection::over(bool with_reset) {
   if (dead_) return;
   dead_ = true;
   const auto self = shared_from_this();
-  error_code ignored;
-  socket_.close(ignored);
+  socket_->close(with_reset);
   ProtocolEvent event = event_of(Moment::connection_closed);
   event.connection = id_;
   server_.moments_.emit(std::move(event));
@@ -327,8 +311,7 @@ void Connection::over() {
 
 void Connection::hang() {
   hung_ = true;
-  error_code ignored;
-  socket_.cancel(ignored);
+  socket_->stop_waiting();
   server_.sweep_hung();
 }
 
@@ -352,13 +335,6 @@ void Connection::drain() {
   http_->goaway();
   ending_ = Ending::fin;
   kick();
-}
-
-bool Connection::peer_has_closed() {
-  tcp_info info{};
-  socklen_t size = sizeof info;
-  if (::getsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return true;
-  return info.tcpi_state == TCP_CLOSE_WAIT || info.tcpi_state == TCP_CLOSE || info.tcpi_state == TCP_LAST_ACK;
 }
 
 std::size_t Connection::rate_chunk(std::size_t wanted) const {

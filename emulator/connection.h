@@ -6,7 +6,6 @@
 // request bodies are not given back, and routes stop producing while kWritableBytes of an answer wait.
 #pragma once
 
-#include <boost/asio/ip/tcp.hpp>
 #include <deque>
 #include <functional>
 #include <map>
@@ -16,6 +15,7 @@
 
 #include "emulator/clock.h"
 #include "emulator/exchange.h"
+#include "emulator/net.h"
 #include "wire/http.h"
 
 namespace s2::emulator {
@@ -25,7 +25,7 @@ class ConnectionExchange;
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(Server& server, boost::asio::ip::tcp::socket socket, std::uint64_t id);
+  Connection(Server& server, std::unique_ptr<Socket> socket, std::uint64_t id);
   ~Connection();
 
   void start();
@@ -34,7 +34,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void resume();
   void drain();  // last words of every exchange, GOAWAY, then FIN
   bool is_hung() const { return hung_; }
-  bool peer_has_closed();  // asks the kernel; for connections that do not read
+  bool peer_has_closed() { return socket_->peer_has_closed(); }
 
  private:
   friend class ConnectionExchange;
@@ -53,6 +53,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void begin(wire::RequestBegin& request);
   void exchange_gone(wire::StreamId id);
   void kick();  // pump soon
+  Loop& loop();
   void pump();
   bool refill();
   bool write_some();
@@ -62,14 +63,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void retire_finished();
   void end_if_flushed();
   void shut_down_and_linger();
-  void over();  // the socket is closed; everybody is told
+  void over(bool with_reset = false);  // the socket is closed; everybody is told
   void hang();
   std::size_t rate_chunk(std::size_t wanted) const;
   std::chrono::milliseconds rate_pause(std::size_t bytes) const;
   bool is_idle() const { return dead_ || hung_ || paused_; }
 
   Server& server_;
-  boost::asio::ip::tcp::socket socket_;
+  const std::unique_ptr<Socket> socket_;
   const std::uint64_t id_;
   std::string first_bytes_;  // until they tell the protocol
   std::unique_ptr<wire::HttpServer> http_;

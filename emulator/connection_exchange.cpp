@@ -2,7 +2,6 @@
 #include "emulator/connection_exchange.h"
 
 #include <algorithm>
-#include <boost/asio/post.hpp>
 #include <utility>
 
 namespace s2::emulator {
@@ -91,10 +90,9 @@ void ConnectionExchange::take_reached_marks(std::deque<std::function<void(bool)>
 void ConnectionExchange::detach() {
   if (!connection_) return;
   // One of the callbacks may be running now, and be the last to hold what it uses: they end after this turn.
-  boost::asio::post(
-      connection_->socket_.get_executor(),
-      [body = std::exchange(on_body, nullptr), end = std::exchange(on_body_end, nullptr),
-       writable = std::exchange(on_writable, nullptr), drain = std::exchange(on_drain, nullptr)] {});
+  connection_->loop().post([body = std::exchange(on_body, nullptr), end = std::exchange(on_body_end, nullptr),
+                            writable = std::exchange(on_writable, nullptr),
+                            drain = std::exchange(on_drain, nullptr)] {});
   connection_ = nullptr;
   const auto gone = std::exchange(on_gone, nullptr);
   const auto marks = std::exchange(marks_, {});

@@ -1,8 +1,6 @@
 // See server.h.
 #include "emulator/server.h"
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <system_error>
 
 #include "emulator/connection.h"
@@ -11,50 +9,17 @@
 namespace s2::emulator {
 namespace {
 
-using boost::asio::ip::tcp;
-using boost::system::error_code;
-
 constexpr std::chrono::milliseconds kListenRetry{10};  // while another holds the port that a drain gave up
-
-void reset_at_once(tcp::socket socket) {
-  error_code ignored;
-  socket.set_option(boost::asio::socket_base::linger(true, 0), ignored);
-  socket.close(ignored);
-}
 
 }  // namespace
 
-struct Server::Listener {
-  explicit Listener(boost::asio::io_context& io) : acceptor(io) {}
-  tcp::acceptor acceptor;
-  tcp::endpoint address;
-  bool accepting = false;  // a wait is pending
-
-  // A bound socket that does not listen refuses connections, and keeps the port from others.
-  void bind() {
-    acceptor.open(address.protocol());
-    acceptor.set_option(tcp::acceptor::reuse_address(true));
-    acceptor.bind(address);
-    address = acceptor.local_endpoint();
-    acceptor.non_blocking(true);
-  }
-};
-
-Server::Server(boost::asio::io_context& io, Clock& clock, Moments& moments, const std::string& host,
-               std::uint16_t port, RequestHandler handler)
-    : io_(io),
+Server::Server(Loop& loop, Clock& clock, Moments& moments, std::unique_ptr<Listener> listener,
+               RequestHandler handler)
+    : loop_(loop),
       clock_(clock),
       moments_(moments),
       handler_(std::move(handler)),
-      listener_(std::make_unique<Listener>(io)) {
-  try {
-    listener_->address =
-        tcp::endpoint(boost::asio::ip::make_address(host == "localhost" ? "127.0.0.1" : host), port);
-    listener_->bind();
-    listener_->acceptor.listen();
-  } catch (const boost::system::system_error& error) {
-    throw std::system_error(error.code(), host + ":" + std::to_string(port));
-  }
+      listener_(std::move(listener)) {
   accept();
 }
 
@@ -62,22 +27,16 @@ Server::~Server() {
   reset_connections();
 }
 
-std::uint16_t Server::port() const {
-  return listener_->address.port();
-}
-
 void Server::accept() {
-  if (silent_ || listener_->accepting || !listener_->acceptor.is_open()) return;
-  listener_->accepting = true;
-  listener_->acceptor.async_wait(tcp::acceptor::wait_read, [this](const error_code& error) {
-    listener_->accepting = false;
-    if (error || silent_) return;
-    error_code failed;
-    tcp::socket socket(io_);
-    listener_->acceptor.accept(socket, failed);
-    if (!failed && (refusing_ || connections_.size() >= kMaxConnections)) {
-      reset_at_once(std::move(socket));
-    } else if (!failed) {
+  if (silent_ || accepting_ || !listener_->is_listening()) return;
+  accepting_ = true;
+  listener_->when_connected([this] {
+    accepting_ = false;
+    if (silent_) return;
+    auto socket = listener_->accept();
+    if (socket && (refusing_ || connections_.size() >= kMaxConnections)) {
+      socket->close(/*with_reset=*/true);
+    } else if (socket) {
       const std::uint64_t id = ++last_connection_;
       const auto connection = std::make_shared<Connection>(*this, std::move(socket), id);
       connections_.emplace(id, connection);
@@ -137,15 +96,9 @@ void Server::sweep_hung() {
 }
 
 void Server::drain(std::chrono::milliseconds downtime, std::function<void()> down) {
-  if (down_ || !listener_->acceptor.is_open()) return down();  // it is down, or about to be
-  error_code ignored;
-  listener_->acceptor.close(ignored);
-  try {
-    listener_->bind();
-  } catch (const boost::system::system_error&) {
-    // Somebody was faster; listen_again() tries until the port is free.
-    listener_->acceptor.close(ignored);
-  }
+  if (down_ || !listener_->is_listening()) return down();  // it is down, or about to be
+  listener_->refuse();
+  accepting_ = false;
   downtime_ = downtime;
   down_ = std::move(down);
   const auto all = connections_;
@@ -167,11 +120,8 @@ void Server::finish_drain() {
 
 void Server::listen_again() {
   try {
-    if (!listener_->acceptor.is_open()) listener_->bind();
-    listener_->acceptor.listen();
-  } catch (const boost::system::system_error&) {
-    error_code ignored;
-    listener_->acceptor.close(ignored);
+    listener_->listen();
+  } catch (const std::system_error&) {
     clock_.after(kListenRetry, [this] { listen_again(); });
     return;
   }

@@ -1,8 +1,7 @@
-// The emulator's sockets: one listening port, connections of HTTP/1.1 and HTTP/2 on it, and how they end.
+// The emulator's port: connections of HTTP/1.1 and HTTP/2 on it, and how they end.
 //
-// Belongs to the emulator's thread; the io_context, Clock and Moments outlive it. A connection owns its
-// socket, its wire::HttpServer and its exchanges; requests go to the RequestHandler. This is the only file
-// with sockets in it.
+// Belongs to the emulator's thread; the Loop, Clock and Moments outlive it. A connection owns its socket, its
+// wire::HttpServer and its exchanges; requests go to the RequestHandler.
 #pragma once
 
 #include <chrono>
@@ -10,15 +9,11 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <string>
 
 #include "emulator/clock.h"
 #include "emulator/emulator.h"
 #include "emulator/exchange.h"
-
-namespace boost::asio {
-class io_context;
-}
+#include "emulator/net.h"
 
 namespace s2::emulator {
 
@@ -37,14 +32,14 @@ class Connection;
 
 class Server {
  public:
-  // Listens at once; throws std::system_error when it cannot.
-  Server(boost::asio::io_context& io, Clock& clock, Moments& moments, const std::string& host,
-         std::uint16_t port, RequestHandler handler);
+  // `listener` listens already.
+  Server(Loop& loop, Clock& clock, Moments& moments, std::unique_ptr<Listener> listener,
+         RequestHandler handler);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  std::uint16_t port() const;
+  std::uint16_t port() const { return listener_->port(); }
   std::size_t open_connections() const { return connections_.size(); }
   std::uint64_t connections_opened() const { return last_connection_; }
 
@@ -56,20 +51,20 @@ class Server {
 
  private:
   friend class Connection;
-  struct Listener;
   void accept();
   void listen_again();
   void forget(std::uint64_t connection);
   void sweep_hung();
   void finish_drain();
 
-  boost::asio::io_context& io_;
+  Loop& loop_;
   Clock& clock_;
   Moments& moments_;
   RequestHandler handler_;
   std::unique_ptr<Listener> listener_;
   std::map<std::uint64_t, std::shared_ptr<Connection>> connections_;
   std::uint64_t last_connection_ = 0;
+  bool accepting_ = false;  // a wait for the next connection is pending
   bool silent_ = false;
   bool refusing_ = false;
   bool sweeping_ = false;

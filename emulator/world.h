@@ -22,8 +22,8 @@ struct ConnectionCounts {
 };
 
 struct World {
-  World(boost::asio::io_context& io, Options given)
-      : options(std::move(given)), clock(io), faults(options.seed), random(options.seed) {}
+  World(Loop& loop, Options given)
+      : options(std::move(given)), clock(loop), faults(options.seed), random(options.seed) {}
 
   const Options options;
   Clock clock;

@@ -318,13 +318,14 @@ std::optional<milliseconds> StreamProducer::time_left() const {
 }
 
 milliseconds StreamProducer::ack_patience() const {
-  milliseconds patience = options_.ack_timeout;
+  // A big batch takes its time on a slow link; but never so much of a deadline that no further attempt fits.
+  const std::size_t bytes = window_.sent() > 0 ? window_.slots().front().batch.metered : 0;
+  milliseconds patience = options_.ack_timeout + milliseconds(bytes * 1000 / kSlowestLinkBytesPerSecond);
   if (const auto left = time_left()) {
     patience = std::min(patience, last_minute_ ? std::max(*left / 3, kLeastPatienceAtTheEnd)
                                                : std::max(*left / 2, kLeastPatience));
   }
-  const std::size_t bytes = window_.sent() > 0 ? window_.slots().front().batch.metered : 0;
-  return patience + milliseconds(bytes * 1000 / kSlowestLinkBytesPerSecond);
+  return patience;
 }
 
 void StreamProducer::check_silence() {

@@ -201,6 +201,20 @@ TEST(Producer, ASilentPeerDoesNotEatTheTimeOfWhoWaitsForAnswers) {
   EXPECT_EQ(heard.acked_seqs, stored_seqs(s2));
 }
 
+// What a slow link may take for a big batch (half a minute here) is no excuse either.
+TEST(Producer, ASilentPeerWithABigBatchDoesNotEatTheTimeOfWhoWaitsForAnswers) {
+  FakeS2 s2;
+  s2.plan = {Hurt::none, Hurt::silent};
+  Heard heard;
+  auto producers = make_producers(quick_options(), s2, heard);
+  wire::AppendRecord big;
+  big.body = "seq1" + std::string(900 * 1024, ' ');
+  ASSERT_EQ(producers->submit("s", 1, std::move(big), std::stop_token(), Clock::now() + kLong),
+            Submit::taken);
+  EXPECT_EQ(producers->wait_acked(1, Clock::now() + seconds(4)), 0U);
+  EXPECT_EQ(heard.acked_seqs, std::vector<std::uint64_t>{1});
+}
+
 TEST(Producer, ALongPauseDoesNotEatTheTimeOfWhoWaitsForAnswers) {
   FakeS2 s2;
   s2.plan.assign(4, Hurt::open_fails);

@@ -66,7 +66,9 @@ tl::expected<void, std::string> StorageWriter::run(std::stop_token stop) {
   {
     std::lock_guard lock(mutex_);
     if (started_) return tl::unexpected<std::string>("the storage writer runs once, and has run");
-    started_ = running_ = true;
+    started_ = true;
+    if (draining_) return {};  // cancelled before this thread came to it: the reader is drain's now
+    running_ = true;
   }
   {
     std::stop_callback on_stop(stop, [&] {
@@ -161,6 +163,7 @@ bool StorageWriter::drain(std::uint64_t through, Deadline deadline) {
     std::unique_lock lock(mutex_);
     // A Run that does not return in time keeps its hands on the reader; closing goes on all the same.
     if (!changed_.wait_until(lock, deadline, [&] { return !running_; })) return false;
+    draining_ = true;
   }
   if (planted("no-drain")) return true;
   reader_->resume();

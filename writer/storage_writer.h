@@ -6,9 +6,9 @@
 // finish and says what is unsaved. Each has a deadline of its own. While S2 takes nothing, the storage writer
 // goes on telling what the ring drops.
 //
-// run() has one thread; drain() and close() are called after it was cancelled, by one thread; wait_taken() by
-// any. Ring, producers, durability and sessions belong to the caller and outlive this. Source: system rules
-// "Storage writer", "Failures".
+// run() has one thread; drain() and close() are called after it was cancelled, by one thread, be it before
+// that thread has come to run(); wait_taken() by any. Ring, producers, durability and sessions belong to the
+// caller and outlive this. Source: system rules "Storage writer", "Failures".
 #pragma once
 
 #include <chrono>
@@ -91,6 +91,7 @@ class StorageWriter {
   std::uint64_t taken_through_ = 0;
   bool started_ = false;
   bool running_ = false;
+  bool draining_ = false;
   bool closed_ = false;
 };
 

@@ -71,6 +71,24 @@ TEST_F(StorageWriterTest, CancelWhileItWaitsForRoomKeepsTheEnvelopeInHand) {
   EXPECT_EQ(s2.stored_seqs(), (std::vector<std::uint64_t>{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}));
 }
 
+// SIGTERM right after the start: the thread of Run may come to it when the drain is under way.
+TEST_F(StorageWriterTest, ARunThatComesTooLateLeavesTheDrainAlone) {  // stop-sees-unstarted
+  s2.hang();
+  s2.room(3);
+  publish(10);
+  std::stop_source stop;
+  stop.request_stop();
+  bool drained = false;
+  std::jthread drain([&] { drained = storage.drain(10, in(kLong)); });
+  ASSERT_TRUE(s2.wait_held_up());
+  ASSERT_TRUE(storage.run(stop.get_token()));
+  s2.answer();
+  drain.join();
+  EXPECT_TRUE(drained);
+  EXPECT_EQ(storage.close(in(kLong)), 0u);
+  EXPECT_EQ(s2.stored().size(), 10u);
+}
+
 TEST_F(StorageWriterTest, DrainEndsAtItsDeadlineAndCloseHasABudgetOfItsOwn) {  // shared-deadline
   s2.hang();
   s2.room(3);

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "writer/planted_bugs.h"
+
 namespace s2::writer {
 
 Batcher::Batcher(std::chrono::milliseconds linger, std::size_t max_records)
@@ -21,6 +23,7 @@ bool Batcher::add(std::uint64_t seq, wire::AppendRecord&& record, std::size_t me
     became_due = became_due || linger_.count() == 0;
   }
   Growing& last = batches_.back();
+  if (planted(PlantedBug::linger_reset)) last.due = now + linger_;
   last.batch.seqs.push_back(seq);
   last.batch.input.records.push_back(std::move(record));
   last.batch.metered += metered;

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "writer/planted_bugs.h"
+
 namespace s2::writer {
 
 namespace {
@@ -43,6 +45,9 @@ tl::expected<SessionRef, std::string> CaptureSessions::start(const std::string& 
   std::lock_guard lock(publish_);
   if (!refusal_.empty()) return tl::unexpected(refusal_);
   last_started_ = id;
+#ifdef PLANTED_BUGS
+  if (planted(PlantedBug::stranded_cursor)) ring_.count_anew();
+#endif
   if (State* state = active_state(id)) {
     if (state->ending) return tl::unexpected<std::string>("this capture session is still ending");
     return state->identity;
@@ -86,6 +91,8 @@ tl::expected<Published, std::string> CaptureSessions::publish(const std::string&
   landed_.notify_all();
   if (!prepared) return tl::unexpected(prepared.error());
   if (sealed_) return tl::unexpected(refusal_);
+  if (State* newest = planted(PlantedBug::stamp_late) ? active_state("") : nullptr)
+    session = newest->identity;
   // Its own session, or none: an id that started anew meanwhile is another session.
   auto still = std::find_if(active_.begin(), active_.end(),
                             [&](const State& state) { return state.identity == session; });
@@ -125,6 +132,7 @@ tl::expected<CaptureSessions::End, std::string> CaptureSessions::end(const std::
   End result{session, 0};
   if (prepared && !sealed_) result.cut_off = put(session, *prepared, storing_, nullptr);
   std::erase_if(active_, [&](const State& each) { return each.identity == session; });
+  if (planted(PlantedBug::stop_is_forever)) storing_ = false;
   remember_end(session);
   return result;
 }
@@ -167,7 +175,7 @@ std::vector<std::string> CaptureSessions::active_ids() const {
 
 void CaptureSessions::set_storing(bool on) {
   std::lock_guard lock(publish_);
-  storing_ = on;
+  storing_ = on && !planted(PlantedBug::stop_is_forever);
 }
 
 void CaptureSessions::publish_error(const SessionRef& session, const std::string& type,
@@ -178,7 +186,7 @@ void CaptureSessions::publish_error(const SessionRef& session, const std::string
   event.data_json = data_json;
   auto prepared = PreparedEvent::make(std::move(event), now_us());
   std::lock_guard lock(publish_);
-  if (prepared && !finished_) put(session, *prepared, false, nullptr);
+  if (prepared && !finished_) put(session, *prepared, planted(PlantedBug::drop_livelock), nullptr);
 }
 
 void CaptureSessions::refuse(const std::string& reason) {

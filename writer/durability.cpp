@@ -69,7 +69,9 @@ void Durability::tell_acked() {
       claims.emplace_back(session.identity, session.claimed);
     }
   }
-  for (auto& [session, through] : claims) listener_.acked(*session, through);
+  for (auto& [session, through] : claims) {
+    listener_.acked(*session, planted(PlantedBug::ack_off_by_one) ? through + 1 : through);
+  }
 }
 
 void Durability::acked(std::span<const std::uint64_t> seqs) {
@@ -128,7 +130,9 @@ void Durability::dropped(const Drop& drop) {
   }
   std::vector<Run> runs = pending_runs(seqs);
   for (const Run& run : runs) {
-    if (!planted("silent-drop")) listener_.dropped(*run.session, run.from, run.to);
+    if (planted(PlantedBug::silent_drop)) continue;
+    const std::uint64_t to = planted(PlantedBug::drop_off_by_one) ? run.to - 1 : run.to;
+    if (run.from <= to) listener_.dropped(*run.session, run.from, to);
   }
   mark_gone(runs, false);
 }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "writer/category.h"
+#include "writer/planted_bugs.h"
 
 namespace s2::writer {
 
@@ -78,11 +79,16 @@ Envelope PreparedEvent::seal(SessionRef session, std::uint64_t seq, bool store) 
   Envelope envelope;
   std::string front =
       fmt::format(R"({{"capture_session_id":{},"seq":{},"event":)", json_quoted(session->id), seq);
-  envelope.truncated = front.size() + head_.size() + data_.size() + kKept.size() > kMaxEnvelopeBytes;
+  envelope.truncated = front.size() + head_.size() + data_.size() + kKept.size() > kMaxEnvelopeBytes &&
+                       !planted(PlantedBug::never_truncates);
   std::string_view data = envelope.truncated ? std::string_view() : std::string_view(data_);
   std::string_view end = envelope.truncated ? kCut : kKept;
   envelope.json.reserve(front.size() + head_.size() + data.size() + end.size());
   envelope.json.append(front).append(head_).append(data).append(end);
+  if (planted(PlantedBug::truncation_drops_probe) && envelope.truncated) {
+    const std::size_t from = envelope.json.find(R"(,"metadata":)") + 12;
+    envelope.json.replace(from, envelope.json.rfind(R"(},"detail_level":)") - from, "{}");
+  }
   envelope.seq = seq;
   envelope.session = std::move(session);
   envelope.category = category_;

@@ -26,7 +26,7 @@ FlushAnswer run_flush(CaptureSessions& sessions, Durability& durability, Storage
   if (storage != nullptr && producers != nullptr) {
     storage->wait_taken(*cut_off, deadline);
     producers->flush(deadline);
-    if (planted("flush-when-queued")) {
+    if (planted(PlantedBug::flush_when_queued)) {
       return {true, *cut_off, 0, 0, durability.gone()};
     }
   }

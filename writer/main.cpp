@@ -47,19 +47,21 @@ int make_signal_fd() {
 }
 
 #ifdef PLANTED_BUGS
-// A slip in a bug's name must not pass for a writer without one.
-bool bug_is_known() {
-  const char* given = std::getenv("S2_WRITER_PLANTED_BUG");
-  std::string name = given == nullptr ? "" : given;
-  for (const char* known :
-       {"", "no-drain", "early-ack", "unsafe-retry", "one-batch-drain", "silent-drop", "flush-when-queued"}) {
-    if (name == known) return true;
+// One bug a line: name, where it was seen, what is wrong, what a user sees; with tabs between.
+void list_planted_bugs() {
+  for (const PlantedBugRow& row : kPlantedBugs) {
+    std::cout << row.name << '\t' << row.where << '\t' << row.wrong << '\t' << row.effect << '\n';
   }
-  return false;
 }
 #endif
 
 int run(const std::vector<std::string>& arguments) {
+#ifdef PLANTED_BUGS
+  if (arguments == std::vector<std::string>{"--planted-bugs"}) {
+    list_planted_bugs();
+    return 0;
+  }
+#endif
   auto line = config_from(arguments, [](const char* name) -> const char* { return std::getenv(name); });
   if (!line) {
     stderr_log({})(line.error());
@@ -76,9 +78,16 @@ int run(const std::vector<std::string>& arguments) {
   Config& config = line->config;
   Log log = stderr_log(config.access_token, config.read_token);
 #ifdef PLANTED_BUGS
-  if (!bug_is_known()) {
+  // A slip in a bug's name must not pass for a writer without one.
+  const char* name = std::getenv("S2_WRITER_PLANTED_BUG");
+  const auto bug = planted_bug_named(name == nullptr ? "" : name);
+  if (!bug) {
     log("S2_WRITER_PLANTED_BUG: there is no planted bug of this name");
     return kUsage;
+  }
+  plant(*bug);
+  if (const PlantedBugRow* row = row_of(*bug); row != nullptr && row->backlog) {
+    config.producer.max_in_flight_records = config.producer.max_batch_records;
   }
 #endif
 
@@ -90,11 +99,6 @@ int run(const std::vector<std::string>& arguments) {
     return kCannotRun;
   }
   config.producer.jitter_seed = std::hash<std::string>{}(config.producer.epoch_token);
-  // A ring only keeps a backlog where S2 is slower than the publishers; these two bugs are about that
-  // backlog.
-  if (planted("no-drain") || planted("one-batch-drain")) {
-    config.producer.max_in_flight_records = config.producer.max_batch_records;
-  }
 
   auto transport = make_tcp_transport({.offer_http2 = config.http != HttpChoice::http1});
   std::unique_ptr<AppendClient> client;

@@ -3,8 +3,10 @@
 
 #include <map>
 #include <mutex>
+#include <set>
 #include <utility>
 
+#include "writer/planted_bugs.h"
 #include "writer/s2_client.h"
 #include "writer/stream_producer.h"
 
@@ -20,7 +22,12 @@ class AllProducers final : public Producers {
   Submit submit(const std::string& stream, std::uint64_t seq, wire::AppendRecord&& record,
                 const std::stop_token& stop, Deadline deadline) override {
     const std::size_t metered = wire::metered_bytes(record);
-    if (metered > wire::kMaxBatchMeteredBytes) return Submit::too_large;
+    if (metered > wire::kMaxBatchMeteredBytes) {
+#ifdef PLANTED_BUGS
+      for (const auto& producer : all()) producer->source_failed();
+#endif
+      return Submit::too_large;
+    }
     while (true) {
       std::shared_ptr<StreamProducer> producer;
       {
@@ -35,6 +42,9 @@ class AllProducers final : public Producers {
           forget_ended();
           if (producers_.size() >= kMaxStreams) return Submit::too_many_streams;
           at = producers_.emplace(stream, make(stream)).first;
+#ifdef PLANTED_BUGS
+          if (planted(PlantedBug::restart_loses) && removed_.erase(stream) > 0) return Submit::taken;
+#endif
         }
         producer = at->second;
       }
@@ -54,6 +64,9 @@ class AllProducers final : public Producers {
   }
 
   std::size_t wait_acked(std::uint64_t through, Deadline deadline) override {
+#ifdef PLANTED_BUGS
+    for (const auto& producer : all()) producer->cancel();
+#endif
     flush(deadline);
     std::size_t unsettled = 0;
     for (const auto& producer : all()) unsettled += producer->wait_settled(through, deadline);
@@ -71,6 +84,9 @@ class AllProducers final : public Producers {
     producer->retire(deadline);
     if (!producer->wait_ended(deadline)) return false;
     const std::lock_guard lock(mutex_);
+#ifdef PLANTED_BUGS
+    removed_.insert(stream);
+#endif
     if (const auto at = producers_.find(stream); at != producers_.end() && at->second == producer)
       producers_.erase(at);
     return true;
@@ -130,6 +146,9 @@ class AllProducers final : public Producers {
   std::map<std::string, std::shared_ptr<StreamProducer>> producers_;
   std::uint64_t made_ = 0;
   bool closed_ = false;
+#ifdef PLANTED_BUGS
+  std::set<std::string> removed_;  // restart-loses
+#endif
 };
 
 }  // namespace

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "writer/planted_bugs.h"
+
 namespace s2::writer {
 
 tl::expected<std::unique_ptr<Ring>, std::string> Ring::make(RingLimits limits) {
@@ -22,9 +24,12 @@ Ring::Ring(RingLimits limits) : limits_(limits) {}
 
 std::uint64_t Ring::publish(const std::function<Envelope(std::uint64_t)>& seal) {
   std::vector<EnvelopeRef> overwritten;  // freed behind the lock: one may be a megabyte
-  std::lock_guard lock(mutex_);
-  auto envelope = std::make_shared<const Envelope>(seal(last_ + 1));
-  ++last_;
+  std::unique_lock lock(mutex_);
+  const std::uint64_t slot = last_ + 1;
+  if (planted(PlantedBug::seq_unlocked)) last_ = slot, lock.unlock();
+  auto envelope = std::make_shared<const Envelope>(seal(counted_before_ + slot));
+  if (planted(PlantedBug::seq_unlocked)) lock.lock();
+  last_ = slot;
   bytes_ += static_cast<std::int64_t>(envelope->json.size());
   slots_.push_back(std::move(envelope));
   while (slots_.size() > 1 &&
@@ -34,12 +39,26 @@ std::uint64_t Ring::publish(const std::function<Envelope(std::uint64_t)>& seal) 
     slots_.pop_front();
   }
   published_.notify_all();
-  return last_;
+  return counted_before_ + last_;
 }
+
+#ifdef PLANTED_BUGS
+void Ring::count_anew() {
+  std::lock_guard lock(mutex_);
+  counted_before_ += std::exchange(last_, 0);
+  slots_.clear();
+  bytes_ = 0;
+}
+
+void RingReader::skip_to_tail() {
+  std::lock_guard lock(ring_.mutex_);
+  position_ = ring_.last_;
+}
+#endif
 
 std::uint64_t Ring::last_seq() const {
   std::lock_guard lock(mutex_);
-  return last_;
+  return counted_before_ + last_;
 }
 
 std::unique_ptr<RingReader> Ring::reader(std::uint64_t after) {
@@ -58,7 +77,7 @@ std::optional<Drop> RingReader::missed() {
 RingItem RingReader::next(std::chrono::steady_clock::time_point deadline) {
   std::unique_lock lock(ring_.mutex_);
   ring_.published_.wait_until(lock, deadline, [&] { return cancelled_ || position_ < ring_.last_; });
-  if (cancelled_ || position_ == ring_.last_) return {};
+  if (cancelled_ || position_ >= ring_.last_) return {};
   if (auto drop = missed()) return *drop;
   std::uint64_t oldest = ring_.last_ + 1 - ring_.slots_.size();
   return ring_.slots_[++position_ - oldest];

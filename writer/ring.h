@@ -61,6 +61,10 @@ class Ring {
   // that nothing in between can be skipped.
   std::unique_ptr<RingReader> reader(std::uint64_t after = 0);
 
+#ifdef PLANTED_BUGS
+  void count_anew();  // stranded-cursor
+#endif
+
  private:
   friend class RingReader;
   explicit Ring(RingLimits limits);
@@ -71,6 +75,11 @@ class Ring {
   std::deque<EnvelopeRef> slots_;
   std::int64_t bytes_ = 0;
   std::uint64_t last_ = 0;
+#ifdef PLANTED_BUGS
+  std::uint64_t counted_before_ = 0;
+#else
+  static constexpr std::uint64_t counted_before_ = 0;
+#endif
 };
 
 class RingReader {
@@ -84,6 +93,9 @@ class RingReader {
   void cancel();
   void resume();                   // after cancel(): reading goes on where it stood
   std::uint64_t position() const;  // everything up to it was read or told as dropped
+#ifdef PLANTED_BUGS
+  void skip_to_tail();  // tail-start-race
+#endif
 
  private:
   friend class Ring;

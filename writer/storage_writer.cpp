@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -75,7 +76,17 @@ tl::expected<void, std::string> StorageWriter::run(std::stop_token stop) {
       reader_->cancel();
       producers_.wake();
     });
-    while (!stop.stop_requested()) take_one(stop, Deadline::max());
+#ifdef PLANTED_BUGS
+    if (planted(PlantedBug::tail_start_race)) reader_->skip_to_tail();
+#endif
+    while (!stop.stop_requested()) {
+      if (take_one(stop, Deadline::max()) == Step::held_up && planted(PlantedBug::poison_record)) break;
+    }
+    if (planted(PlantedBug::dead_context_consume)) {
+      reader_->resume();
+      while (take_one(stop, std::chrono::steady_clock::now()) == Step::moved_on) {
+      }
+    }
   }
   std::lock_guard lock(mutex_);
   running_ = false;
@@ -87,7 +98,7 @@ StorageWriter::Step StorageWriter::take_one(const std::stop_token& stop, Deadlin
   if (!in_hand_) {
     RingItem item = reader_->next(deadline);
     if (const Drop* drop = std::get_if<Drop>(&item)) {
-      durability_.dropped(*drop);
+      lapped(*drop);
       moved_on();
       return Step::moved_on;
     }
@@ -99,10 +110,21 @@ StorageWriter::Step StorageWriter::take_one(const std::stop_token& stop, Deadlin
 }
 
 StorageWriter::Step StorageWriter::hand_over(const std::stop_token& stop, Deadline deadline) {
-  if (!in_hand_->store) {
+  if (planted(PlantedBug::dead_context_consume) && stop.stop_requested()) {
     moved_on();
     return Step::moved_on;
   }
+  if (!in_hand_->store) {
+#ifdef PLANTED_BUGS
+    off_.push_back(in_hand_);
+#endif
+    moved_on();
+    return Step::moved_on;
+  }
+#ifdef PLANTED_BUGS
+  if (planted(PlantedBug::pre_enable_leak)) ship_off();
+  off_.clear();
+#endif
   wire::AppendRecord record = record_of(*in_hand_);
   while (true) {
     auto now = std::chrono::steady_clock::now();
@@ -110,18 +132,22 @@ StorageWriter::Step StorageWriter::hand_over(const std::stop_token& stop, Deadli
     // NOLINTNEXTLINE(bugprone-use-after-move)
     Submit answer = producers_.submit(in_hand_->session->stream, in_hand_->seq, std::move(record), stop,
                                       std::min(deadline, now + kHeldUpPoll));
+    if (answer == Submit::stopped && planted(PlantedBug::stop_timeout_skip)) answer = Submit::timed_out;
     switch (answer) {
       case Submit::taken:
-        if (planted("early-ack")) durability_.acked({&in_hand_->seq, 1});
+        if (planted(PlantedBug::early_ack)) durability_.acked({&in_hand_->seq, 1});
         moved_on();
         return Step::moved_on;
       case Submit::too_large:
+        if (planted(PlantedBug::poison_record)) return Step::held_up;
         skip("the record is over S2's limit of 1 MiB");
         return Step::moved_on;
       case Submit::superseded:
         skip("another writer has fenced the stream");
         return Step::moved_on;
       case Submit::stopped:
+        if (planted(PlantedBug::full_queue_cancel)) moved_on();
+        return Step::held_up;
       case Submit::closed:
         return Step::held_up;
       case Submit::too_many_streams: {
@@ -133,14 +159,34 @@ StorageWriter::Step StorageWriter::hand_over(const std::stop_token& stop, Deadli
         break;
     }
     // Held up: the ring may be overwriting what comes behind the envelope in hand.
-    if (auto drop = reader_->take_drop()) durability_.dropped(*drop);
+    if (auto drop = reader_->take_drop()) lapped(*drop);
+    if (planted(PlantedBug::stop_timeout_skip) && deadline == Deadline::max()) continue;
     if (stop.stop_requested() || std::chrono::steady_clock::now() >= deadline) return Step::held_up;
   }
 }
 
+void StorageWriter::lapped(const Drop& drop) {
+  durability_.dropped(drop);
+  if (!planted(PlantedBug::drop_livelock)) return;
+  if (SessionRef session = durability_.session_of(drop.to + 1)) {
+    outcomes_.tell_failure(session, drop.from, drop.count, "overwritten");
+  }
+}
+
+#ifdef PLANTED_BUGS
+void StorageWriter::ship_off() {
+  for (const EnvelopeRef& envelope : off_) {
+    producers_.submit(envelope->session->stream, envelope->seq, record_of(*envelope), {},
+                      std::chrono::steady_clock::now() + kHeldUpPoll);
+  }
+  off_.clear();
+}
+#endif
+
 void StorageWriter::skip(const std::string& reason) {
   EnvelopeRef skipped = in_hand_;
   durability_.lost({&skipped->seq, 1}, reason);
+  if (planted(PlantedBug::error_livelock)) return std::this_thread::sleep_for(std::chrono::milliseconds(1));
   moved_on();
   outcomes_.tell_failure(skipped->session, skipped->seq, 1, reason);
 }
@@ -161,21 +207,34 @@ bool StorageWriter::wait_taken(std::uint64_t through, Deadline deadline) {
 bool StorageWriter::drain(std::uint64_t through, Deadline deadline) {
   {
     std::unique_lock lock(mutex_);
+    if (planted(PlantedBug::stop_timeout_skip)) {
+      deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(100);
+    }
     // A Run that does not return in time keeps its hands on the reader; closing goes on all the same.
     if (!changed_.wait_until(lock, deadline, [&] { return !running_; })) return false;
     draining_ = true;
   }
-  if (planted("no-drain")) return true;
+  if (planted(PlantedBug::no_drain)) return true;
   reader_->resume();
   std::size_t moved = 0;
   while (in_hand_ || reader_->position() < through) {
     if (take_one({}, deadline) == Step::held_up) return false;
-    if (planted("one-batch-drain") && ++moved >= batch_records_) return true;
+    if (planted(PlantedBug::one_batch_drain) && ++moved >= batch_records_) return true;
   }
+  while (planted(PlantedBug::endless_drain) &&
+         take_one({}, std::chrono::steady_clock::now() + std::chrono::milliseconds(50)) == Step::moved_on) {
+  }
+#ifdef PLANTED_BUGS
+  if (planted(PlantedBug::off_window_drain)) ship_off();
+#endif
   return true;
 }
 
 std::uint64_t StorageWriter::close(Deadline deadline) {
+  if (planted(PlantedBug::stop_timeout_skip)) {
+    std::lock_guard lock(mutex_);
+    if (running_) return 0;
+  }
   std::vector<Unsaved> unsaved = producers_.close(deadline);
   {
     std::lock_guard lock(mutex_);

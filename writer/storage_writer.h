@@ -77,6 +77,7 @@ class StorageWriter {
   Step take_one(const std::stop_token& stop, Deadline deadline);
   Step hand_over(const std::stop_token& stop, Deadline deadline);
   void skip(const std::string& reason);
+  void lapped(const Drop& drop);
   void moved_on();
 
   Producers& producers_;
@@ -85,6 +86,10 @@ class StorageWriter {
   const std::size_t batch_records_;
   std::unique_ptr<RingReader> reader_;
   EnvelopeRef in_hand_;  // read, and not taken by a producer yet; belongs to whoever reads
+#ifdef PLANTED_BUGS
+  void ship_off();
+  std::vector<EnvelopeRef> off_;  // read while storing was off: pre-enable-leak, off-window-drain
+#endif
 
   std::mutex mutex_;
   std::condition_variable changed_;

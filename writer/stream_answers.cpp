@@ -1,6 +1,7 @@
 // What S2's answers, and its silence, mean for a stream's producer: see the machine in stream_producer.h.
 #include <algorithm>
 
+#include "writer/planted_bugs.h"
 #include "writer/stream_producer.h"
 
 namespace s2::writer {
@@ -14,6 +15,10 @@ std::string describe(const wire::ApiError& error) {
   if (!error.message.empty()) out += ": " + error.message.substr(0, 200);
   return out;
 }
+
+#ifdef PLANTED_BUGS
+constexpr std::size_t kPoisonedAfter = 3;  // attempts, as S2's own clients make by default
+#endif
 
 // Refusals of the records themselves: another batch may well be taken.
 bool is_about_content(const wire::ApiError& error) {
@@ -75,7 +80,12 @@ void StreamProducer::on_refused(const wire::ApiError& error) {
   // A refusal that S2 does not call free of effect, or that is not S2's own word at all, fails nothing.
   const bool no_effect = wire::is_surely_without_effect(error);
   if (no_effect && !wire::is_retryable(error)) return refused_for_good(error, is_about_content(error));
-  no_effect ? window_.session_refused() : window_.session_lost();
+  no_effect || planted(PlantedBug::unsafe_retry_class) ? window_.session_refused() : window_.session_lost();
+  if (planted(PlantedBug::advance_on_error) && !window_.empty() && window_.in_doubt() == 0) {
+    const std::uint64_t place = window_.slots().front().begin;
+    settled(window_.take(0));
+    window_.renumber(place, true);
+  }
   back_off(describe(error));
 }
 
@@ -110,6 +120,10 @@ void StreamProducer::on_fence_refused(const wire::ApiError& error) {
 
 void StreamProducer::on_mismatch(std::uint64_t tail) {
   tail_known_ = true;
+  if (planted(PlantedBug::match_seq_early) && !window_.empty() && tail < window_.slots().front().begin) {
+    window_.session_refused();
+    return report_failed(window_.take(0), FailureKind::refused, "the expected number is not the tail");
+  }
   if (fencing_ && !foreign_seen_) {
     if (const auto stored = window_.stored_before(tail)) {
       known_tail_ = tail;
@@ -176,6 +190,11 @@ void StreamProducer::refused_for_good(const wire::ApiError& error, bool by_conte
 void StreamProducer::session_lost(const std::string& reason) {
   const bool idle = session_had_ack_ && !awaiting();
   in_session_ = fence_sent_ = false;
+#ifdef PLANTED_BUGS
+  const bool forgets = planted(PlantedBug::unsafe_retry_class) || acks_hidden_;
+  if (planted(PlantedBug::match_seq_early)) window_.renumber(window_.next_place(), false);
+  if (forgets) window_.session_refused();
+#endif
   window_.session_lost();
   if (!idle) back_off(reason);
 }
@@ -280,7 +299,10 @@ void StreamProducer::back_off(const std::string& reason) {
     channel_->drop();  // whatever this connection has become: the next attempts start from nothing
     backoff_.reset();
   }
-  if (const auto left = time_left())
+#ifdef PLANTED_BUGS
+  poisoned_ = poisoned_ || backoff_.failures() >= kPoisonedAfter;
+#endif
+  if (const auto left = time_left(); left && !planted(PlantedBug::backoff_eats_grace))
     pause = std::min<Clock::duration>(pause, std::max(*left / 8, milliseconds(2)));
   retry_at_ = Clock::now() + pause;
 }

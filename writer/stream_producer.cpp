@@ -37,6 +37,7 @@ std::optional<Submit> StreamProducer::submit(std::uint64_t seq, wire::AppendReco
                                              Deadline deadline) {
   std::unique_lock lock(mutex_);
   while (true) {
+    if (planted(PlantedBug::submit_close_race)) break;
     if (closing_) return Submit::closed;
     if (ended_) return std::nullopt;
     if (superseded_) return Submit::superseded;
@@ -76,10 +77,40 @@ void StreamProducer::want_answers(Deadline by) {
   const Time now = Clock::now();
   wanted_by_ = wanted_by_ <= now ? by : std::min(wanted_by_, by);
   wanted_last_ = wanted_last_ <= now ? by : std::max(wanted_last_, by);
-  batcher_.flush();
+  flush_batcher();
   poked_ = hurry_ = true;
   thread_cv_.notify_one();
 }
+
+void StreamProducer::flush_batcher() {
+#ifdef PLANTED_BUGS
+  if (planted(PlantedBug::ack_wait_before_flush)) return;
+  if (planted(PlantedBug::no_flush_on_error) && source_failed_) return;
+#endif
+  batcher_.flush();
+}
+
+#ifdef PLANTED_BUGS
+void StreamProducer::source_failed() {
+  const std::lock_guard lock(mutex_);
+  source_failed_ = true;
+}
+
+void StreamProducer::cancel() {
+  if (planted(PlantedBug::cancel_before_flush)) channel_->abort();
+}
+
+// Acks that came together with the end of their session.
+void StreamProducer::hide_acks() {
+  const bool over = std::any_of(events_.begin(), events_.end(), [](const AppendEvent& event) {
+    return planted(PlantedBug::error_before_acks) ? std::holds_alternative<AppendRefused>(event)
+                                                  : std::holds_alternative<SessionLost>(event);
+  });
+  acks_hidden_ = over && std::erase_if(events_, [](const AppendEvent& event) {
+                           return std::holds_alternative<AppendAcked>(event);
+                         }) > 0;
+}
+#endif
 
 std::size_t StreamProducer::wait_settled(std::uint64_t through, Deadline deadline) {
   std::unique_lock lock(mutex_);
@@ -110,7 +141,7 @@ void StreamProducer::begin_close(Deadline deadline) {
   if (closing_) return;
   closing_ = true;
   close_deadline_ = deadline;
-  batcher_.flush();
+  flush_batcher();
   poked_ = true;
   thread_cv_.notify_one();
   room_cv_.notify_all();
@@ -164,14 +195,16 @@ bool StreamProducer::look_around() {
     // A pause that an outage earned must not eat the grace: the next attempt is now.
     last_minute_ = true;
     end_by_ = close_deadline_;
-    backoff_.reset();
-    retry_at_ = Time::min();
+    if (!planted(PlantedBug::backoff_eats_grace)) {
+      backoff_.reset();
+      retry_at_ = Time::min();
+    }
   }
   answers_by_ = wanted_by_;
   answers_last_ = wanted_last_;
   if (hurry_) {
     hurry_ = false;
-    retry_at_ = Time::min();
+    if (!planted(PlantedBug::backoff_eats_grace)) retry_at_ = Time::min();
   }
   if (Clock::now() >= end_by_ || ((closing_ || retired_) && unsettled_.empty())) {
     ended_ = true;
@@ -193,6 +226,9 @@ bool StreamProducer::step() {
     if (!session_had_ack_) back_off("the server ends sessions before it answers");
   }
   if (in_session_ && awaiting()) check_silence();
+#ifdef PLANTED_BUGS
+  if (planted(PlantedBug::budget_poison) && poisoned_) return false;
+#endif
   if (!has_work() || Clock::now() < retry_at_) return moved;
   if (stage_ == Stage::settling) {
     settle();
@@ -209,6 +245,9 @@ bool StreamProducer::step() {
 void StreamProducer::take_news() {
   events_.clear();
   channel_->poll(events_, attempt_deadline(options_.ack_timeout));
+#ifdef PLANTED_BUGS
+  if (planted(PlantedBug::error_before_acks) || planted(PlantedBug::buffered_acks_dropped)) hide_acks();
+#endif
   for (const AppendEvent& event : events_) {
     if (!in_session_) break;  // it ended by an event before this one
     if (const auto* acked = std::get_if<AppendAcked>(&event)) {
@@ -225,11 +264,20 @@ void StreamProducer::take_news() {
 }
 
 void StreamProducer::open_session() {
+  if (planted(PlantedBug::no_create_in_session)) {
+    wire::ApiError missing;
+    missing.status = 404;
+    missing.code = "stream_not_found";
+    return refused_for_good(missing, false);
+  }
   if (auto opened = channel_->open(attempt_deadline(options_.open_timeout)); !opened) {
     back_off(opened.error());
     return;
   }
   in_session_ = true;
+  if (planted(PlantedBug::old_session_ack) && session_had_ack_ && window_.in_doubt() > 0) {
+    report_acked(window_.take(0), known_tail_);
+  }
   retiring_ = session_had_ack_ = fence_sent_ = false;
   last_ack_ = Clock::now();
 }
@@ -254,12 +302,15 @@ void StreamProducer::send_what_may_go() {
     }
     wire::AppendInput& input = slot->batch.input;
     input.match_seq_num.reset();
-    if (!planted("unsafe-retry")) input.match_seq_num = slot->begin;
+    const bool unguarded =
+        planted(PlantedBug::unsafe_retry) || (planted(PlantedBug::resend_after_reconnect) && slot->in_doubt);
+    if (!unguarded) input.match_seq_num = slot->begin;
     input.fencing_token.reset();
     if (fencing_) input.fencing_token = token(token_in_force_);
     // Marked before it is sent: whatever goes wrong from here on leaves it in doubt.
     window_.mark_sent(Clock::now());
     if (!send(slot->batch.input)) return;
+    if (planted(PlantedBug::ack_when_sent)) listener_.acked(stream_, slot->batch.seqs, slot->end());
   }
 }
 
@@ -350,6 +401,9 @@ void StreamProducer::check_silence() {
   if (!in_session_ || !awaiting()) return;
   channel_->drop();
   session_lost(reason);
+  while (planted(PlantedBug::ack_timeout_fatal) && window_.in_doubt() > 0) {
+    report_failed(window_.take(0), FailureKind::unknown, reason);
+  }
 }
 
 }  // namespace s2::writer

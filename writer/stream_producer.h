@@ -62,6 +62,10 @@ class StreamProducer {
   bool ended() const { return wait_ended_now(); }
   void begin_close(Deadline deadline);
   std::vector<Unsaved> finish_close();  // returns by begin_close's deadline; the thread is gone then
+#ifdef PLANTED_BUGS
+  void source_failed();  // no-flush-on-error
+  void cancel();         // cancel-before-flush
+#endif
 
  private:
   enum class Stage { taking, settling, flowing, superseded };
@@ -72,7 +76,8 @@ class StreamProducer {
 
   bool wait_ended_now() const;
   void run();
-  bool look_around();  // under the lock; false: time to leave
+  bool look_around();    // under the lock; false: time to leave
+  void flush_batcher();  // under the lock
   void want_answers(Deadline by);
   std::optional<std::chrono::milliseconds> time_left() const;
   bool step();  // true: something moved, look again at once
@@ -162,6 +167,12 @@ class StreamProducer {
   bool last_minute_ = false;  // closing
   bool in_outage_ = false;
   bool read_refusal_noted_ = false;
+#ifdef PLANTED_BUGS
+  void hide_acks();
+  bool source_failed_ = false;  // no-flush-on-error; under mutex_
+  bool poisoned_ = false;       // budget-poison
+  bool acks_hidden_ = false;    // buffered-acks-dropped
+#endif
 
   std::thread thread_;
 };

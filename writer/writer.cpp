@@ -138,14 +138,24 @@ ShutdownReport Writer::shutdown(std::chrono::milliseconds budget,
 bool Writer::shutdown_step(ShutdownStep step, Deadline deadline) {
   switch (step) {
     case ShutdownStep::refuse:
+      if (planted(PlantedBug::signal_bound_session) && producers_) producers_->close(Deadline::min());
+      if (planted(PlantedBug::file_closed_early) && journal_) journal_->close(ring_->last_seq(), deadline);
+      if (planted(PlantedBug::cutoff_too_early)) cut_off_ = ring_->last_seq();
+      if (planted(PlantedBug::endless_drain)) return true;
       sessions_.refuse("the writer is shutting down");
       return true;
     case ShutdownStep::in_flight:
       return sessions_.wait_in_flight(deadline);
     case ShutdownStep::end_markers:
+      if (planted(PlantedBug::late_marker) || planted(PlantedBug::endless_drain)) return true;
       for (const std::string& id : sessions_.active_ids()) sessions_.end(id, deadline);
       return true;
     case ShutdownStep::cut_off:
+      if (planted(PlantedBug::late_marker) || planted(PlantedBug::endless_drain)) {
+        cut_off_ = ring_->last_seq();
+        return true;
+      }
+      if (planted(PlantedBug::cutoff_too_early)) return sessions_.seal() > 0;
       cut_off_ = sessions_.seal();
       return true;
     case ShutdownStep::cancel:
@@ -153,13 +163,17 @@ bool Writer::shutdown_step(ShutdownStep step, Deadline deadline) {
       return true;
     case ShutdownStep::drain:
       // A peer that fell silent with all of the window in flight must not hold up the ring's rest.
-      if (storage_ && !planted("no-drain")) producers_->flush(deadline);
+      if (storage_ && !planted(PlantedBug::no_drain) && !planted(PlantedBug::cancel_before_flush))
+        producers_->flush(deadline);
       return !storage_ || storage_->drain(cut_off_, deadline);
     case ShutdownStep::await_acks:
-      if (planted("no-drain")) return true;
+      if (planted(PlantedBug::no_drain)) return true;
       return !storage_ || producers_->wait_acked(cut_off_, deadline) == 0;
     case ShutdownStep::close: {
-      if (planted("no-drain")) deadline = std::chrono::steady_clock::now();
+      if (planted(PlantedBug::late_marker)) {
+        for (const std::string& id : sessions_.active_ids()) sessions_.end(id, deadline);
+      }
+      if (planted(PlantedBug::no_drain)) deadline = std::chrono::steady_clock::now();
       bool saved = !storage_ || storage_->close(deadline) == 0;
       durability_.end_waits();
       return saved;

@@ -71,6 +71,7 @@ class StdioDriver::Impl {
     made.type = shape.type;
     const std::string event = shape.text(run_, made.n);
     made.bytes = event.size();
+    made.kept_bytes = shape.kept_bytes;
     std::string line = fmt::format(R"({{"op":"publish","n":{},)", made.n);
     if (session != current_session_) line += fmt::format(R"("session":"{}",)", session);
     if (publisher != 0) line += fmt::format(R"("publisher":{},)", publisher);

@@ -60,31 +60,39 @@ std::optional<EventShape> shape_of_json(std::string_view text) {
   } else if (!data.is_object()) {
     data = json{{"value", data}};
   }
+  const std::size_t data_bytes = data.dump(-1, ' ', false, json::error_handler_t::replace).size();
   data["probe"] = kPlace;
   json& source = event["source"];
   if (!source.is_object()) source = json::object();
   if (!source["metadata"].is_object()) source["metadata"] = json::object();
   source["metadata"]["probe"] = kPlace;
-  return cut_at_places(type->get<std::string>(), event.dump(-1, ' ', false, json::error_handler_t::replace));
+  EventShape shape =
+      cut_at_places(type->get<std::string>(), event.dump(-1, ' ', false, json::error_handler_t::replace));
+  shape.kept_bytes = shape.bytes() - data_bytes;
+  return shape;
 }
 
 EventShape shape_of(std::string_view type, std::string_view category, std::string_view text_json) {
-  return cut_at_places(
+  EventShape shape = cut_at_places(
       std::string(type),
       fmt::format(
           R"({{"type":"{}","category":"{}","source":{{"kind":"synthetic","event":"s2-scenarios","metadata":)"
           R"({{"probe":"{}"}}}},"url":"https://shop.example/","detail_level":"default","data":)"
           R"({{"probe":"{}","text":{}}}}})",
           type, category, kPlace, kPlace, text_json));
+  shape.kept_bytes = shape.bytes() - text_json.size();
+  return shape;
 }
 
 EventShape shape_of_kept(std::string_view type, std::string_view category, std::size_t bytes) {
-  return cut_at_places(
+  EventShape shape = cut_at_places(
       std::string(type),
       fmt::format(
           R"({{"type":"{}","category":"{}","source":{{"kind":"synthetic","event":"s2-scenarios","metadata":)"
           R"({{"probe":"{}","kept":"{}"}}}},"data":{{"probe":"{}"}}}})",
           type, category, kPlace, std::string(bytes, 'k'), kPlace));
+  shape.kept_bytes = shape.bytes();
+  return shape;
 }
 
 std::string json_quoted(std::string_view utf8) {

@@ -16,6 +16,7 @@ namespace s2::scenarios {
 struct EventShape {
   std::string type;
   std::vector<std::string> pieces;  // the probe stands between each two
+  std::size_t kept_bytes = 0;       // around what is outside of `data`: it stays when a writer truncates
 
   std::string text(std::string_view run, std::uint64_t n) const;
   std::size_t bytes() const;  // without the probes

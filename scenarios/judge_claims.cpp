@@ -143,7 +143,7 @@ void check_stuck(const Facts& facts, Findings& findings, const Statement& ask, c
   Events stuck;
   for (const EventFacts& e : facts.events) {
     const Publication& p = *e.pub;
-    if (!e.promised() || e.reported() || p.bytes >= kUnstorableBytes || p.epoch != ask.epoch) continue;
+    if (!e.promised() || e.reported() || p.kept_bytes >= kUnstorableBytes || p.epoch != ask.epoch) continue;
     if (p.session != ask.session || p.sent_ns >= ask.t_ns || p.answered_ns < 0) continue;
     if (p.answered_ns > answer.t_ns - idle) continue;
     if (std::none_of(e.appends.begin(), e.appends.end(),

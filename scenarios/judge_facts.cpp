@@ -101,7 +101,7 @@ void Facts::index_reports() {
     const bool overrun =
         e.pub->seq + ledger.ring_capacity <= epoch.last_seq + epoch.unanswered + kOwnEvents ||
         epoch.bytes - before >= ledger.ring_bytes / 2;
-    e.excused = (e.dropped && overrun) || (e.reported() && e.pub->bytes >= kUnstorableBytes);
+    e.excused = (e.dropped && overrun) || (e.reported() && e.pub->kept_bytes >= kUnstorableBytes);
   }
 }
 

@@ -26,7 +26,8 @@ inline constexpr std::int64_t kAckInFlightNs = 1'000'000'000;
 // Events of the writer's own (markers, error events) take sequence numbers and ring slots too: at most this
 // many more than the harness knows of are allowed for, where a drop is weighed.
 inline constexpr std::uint64_t kOwnEvents = 8;
-// A marshalled envelope of this size may be more than S2's 1 MiB record, truncated or not.
+// What stands outside of an event's `data` and is of this size may be more than S2's 1 MiB record, truncated
+// or not.
 inline constexpr std::size_t kUnstorableBytes = 1'000'000;
 
 struct Place {

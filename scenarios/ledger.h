@@ -41,6 +41,7 @@ struct Publication {
   std::string session;
   std::string type;  // event type, for the report
   std::size_t bytes = 0;
+  std::size_t kept_bytes = 0;  // of them, what no truncation of `data` takes away
   bool storage_on = true;
   Acceptance acceptance = Acceptance::offered;
   std::uint64_t seq = 0;  // accepted only

@@ -83,7 +83,8 @@ template <class Io>
 void fields(Io& io, Publication& p) {
   io("n", p.n), io("publisher", p.publisher), io("epoch", p.epoch), io("session", p.session),
       io("type", p.type);
-  io("bytes", p.bytes), io("storage_on", p.storage_on), io("acceptance", p.acceptance), io("seq", p.seq);
+  io("bytes", p.bytes), io("kept_bytes", p.kept_bytes), io("storage_on", p.storage_on),
+      io("acceptance", p.acceptance), io("seq", p.seq);
   io("sent_ns", p.sent_ns), io("answered_ns", p.answered_ns);
 }
 template <class Io>

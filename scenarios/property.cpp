@@ -32,14 +32,14 @@ enum Choice : std::size_t {
   kTimes,  // + 1
   kDelay,  // + 1 ms
   kSecondFault,
-  kLinger,      // ms
+  kLinger,      // ms; the last: longer than anybody waits, where no class waits for it
   kMaxRecords,  // 50 - x
   kFixedStream,
   kRing,  // index into kRings
   kChoices,
 };
 
-constexpr std::array<unsigned, kChoices> kLimits = {12, 99, 3, 2, 9,  100, 5,  15, 25, 1,
+constexpr std::array<unsigned, kChoices> kLimits = {13, 99, 3, 2, 9,  100, 5,  15, 25, 1,
                                                     2,  12, 4, 2, 59, 12,  20, 49, 1,  2};
 constexpr std::array<unsigned, 3> kRates = {2000, 500, 0};    // events a second
 constexpr std::array<unsigned, 3> kRings = {1024, 512, 256};  // events; more than any workload here holds
@@ -51,7 +51,7 @@ constexpr std::array kWorkloadOrder = {WorkloadKind::steady,           WorkloadK
                                        WorkloadKind::through_shutdown, WorkloadKind::sessions,
                                        WorkloadKind::trickle,          WorkloadKind::text,
                                        WorkloadKind::silence,          WorkloadKind::sizes,
-                                       WorkloadKind::storage_off};
+                                       WorkloadKind::storage_off,      WorkloadKind::overlap};
 constexpr std::array kEndOrder = {EndBy::stop, EndBy::end_of_input, EndBy::term};
 
 // Two rows of kLimits, most cases without a second fault: chance there is 1 in 4.
@@ -71,6 +71,13 @@ rc::Gen<unsigned> choice_gen(std::size_t choice) {
     default:
       return rc::gen::resize(100, whole);
   }
+}
+
+constexpr std::uint64_t kLongLingerMs = 30'000;
+
+// Classes that end with a request to store everything now, and measure no age before it.
+bool ends_before_linger(Teardown teardown) {
+  return teardown == Teardown::stop || teardown == Teardown::term || teardown == Teardown::flush_then_kill;
 }
 
 std::uint64_t ms(std::uint64_t value) {
@@ -182,7 +189,8 @@ Scenario to_scenario(const PropertyCase& drawn, std::uint64_t seed) {
   scenario.faults_together = true;
 
   WriterConfig& config = scenario.config;
-  config.linger = exactly(ms(c[kLinger]));
+  const bool lingers = c[kLinger] == kLimits[kLinger] && ends_before_linger(scenario.teardown.kind);
+  config.linger = exactly(ms(lingers ? kLongLingerMs : c[kLinger]));
   config.max_records = exactly(overflow ? 5 : 50 - c[kMaxRecords]);
   config.ring_capacity = exactly(overflow ? kSmallRings[c[kRing]] : kRings[c[kRing]]);
   config.shutdown_budget = exactly(ms(scenario.teardown.kind == Teardown::cut_kill ? 1000 : 6000));

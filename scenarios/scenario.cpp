@@ -12,9 +12,9 @@
 namespace s2::scenarios {
 namespace {
 
-constexpr std::array<std::string_view, 13> kWorkloads = {
-    "recorded", "steady",           "trickle",    "burst",       "single",  "sizes",      "text",
-    "sessions", "through-shutdown", "behind-ack", "flush-twice", "silence", "storage-off"};
+constexpr std::array<std::string_view, 14> kWorkloads = {
+    "recorded", "steady",           "trickle",    "burst",       "single",  "sizes",       "text",
+    "sessions", "through-shutdown", "behind-ack", "flush-twice", "silence", "storage-off", "overlap"};
 constexpr std::array<std::string_view, 13> kFaults = {"none",
                                                       "lost-ack",
                                                       "cut-before-commit",

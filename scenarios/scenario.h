@@ -43,6 +43,7 @@ enum class WorkloadKind {
   flush_twice,       // a flush, and the same again, between events
   silence,           // longer than any time-out, then more
   storage_off,       // storing is switched off and mostly on again, between events
+  overlap,  // a session begins before the one before it has ended, and one again right behind its stop
 };
 
 struct Workload {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "scenarios/recording.h"
 
@@ -73,6 +74,16 @@ class Script {
 
   void start(int index) { push(Step::Kind::start, session_ = session(index)); }
   void stop() { push(Step::Kind::stop, session_); }
+  // Of a session by its number, whichever started last.
+  void stop_without_waiting(int index) {
+    push(Step::Kind::stop, session(index));
+    steps_.back().waits = false;
+  }
+  void publish_in(int index, std::uint64_t count) {
+    const std::string newest = std::exchange(session_, session(index));
+    publish_small(count);
+    session_ = newest;
+  }
   void flush() { push(Step::Kind::flush, session_); }
   void storage(bool on) {
     push(Step::Kind::storage, session_);
@@ -97,6 +108,7 @@ class Script {
   void sessions();
   void trickle();
   void storage_off();
+  void overlap();
 
   Prng& prng() { return prng_; }
   std::uint64_t events() const { return workload_.events.lo; }
@@ -200,6 +212,21 @@ void Script::storage_off() {
   }
 }
 
+// Publishers of the old session go on for a while beside those of the new one; then the old one ends, with
+// nobody waiting for it, and begins again at once.
+void Script::overlap() {
+  const std::uint64_t each = std::max<std::uint64_t>(1, events() / 8);
+  publish_small(each);
+  start(2);
+  for (int round = 0; round < 4; ++round) publish_in(prng_.chance(50) ? 1 : 2, each);
+  publish_in(1, 1);
+  stop_without_waiting(1);
+  publish_in(2, each);
+  if (prng_.chance(50)) return;
+  start(1);
+  publish_in(1, each);
+}
+
 }  // namespace
 
 std::vector<Step> make_steps(const Workload& workload, const std::string& run, std::uint64_t seed) {
@@ -252,6 +279,9 @@ std::vector<Step> make_steps(const Workload& workload, const std::string& run, s
       break;
     case WorkloadKind::storage_off:
       script.storage_off();
+      break;
+    case WorkloadKind::overlap:
+      script.overlap();
       break;
   }
   return script.take();

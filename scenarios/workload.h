@@ -27,8 +27,9 @@ struct Step {
   std::int64_t at_us = 0;  // not before this, counted from the first step
   std::string session;
   int publisher = 0;
-  EventShape shape;  // publish
-  bool on = true;    // storage
+  EventShape shape;   // publish
+  bool on = true;     // storage
+  bool waits = true;  // stop
 };
 
 // A drawn scenario's workload (one kind, single values). Sessions are named by the run, so that several runs

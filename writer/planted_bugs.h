@@ -58,6 +58,7 @@ enum class PlantedBug : std::uint8_t {
   budget_poison,
   backoff_eats_grace,
   ack_timeout_fatal,
+  silence_eats_deadline,
   // client
   unsafe_retry,
   unsafe_retry_class,
@@ -85,7 +86,7 @@ struct PlantedBugRow {
   bool backlog = false;
 };
 
-inline constexpr std::array<PlantedBugRow, 48> kPlantedBugs = {{
+inline constexpr std::array<PlantedBugRow, 49> kPlantedBugs = {{
     {PlantedBug::seq_unlocked, "seq-unlocked", "ring",
      "sequence number and slot are taken under different locks", "lost, duplicated, reordered"},
     {PlantedBug::stranded_cursor, "stranded-cursor", "ring",
@@ -155,6 +156,8 @@ inline constexpr std::array<PlantedBugRow, 48> kPlantedBugs = {{
      "lost, hung"},
     {PlantedBug::ack_timeout_fatal, "ack-timeout-fatal", "client",
      "an acknowledgement's time-out is not retried", "lost"},
+    {PlantedBug::silence_eats_deadline, "silence-eats-deadline", "client",
+     "an acknowledgement's time-out is a constant, longer than a deadline that waits for it", "lost"},
     {PlantedBug::unsafe_retry, "unsafe-retry", "client", "retries append blindly", "duplicated"},
     {PlantedBug::unsafe_retry_class, "unsafe-retry-class", "client",
      "an unknown outcome is called free of effect", "duplicated"},

@@ -65,7 +65,7 @@ TEST(RealmProcess, AStopIsPlayedJudgedAndHeld) {
 }
 
 TEST(RealmProcess, EveryWorkloadIsStoredWholeAfterAStop) {
-  for (int kind = 0; kind < 13; ++kind) {
+  for (int kind = 0; kind < 14; ++kind) {
     const auto workload = static_cast<WorkloadKind>(kind);
     const Made made = run(scenario(Teardown::stop, workload, workload == WorkloadKind::sizes ? 5 : 16));
     EXPECT_NE(made.verdict.outcome, Verdict::Outcome::invalid)

@@ -34,7 +34,7 @@ Scenario some_scenario() {
   s.faults_together = *rc::gen::arbitrary<bool>();
   s.heal_bound = some_range(0, 90'000'000);
   for (int i = *rc::gen::inRange(1, 4); i > 0; --i) {
-    s.workloads.push_back({some<WorkloadKind>(12), some_range(1, 1000), some_range(1, 9), some_range(0, 5000),
+    s.workloads.push_back({some<WorkloadKind>(13), some_range(1, 1000), some_range(1, 9), some_range(0, 5000),
                            some_range(0, 3'000'000)});
   }
   for (int i = *rc::gen::inRange(1, 4); i > 0; --i) {
@@ -117,7 +117,7 @@ TEST(Catalogue, EveryFileIsAScenarioAndTheQuickSuiteHasEveryClassFaultAndWorkloa
   }
   EXPECT_EQ(classes.size(), kTeardowns.size());
   EXPECT_EQ(faults.size(), 13U);
-  EXPECT_EQ(workloads.size(), 13U);
+  EXPECT_EQ(workloads.size(), 14U);
 }
 
 TEST(Scenario, DrawingClosesEverythingAndTheSameSeedDrawsTheSame) {

@@ -27,7 +27,7 @@ std::vector<Step> publishes(const std::vector<Step>& steps) {
 }
 
 TEST(Workload, EveryEventIsJsonWithItsProbeInDataAndMetadata) {
-  for (int kind = 0; kind < 13; ++kind) {
+  for (int kind = 0; kind < 14; ++kind) {
     std::uint64_t n = 0;
     for (const Step& step : publishes(make_steps(of(static_cast<WorkloadKind>(kind), 20), kProbeRun, 7))) {
       const std::string text = step.shape.text(kProbeRun, ++n);
@@ -63,6 +63,29 @@ TEST(Workload, StorageOffSwitchesOffAndOnAndSometimesEndsOff) {
   }
   EXPECT_GT(ended_off, 0);
   EXPECT_LT(ended_off, 40);
+}
+
+TEST(Workload, OverlapPublishesInAnOldSessionAfterANewOneBeganAndRestartsOneRightBehindItsStop) {
+  int restarts = 0;
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    const std::vector<Step> steps = make_steps(of(WorkloadKind::overlap, 40), kProbeRun, seed);
+    std::string newest, stopped;
+    bool old_goes_on = false;
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+      if (steps[i].kind == Step::Kind::start) newest = steps[i].session;
+      if (steps[i].kind == Step::Kind::stop) {
+        EXPECT_FALSE(steps[i].waits);
+        stopped = steps[i].session;
+      }
+      if (steps[i].kind != Step::Kind::publish) continue;
+      old_goes_on = old_goes_on || steps[i].session != newest;
+      EXPECT_TRUE(newest == stopped || steps[i].session != stopped);
+    }
+    EXPECT_TRUE(old_goes_on);
+    restarts += newest == stopped;
+  }
+  EXPECT_GT(restarts, 0);
+  EXPECT_LT(restarts, 20);
 }
 
 TEST(Workload, SizesHoldsOneEventThatNoTruncationSaves) {

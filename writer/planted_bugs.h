@@ -172,7 +172,7 @@ inline constexpr std::array<PlantedBugRow, 49> kPlantedBugs = {{
     {PlantedBug::old_session_ack, "old-session-ack", "client",
      "an ack of the previous connection is matched to a batch of the new one", "false ack, lost"},
     {PlantedBug::no_create_in_session, "no-create-in-session", "client",
-     "create-on-append works unary only, a session gets 404", "lost"},
+     "create-on-append works unary only, a stream's first session gets 404", "lost"},
     {PlantedBug::signal_bound_session, "signal-bound-session", "client",
      "the append session dies with the shutdown's signal", "lost"},
     {PlantedBug::shared_deadline, "shared-deadline", "shutdown",

@@ -170,6 +170,7 @@ class StreamProducer {
 #ifdef PLANTED_BUGS
   void hide_acks();
   bool source_failed_ = false;  // no-flush-on-error; under mutex_
+  bool created_ = false;        // no-create-in-session
   bool poisoned_ = false;       // budget-poison
   bool acks_hidden_ = false;    // buffered-acks-dropped
 #endif

@@ -92,7 +92,8 @@ void list_checked(const Ledger& ledger, Verdict& v) {
     const auto invariant = static_cast<Invariant>(i);
     if (!promise.checks(invariant)) continue;
     if (invariant == Invariant::I7 && !ledger.acks_observed) {
-      v.not_checked.push_back({invariant, "the writer said nothing of acks, drops or losses before it ended"});
+      v.not_checked.push_back(
+          {invariant, "the writer said nothing of acks, drops or losses before it ended"});
     } else if (invariant == Invariant::I10 && promise.nothing_lost && !ledger.faults_ended) {
       v.not_checked.push_back({invariant, "a fault was still active when the teardown began"});
     } else if (invariant == Invariant::I6 && !flush_answered(ledger)) {

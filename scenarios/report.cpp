@@ -130,16 +130,23 @@ std::vector<Cell> cells_of(const Suite& suite) {
     std::vector<Cell> row;
     for (const RunResult& r : suite.runs()) {
       if (r.teardown != t) continue;
-      auto it = std::find_if(row.begin(), row.end(), [&](const Cell& c) { return c.fault == r.fault; });
-      if (it == row.end()) it = row.insert(row.end(), Cell{t, r.fault, {}});
+      const std::string fault = r.fault.find('+') == std::string::npos ? r.fault : kSeveralFaults;
+      auto it = std::find_if(row.begin(), row.end(), [&](const Cell& c) { return c.fault == fault; });
+      if (it == row.end()) it = row.insert(row.end(), Cell{t, fault, {}});
       it->runs.push_back(&r);
     }
-    std::stable_sort(row.begin(), row.end(), [](const Cell& a, const Cell& b) {
-      return std::pair(a.fault != "none", a.fault) < std::pair(b.fault != "none", b.fault);
-    });
+    std::stable_sort(row.begin(), row.end(),
+                     [](const Cell& a, const Cell& b) { return fault_before(a.fault, b.fault); });
     cells.insert(cells.end(), row.begin(), row.end());
   }
   return cells;
+}
+
+bool fault_before(const std::string& a, const std::string& b) {
+  const auto place = [](const std::string& fault) {
+    return fault == "none" ? 0 : fault == kSeveralFaults ? 2 : 1;
+  };
+  return std::pair(place(a), a) < std::pair(place(b), b);
 }
 
 std::string grouped(std::uint64_t value) {

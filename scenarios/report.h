@@ -80,13 +80,17 @@ struct Totals {
 Totals totals_of(const Suite& suite);
 Totals totals_of(const std::vector<const RunResult*>& runs);
 
-// One place in the matrix, by class and then by fault ("none" first); only those that have runs.
+// Where runs with more than one fault stand together: their combinations would be a table of their own.
+inline constexpr const char* kSeveralFaults = "several";
+
+// One place in the matrix, by class and then by fault (fault_before); only those that have runs.
 struct Cell {
   Teardown teardown = Teardown::stop;
-  std::string fault;
+  std::string fault;  // or kSeveralFaults
   std::vector<const RunResult*> runs;
 };
 std::vector<Cell> cells_of(const Suite& suite);
+bool fault_before(const std::string& a, const std::string& b);  // "none" first, kSeveralFaults last
 
 // 0 every promise held, 1 one was broken, 3 the harness could not do its work; `why` is one line, empty for
 // 0.

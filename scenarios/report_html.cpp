@@ -76,9 +76,7 @@ std::string matrix_html(const Suite& suite) {
   for (const Cell& c : cells) {
     if (std::find(faults.begin(), faults.end(), c.fault) == faults.end()) faults.push_back(c.fault);
   }
-  std::stable_sort(faults.begin(), faults.end(), [](const std::string& a, const std::string& b) {
-    return std::pair(a != "none", a) < std::pair(b != "none", b);
-  });
+  std::stable_sort(faults.begin(), faults.end(), fault_before);
   std::string out =
       "<h2>Teardown × faults</h2>\n<p class=\"soft\">Each cell: runs, and the events lost in them. Loss in a "
       "green cell is what "

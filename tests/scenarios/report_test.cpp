@@ -136,6 +136,20 @@ TEST(Report, TerminalTableHasARowForEachClassAndItsFaults) {
   EXPECT_TRUE(has(words, "BROKEN  A promise was broken in 2 of 62 runs"));
 }
 
+TEST(Report, RunsOfSeveralFaultsShareACellAtTheEndOfTheRow) {
+  Suite suite((SuiteOptions()));
+  std::mt19937_64 random(3);
+  for (const char* fault : {"500+delay", "none", "429+lost-ack", "lost-ack"}) {
+    Ledger l = honest_run(drawn_plan(random, Teardown::stop, 10));
+    l.fault = fault;
+    suite.add(l, judge(l));
+  }
+  std::vector<std::string> faults;
+  for (const Cell& cell : cells_of(suite)) faults.push_back(cell.fault);
+  EXPECT_EQ(faults, (std::vector<std::string>{"none", "lost-ack", kSeveralFaults}));
+  EXPECT_EQ(cells_of(suite).back().runs.size(), 2U);
+}
+
 TEST(Report, PageStaysSmallWithThreeHundredRuns) {
   EXPECT_LT(index_html(demo_suite(300, 60)).size(), 5'000'000U);
 }

@@ -213,6 +213,7 @@ class Engine {
   void retire(Fiber& fiber);  // it is no longer alive
   void bury(Fiber& fiber);    // and nobody stands on its stack any more
   [[noreturn]] void end_of_fiber(Fiber& fiber);
+  Fiber* next_to_unwind();
   void unwind_all();
   void unwinding_operation(Kind kind);
   [[noreturn]] void abandon_fiber();

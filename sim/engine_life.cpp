@@ -1,5 +1,6 @@
 // The lives of an execution and of its threads: begin, spawn, end, finish, unwind. See engine.h.
 #include <dlfcn.h>
+#include <sys/single_threaded.h>
 
 #include <algorithm>
 #include <atomic>
@@ -37,6 +38,9 @@ void own_engine(Engine*& engine) {
       tls.engine = nullptr;
     });
     outer_terminate = std::set_terminate(on_terminate);
+    // No thread of a world is one that the C library has counted; with this false libstdc++ leaves out no
+    // wake-up.
+    __libc_single_threaded = 0;
     return made;
   }();
   engine = new Engine();
@@ -271,31 +275,56 @@ void Engine::finish(Ending ending, std::string why) {
   unwinding_operation(standings_[current_->lane].kind);
 }
 
-// Children before parents, so that a parent which joins in a destructor finds them ended.
+// The next to be unwound: a thread none of whose children lives, so that a parent which joins in a destructor
+// finds them ended and outlives what they use; of those one that does not stand at a taken lock, if there is
+// one, because the lock may be free when the others are gone; of those the youngest.
+Fiber* Engine::next_to_unwind() {
+  std::uint64_t parents = 0;
+  for (std::uint64_t lanes = alive_; lanes != 0; lanes &= lanes - 1) {
+    const ThreadRecord& record = records_[fibers_[static_cast<std::size_t>(std::countr_zero(lanes))]->id];
+    // An ancestor counts although a thread between them has ended: walk up to the nearest that lives.
+    for (std::uint32_t id = record.parent, child = fibers_[record.lane]->id; id != child;
+         child = id, id = records_[id].parent) {
+      if (records_[id].ended) continue;
+      parents |= std::uint64_t{1} << records_[id].lane;
+      break;
+    }
+  }
+  Fiber* best = nullptr;
+  bool best_free = false;
+  for (std::uint64_t lanes = alive_ & ~parents; lanes != 0; lanes &= lanes - 1) {
+    Fiber* fiber = fibers_[static_cast<std::size_t>(std::countr_zero(lanes))].get();
+    const Kind kind = standings_[fiber->lane].kind;
+    const bool is_free = (runnable_ & fiber->bit()) != 0 ||
+                         (kind != Kind::lock && kind != Kind::read_lock && kind != Kind::write_lock);
+    if (best == nullptr || is_free > best_free || (is_free == best_free && fiber->id > best->id)) {
+      best = fiber;
+      best_free = is_free;
+    }
+  }
+  return best;
+}
+
 void Engine::unwind_all() {
   unwinding_ = true;
   if (departing_ != nullptr) bury(*departing_);
   while (alive_ != 0) {
-    Fiber* youngest = nullptr;
-    for (std::uint64_t lanes = alive_; lanes != 0; lanes &= lanes - 1) {
-      Fiber* fiber = fibers_[static_cast<std::size_t>(std::countr_zero(lanes))].get();
-      if (youngest == nullptr || fiber->id > youngest->id) youngest = fiber;
-    }
-    current_ = youngest;
-    if (youngest->started) {
-      if (!youngest->given_up) switch_context(runtime_, main_, *youngest, false);
-      if (youngest->given_up) ++not_unwound_;
+    Fiber* next = next_to_unwind();
+    current_ = next;
+    if (next->started) {
+      if (!next->given_up) switch_context(runtime_, main_, *next, false);
+      if (next->given_up) ++not_unwound_;
     } else {
       // std::thread hands its state over by a raw pointer that only the thread itself would delete.
       Dl_info info{};
-      if (youngest->routine != nullptr && dladdr(reinterpret_cast<void*>(youngest->routine), &info) != 0 &&
+      if (next->routine != nullptr && dladdr(reinterpret_cast<void*>(next->routine), &info) != 0 &&
           info.dli_fname != nullptr && std::strstr(info.dli_fname, "libstdc++") != nullptr) {
         const Quiet quiet(this);
-        delete static_cast<std::thread::_State*>(youngest->argument);
+        delete static_cast<std::thread::_State*>(next->argument);
       }
     }
-    if ((alive_ & youngest->bit()) != 0) retire(*youngest);
-    bury(*youngest);
+    if ((alive_ & next->bit()) != 0) retire(*next);
+    bury(*next);
   }
 }
 

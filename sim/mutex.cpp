@@ -62,7 +62,7 @@ int lock(Engine& world, pthread_mutex_t* mutex, const Nanos* deadline) {
   if (deadline != nullptr) {
     world.clear_timer();
     self.waits_in = nullptr;
-    if (self.reason == WakeReason::timeout) return ETIMEDOUT;
+    if (self.reason == WakeReason::timeout && state.owner != 0) return ETIMEDOUT;
   }
   take(world, state);
   return 0;

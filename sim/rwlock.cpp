@@ -70,7 +70,7 @@ int lock(pthread_rwlock_t* object, Kind kind, const Nanos* deadline) {
   if (deadline != nullptr) {
     world.clear_timer();
     self.waits_in = nullptr;
-    if (self.reason == WakeReason::timeout) return ETIMEDOUT;
+    if (self.reason == WakeReason::timeout && !is_free_for(state, kind)) return ETIMEDOUT;
   }
   hold(world, state, kind);
   return 0;

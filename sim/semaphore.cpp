@@ -55,7 +55,7 @@ int semaphore_wait(sem_t* semaphore, const Nanos* deadline) {
   if (deadline != nullptr) {
     world.clear_timer();
     self.waits_in = nullptr;
-    if (self.reason == WakeReason::timeout) return fail_with(ETIMEDOUT);
+    if (self.reason == WakeReason::timeout && state.value == 0) return fail_with(ETIMEDOUT);
   }
   state.waiters &= ~self.bit();
   if (--state.value == 0) world.disable(state.waiters);

@@ -86,7 +86,8 @@ bool stop_answered(const Ledger& ledger) {
                      [](const Statement& s) { return s.kind == Kind::stopped; });
 }
 
-void list_checked(const Ledger& ledger, Verdict& v) {
+void list_checked(const Facts& facts, Verdict& v) {
+  const Ledger& ledger = facts.ledger;
   const Promise& promise = promise_of(ledger.teardown);
   for (int i = 1; i <= kInvariants; ++i) {
     const auto invariant = static_cast<Invariant>(i);
@@ -94,8 +95,8 @@ void list_checked(const Ledger& ledger, Verdict& v) {
     if (invariant == Invariant::I7 && !ledger.acks_observed) {
       v.not_checked.push_back(
           {invariant, "the writer said nothing of acks, drops or losses before it ended"});
-    } else if (invariant == Invariant::I10 && promise.nothing_lost && !ledger.faults_ended) {
-      v.not_checked.push_back({invariant, "a fault was still active when the teardown began"});
+    } else if (invariant == Invariant::I10 && promise.nothing_lost && facts.outage_excuses_loss()) {
+      v.not_checked.push_back({invariant, "a fault was still active when the writer ended"});
     } else if (invariant == Invariant::I6 && !flush_answered(ledger)) {
       if (ledger.teardown == Teardown::flush_then_kill && !stop_answered(ledger)) {
         v.not_checked.push_back({invariant, "no flush was answered"});
@@ -118,7 +119,7 @@ Verdict judge(const Ledger& ledger) {
     v.invalid = ledger.invalid;
     return v;
   }
-  list_checked(ledger, v);
+  list_checked(facts, v);
   Findings findings(v.violations);
   check_claims(facts, findings);
   check_loss(facts, findings);

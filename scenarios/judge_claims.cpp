@@ -3,7 +3,8 @@
 // A claim `through C` covers the accepted events of its process and session with seq ≤ C, except for those
 // whose loss is excused. `acked`, `stopped` and the service's own acknowledgements fall under I1; `flushed`
 // and `flush_failed` under I6. A flush has to reach as far as what was accepted before it was asked for: one
-// that answers through 0 at once says nothing false and keeps nothing.
+// that answers through 0 at once says nothing false and keeps nothing. A claim that is made before the commit
+// is false, too, even if the commit comes.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -47,6 +48,44 @@ void check_claim(const Facts& facts, Findings& findings, Kind kind, Invariant in
                     claim->through, count_of(lost.size()), lost.size() == 1 ? "is" : "are", named(lost)),
         lost);
   }
+}
+
+// When the first record of the event was committed; -1: never, or the service's ledger does not tell.
+std::int64_t first_commit(const EventFacts& e) {
+  std::int64_t first = -1;
+  for (const ServiceAppend* a : e.appends) {
+    if (a->committed && a->committed_ns >= 0 && (first < 0 || a->committed_ns < first))
+      first = a->committed_ns;
+  }
+  return first;
+}
+
+// Claims that came before the commit: false when they were made, whatever became true later. A kill in
+// between would have shown it; the two clocks are one, so it shows without.
+void check_claim_time(const Facts& facts, Findings& findings, Kind kind, Invariant invariant,
+                      const char* said) {
+  std::map<SessionKey, std::vector<const Statement*>> claims;  // each reaches further than the one before it
+  for (const Statement& s : facts.ledger.statements) {
+    if (s.kind != kind) continue;
+    auto& reached = claims[{s.epoch, s.session}];
+    if (reached.empty() || s.through > reached.back()->through) reached.push_back(&s);
+  }
+  Events early;
+  const Statement* first = nullptr;
+  for (const EventFacts& e : facts.events) {
+    const auto found = claims.find({e.pub->epoch, e.pub->session});
+    if (found == claims.end() || !e.promised() || e.reported() || e.pub->seq == 0) continue;
+    const auto claim = std::find_if(found->second.begin(), found->second.end(),
+                                    [&](const Statement* s) { return s->through >= e.pub->seq; });
+    if (claim == found->second.end() || first_commit(e) <= (*claim)->t_ns) continue;
+    if (first == nullptr) first = *claim;
+    early.push_back(&e);
+  }
+  if (early.empty()) return;
+  findings.add(invariant, ViolationKind::false_ack,
+               fmt::format("the writer said {} through seq {} before {} was committed: {}", said,
+                           first->through, count_of(early.size()), named(early)),
+               early);
 }
 
 // The service wrote out an acknowledgement, and an independent reader does not find the record.
@@ -170,6 +209,9 @@ void check_claims(const Facts& facts, Findings& findings) {
   check_claim(facts, findings, Kind::flushed, Invariant::I6, ViolationKind::false_ack, "flushed");
   check_claim(facts, findings, Kind::flush_failed, Invariant::I6, ViolationKind::false_ack,
               "that the flush failed, but was durable");
+  check_claim_time(facts, findings, Kind::acked, Invariant::I1, "acked");
+  check_claim_time(facts, findings, Kind::stopped, Invariant::I1, "stopped");
+  check_claim_time(facts, findings, Kind::flushed, Invariant::I6, "flushed");
   check_service_acks(facts, findings);
   for (const Exchange& flush : exchanges(facts.ledger, Kind::ask_flush)) {
     check_flush(facts, findings, flush);

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <csignal>
 #include <map>
+#include <set>
 
 #include "scenarios/judge_facts.h"
 
@@ -37,12 +38,21 @@ bool kill_is_planned(const Ledger& ledger) {
   }
 }
 
+// A writer may also end at the stop of its last session: of all that were started none goes on, and none was
+// still to come.
 bool asked_before(const Facts& facts, int epoch, std::int64_t t_ns) {
   const std::int64_t asked = facts.end_asked_ns(epoch);
   if (asked >= 0 && asked <= t_ns) return true;
-  return std::any_of(facts.ledger.statements.begin(), facts.ledger.statements.end(), [&](const Statement& s) {
-    return s.epoch == epoch && s.kind == Kind::ask_stop && s.t_ns <= t_ns;
-  });
+  bool stopped = false;
+  std::set<std::string> going_on;
+  for (const Statement& s : facts.ledger.statements) {
+    if (s.epoch != epoch) continue;
+    if (s.kind == Kind::ask_start) going_on.insert(s.session);
+    if (s.kind != Kind::ask_stop || s.t_ns > t_ns) continue;
+    going_on.erase(s.session);
+    stopped = true;
+  }
+  return stopped && going_on.empty();
 }
 
 void check_crash(const Facts& facts, Findings& findings, int epoch, const Process& p) {

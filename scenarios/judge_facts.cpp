@@ -157,6 +157,16 @@ std::int64_t Facts::end_asked_ns(int epoch) const {
   return first;
 }
 
+bool Facts::outage_excuses_loss() const {
+  if (ledger.faults_ended) return false;
+  if (ledger.processes.empty()) return true;
+  const Process& last = ledger.processes.back();
+  if (last.kill_ns >= 0 || last.exited_ns < 0) return true;
+  const std::int64_t asked = end_asked_ns(static_cast<int>(ledger.processes.size()) - 1);
+  const std::int64_t budget = ledger.shutdown_budget_ns >= 0 ? ledger.shutdown_budget_ns : ledger.grace_ns;
+  return asked >= 0 && budget >= 0 && last.exited_ns - asked >= budget / 2;
+}
+
 bool Facts::ended_itself(int epoch) const {
   if (epoch < 0 || static_cast<std::size_t>(epoch) >= ledger.processes.size()) return false;
   const Process& p = ledger.processes[static_cast<std::size_t>(epoch)];

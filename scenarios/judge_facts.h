@@ -85,6 +85,9 @@ class Facts {
   // It ended of its own accord: had the time to say what it lost.
   bool ended_itself(int epoch) const;
   bool idempotent() const { return idempotent_; }
+  // A fault that was still to come excuses a loss only where the writer tried to the end: one that ended
+  // of its own accord with more than half of its budget left has given up.
+  bool outage_excuses_loss() const;
 
  private:
   void index_stored();

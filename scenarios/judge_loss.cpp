@@ -160,7 +160,7 @@ void check_age(const Facts& facts, Findings& findings) {
 void check_loss(const Facts& facts, Findings& findings) {
   const Promise& promise = promise_of(facts.ledger.teardown);
   const bool by_i10 = promise.checks(Invariant::I10);
-  if (promise.nothing_lost && (!by_i10 || facts.ledger.faults_ended)) {
+  if (promise.nothing_lost && (!by_i10 || !facts.outage_excuses_loss())) {
     check_all_there(facts, findings, by_i10 ? Invariant::I10 : Invariant::I4);
   }
   // With D = P judged under I4, its holes are among the missing already.

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <random>
 
 #include "scenarios/clock.h"
@@ -255,6 +256,14 @@ void ProcessRun::judge_validity() {
   if (by_itself) return;
   if (!fired.missing.empty()) {
     ledger_.invalid = fmt::format("the fault `{}` did not fire", fired.missing);
+    return;
+  }
+  // A writer that ends in peace and accepted nothing has been asked for nothing: every promise is kept, and
+  // none is proven.
+  const auto accepted = [](const Publication& p) { return p.acceptance == Acceptance::accepted; };
+  if (process.kill_ns < 0 && process.term_ns < 0 && !ledger_.publications.empty() &&
+      std::none_of(ledger_.publications.begin(), ledger_.publications.end(), accepted)) {
+    ledger_.invalid = fmt::format("the writer accepted none of {} events", ledger_.publications.size());
     return;
   }
   const Teardown kind = drawn_.teardown.kind;

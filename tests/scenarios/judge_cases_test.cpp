@@ -31,6 +31,50 @@ TEST(JudgeCases, AnAckCoversItsOwnSessionOnly) {
   EXPECT_EQ(run.say(Kind::acked, 2, "a").told(), "I1/lost_acked 1,2");
 }
 
+TEST(JudgeCases, AClaimBeforeTheCommitIsFalseEvenIfTheCommitComes) {
+  EXPECT_EQ(Story(Teardown::kill).publish(3).say(Kind::acked, 2).append({1, 2, 3}).killed().told(),
+            "I1/false_ack 1,2");
+  EXPECT_EQ(Story(Teardown::kill).publish(3).append({1}).say(Kind::acked, 1).append({2, 3}).killed().told(),
+            "");
+  Story beyond(Teardown::kill);  // of events that were never given out yet
+  EXPECT_EQ(beyond.publish(1).append({1}).say(Kind::acked, 9).publish(2).append({2, 3}).killed().told(),
+            "I1/false_ack 2,3");
+}
+
+TEST(JudgeCases, OrderAndCopiesAreJudgedInEveryDeath) {
+  for (const Teardown death : kTeardowns) {
+    Story reversed(death);
+    reversed.publish(2).append({2, 1}).say(Kind::ask_stop).say(Kind::stopped, 2).term().exits(0);
+    EXPECT_NE(reversed.told().find("I3/reordered"), std::string::npos) << name(death);
+    Story doubled(death);
+    doubled.publish(2).append({1, 2}).append({1, 2}).term().exits(0);
+    EXPECT_NE(doubled.told().find("I5/duplicated"), std::string::npos) << name(death);
+  }
+}
+
+TEST(JudgeCases, AWriterThatGaveUpIsNotExcusedByTheFaultThatWasStillToCome) {
+  Story gave_up(Teardown::server_drain);
+  gave_up.l.faults_ended = false;
+  gave_up.publish(3).append({1}).fault(1).term().exits(1);
+  EXPECT_NE(gave_up.told().find("I10/lost 2,3"), std::string::npos) << gave_up.told();
+  Story tried_on(Teardown::server_drain);
+  tried_on.l.faults_ended = false;
+  tried_on.publish(3).append({1}).fault(1).term().wait(1500).exits(1);
+  EXPECT_EQ(tried_on.told().find("I10"), std::string::npos) << tried_on.told();
+}
+
+TEST(JudgeCases, AnExitAtTheStopOfOneSessionIsACrashWhileAnotherGoesOnOrIsStillToCome) {
+  const auto at_its_stop = [](Story story) {
+    story.say(Kind::ask_start).publish(1).append({1}).say(Kind::ask_stop).say(Kind::stopped, 1);
+    story.l.processes[0].exit_code = 0;
+    story.l.processes[0].exited_ns = story.tick();
+    return story;
+  };
+  EXPECT_EQ(at_its_stop(Story(Teardown::stop)).told(), "");
+  EXPECT_EQ(at_its_stop(Story(Teardown::stop)).say(Kind::ask_start, 0, "t").told(), "I8/crashed");
+  EXPECT_EQ(at_its_stop(Story(Teardown::stop).say(Kind::ask_start, 0, "t")).told(), "I8/crashed");
+}
+
 TEST(JudgeCases, ADropIsBelievedOnlyWhereTheRingCanHaveBeenFull) {
   Story run(Teardown::overflow);
   run.l.ring_capacity = 16;
@@ -335,7 +379,7 @@ TEST(JudgeCases, WhatCannotBeDecidedIsShownAsNotChecked) {
   EXPECT_EQ(a.outcome, Verdict::Outcome::held);
   Story cut(Teardown::cut_heal);
   cut.l.faults_ended = false;
-  const Verdict b = judge(cut.publish(2).append({1}).exits(1).l);
+  const Verdict b = judge(cut.publish(2).append({1}).term().wait(1500).exits(1).l);
   ASSERT_EQ(b.not_checked.size(), 1U);
   EXPECT_EQ(b.not_checked[0].invariant, Invariant::I10);
   const Verdict c = judge(Story(Teardown::flush_then_kill).publish(1).say(Kind::ask_flush).killed().l);

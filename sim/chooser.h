@@ -81,6 +81,8 @@ class Choices {
   };  // wake: which waiter a notification, post or unlock reaches
   static constexpr std::size_t kNone = ~std::size_t{0};
 
+  static constexpr std::uint32_t kYieldsForATimer = 64;
+
   Choices(Purpose purpose, const Standing* standings, std::uint64_t threads, bool timer, bool signal,
           std::uint64_t spurious, std::size_t here, bool yields)
       : standings_(standings),
@@ -127,10 +129,16 @@ class Choices {
     if (current != kNone) return index != current && !yields_;
     return index >= thread_count_ && thread_count_ != 0;
   }
-  // The default policy: the current thread until it blocks, then the lowest lane, then the timer.
+  bool yields() const { return yields_; }
+  // The default policy: the current thread until it blocks, then the lowest lane, then the timer. A thread
+  // that yields passes on to the next lane, and now and then to the timer, so that nobody spins for ever.
   std::size_t usual() const {
     const std::size_t current = last();
-    return current == kNone ? 0 : current;
+    if (current != kNone) return current;
+    if (!yields_ || purpose_ != Purpose::run || threads_ == 0) return 0;
+    if (timer_ && here().ordinal % kYieldsForATimer == 0) return thread_count_;
+    const std::uint64_t later = threads_ & ~((std::uint64_t{2} << here_) - 1);
+    return later == 0 ? 0 : index_of_lane(static_cast<std::size_t>(std::countr_zero(later)));
   }
 
  private:
@@ -151,7 +159,8 @@ class Choices {
   std::uint8_t thread_count_;
 };
 
-// What a strategy implements. choose() is asked only where there are two choices or more.
+// What a strategy implements. choose() is asked only where there are two choices or more, unless it wants
+// every point.
 class Chooser {
  public:
   static constexpr std::size_t kAbandon = ~std::size_t{0};  // ends the execution as Ending::abandoned
@@ -160,6 +169,7 @@ class Chooser {
   virtual std::size_t choose(const Choices& choices) = 0;
   // A value drawn for the program under test: in [0, below), below > 0.
   virtual std::uint64_t draw(std::uint64_t below) = 0;
+  virtual bool wants_every_point() const { return false; }
 };
 
 }  // namespace s2::sim

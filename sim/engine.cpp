@@ -38,7 +38,7 @@ Fiber* Engine::decide(bool yields) {
     const std::uint64_t spurious = spurious_left_ != 0 ? waiting_ & ~runnable_ : 0;
     if (yields && (threads & ~current || timer)) threads &= ~current;  // it said: let others go
     std::size_t lane = 0;
-    if (std::has_single_bit(threads) && !timer && !signal && spurious == 0) {
+    if (std::has_single_bit(threads) && !timer && !signal && spurious == 0 && !ask_always_) {
       lane = static_cast<std::size_t>(std::countr_zero(threads));
     } else if (threads == 0 && !timer && !signal) {
       nobody_can_go();
@@ -47,7 +47,7 @@ Fiber* Engine::decide(bool yields) {
       if (threads == 0 && !watches_.empty() && idle()) return nullptr;
       const Choices choices(Choices::Purpose::run, standings_.data(), threads, timer, signal, spurious, here,
                             yields);
-      const std::size_t index = choices.size() == 1 ? 0 : ask(choices);
+      const std::size_t index = choices.size() == 1 && !ask_always_ ? 0 : ask(choices);
       if (over_) [[unlikely]]
         return nullptr;
       if (choices.preempts(index)) ++preemptions_;

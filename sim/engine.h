@@ -244,7 +244,7 @@ class Engine {
   std::size_t max_threads_ = kMaxLanes;
   std::size_t not_unwound_ = 0;
   unsigned spurious_left_ = 0;
-  bool observed_ = false, unwinding_ = false, body_done_ = false, over_ = false;
+  bool ask_always_ = false, observed_ = false, unwinding_ = false, body_done_ = false, over_ = false;
   Ending ending_ = Ending::finished;
   std::string why_;
 };

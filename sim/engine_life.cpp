@@ -76,6 +76,7 @@ Engine& Engine::of_this_thread() {
 void Engine::begin(const WorldOptions& options) {
   options_ = &options;
   chooser_ = &options.chooser;
+  ask_always_ = chooser_->wants_every_point();
   records_.clear();
   pending_.clear();
   watches_.clear();

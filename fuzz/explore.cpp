@@ -1,0 +1,93 @@
+// Explores. See explore.h.
+#include "fuzz/explore.h"
+
+namespace s2::fuzz {
+namespace {
+
+using RealClock = std::chrono::steady_clock;
+
+Failure failure_of(const sim::Execution& execution) {
+  Failure failure;
+  failure.ending = execution.ending;
+  failure.why = execution.why;
+  failure.trace_hash = execution.trace_hash;
+  return failure;
+}
+
+void count(Exploration& sum, const sim::Execution& execution) {
+  ++sum.executions;
+  sum.points += execution.points;
+  sum.choices += execution.choices;
+  sum.switches += execution.switches;
+  sum.preemptions += execution.preemptions;
+  sum.abandoned += execution.ending == sim::Ending::abandoned ? 1 : 0;
+  sum.virtual_time += execution.virtual_time;
+}
+
+}  // namespace
+
+sim::WorldOptions plain_world(sim::Chooser& chooser) {
+  return {.chooser = chooser};
+}
+
+Exploration explore(Strategy& strategy, const ExploreOptions& options, const Program& program) {
+  Exploration sum;
+  Tape tape(strategy);
+  const sim::WorldOptions world = options.world(tape);
+  if (options.warm_up) {
+    TapePlayer plain({}, mixed(options.seed));
+    sim::run(options.world(plain), program);
+  }
+  const auto begin = RealClock::now();
+  for (std::uint64_t i = 0; i < options.max_executions; ++i) {
+    if (RealClock::now() - begin >= options.max_time) break;
+    tape.begin(mixed(options.seed * 0x9E3779B97F4A7C15ULL + i * options.shards + options.shard));
+    const sim::Execution execution = sim::run(world, program);
+    const std::uint64_t draw_seed = strategy.draw_seed();
+    const std::string found_by = strategy.name();
+    const bool more = strategy.end(execution);
+    count(sum, execution);
+    const bool fails = sim::is_failure(execution.ending);
+    const bool again = fails || (options.rerun_one_in != 0 && i % options.rerun_one_in == 0);
+    if (again && execution.ending != sim::Ending::abandoned) {
+      TapePlayer player(tape.indices(), draw_seed);
+      const sim::Execution rerun = sim::run(options.world(player), program);
+      ++sum.reruns;
+      if (rerun.trace_hash != execution.trace_hash) {
+        ++sum.differing;
+        sum.failure = failure_of(execution);
+        sum.failure->ending = sim::Ending::escaped;
+        sum.failure->why =
+            "an execution and its rerun differ: something comes from outside the world (first: " +
+            std::string(sim::name_of(execution.ending)) + " " + execution.why +
+            "; second: " + sim::name_of(rerun.ending) + " " + rerun.why + ")";
+      } else if (fails) {
+        sum.failure = failure_of(execution);
+      }
+      if (sum.failure) {
+        sum.failure->schedule = player.made();
+        sum.failure->found_by = found_by;
+        sum.failure->execution = i + 1;
+        break;
+      }
+    }
+    if (!more) {
+      sum.exhausted = true;
+      break;
+    }
+  }
+  sum.real_time = RealClock::now() - begin;
+  return sum;
+}
+
+sim::Execution replay(const Schedule& schedule, const World& world, const Program& program, bool trace,
+                      Schedule* made) {
+  Follower follower(schedule);
+  sim::WorldOptions options = world(follower);
+  options.keep_trace = options.keep_trace || trace;
+  sim::Execution execution = sim::run(options, program);
+  if (made != nullptr) *made = follower.made();
+  return execution;
+}
+
+}  // namespace s2::fuzz

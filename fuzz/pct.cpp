@@ -1,0 +1,87 @@
+// PCT (Burckhardt and others): threads have random priorities, the highest that can go on goes; at depth - 1
+// random steps the running thread becomes the lowest. A bug of that depth is found with a probability that
+// has a bound. The timer, signals and spurious wake-ups are threads with priorities of their own. See
+// strategy.h.
+#include <algorithm>
+#include <array>
+
+#include "fuzz/strategy.h"
+
+namespace s2::fuzz {
+namespace {
+
+constexpr std::uint64_t kFirstEstimate = 64;  // choices of an execution, before one was seen
+
+class Pct final : public SeededStrategy {
+ public:
+  explicit Pct(unsigned depth) : depth_(depth), name_("pct" + std::to_string(depth)) {}
+  const char* name() const override { return name_.c_str(); }
+
+  void begin(std::uint64_t seed) override {
+    SeededStrategy::begin(seed);
+    known_.fill(kUnknown);
+    for (std::uint64_t& priority : rare_) priority = high();
+    changes_.clear();
+    for (unsigned i = 1; i < depth_; ++i) changes_.push_back(random().below(estimate_));
+    step_ = 0;
+    lowest_ = depth_;
+  }
+
+  std::size_t choose(const sim::Choices& choices) override {
+    if (choices.purpose() == sim::Choices::Purpose::wake) return random().below(choices.size());
+    const std::size_t last = choices.last();
+    if (last != sim::Choices::kNone && std::find(changes_.begin(), changes_.end(), step_) != changes_.end()) {
+      learn(choices[last]);
+      priorities_[choices.here_lane()] = --lowest_;
+    }
+    ++step_;
+    std::size_t best = 0;
+    std::uint64_t highest = 0;
+    for (std::size_t i = 0; i < choices.size(); ++i) {
+      const std::uint64_t priority = priority_of(choices[i]);
+      if (priority < highest) continue;
+      highest = priority;
+      best = i;
+    }
+    // A timer or signal that outranks all does not keep doing so: it would fire at every point.
+    if (best >= choices.threads()) rare_[static_cast<std::size_t>(choices[best].source)] = high();
+    return best;
+  }
+
+  bool end(const sim::Execution& execution) override {
+    estimate_ = std::max<std::uint64_t>({1, estimate_ * 9 / 10, execution.choices});
+    return true;
+  }
+
+ private:
+  static constexpr std::uint32_t kUnknown = ~std::uint32_t{0};
+  std::uint64_t high() { return (std::uint64_t{1} << 32) + (random().next() >> 32); }
+  void learn(const sim::Choice& choice) {
+    if (known_[choice.lane] == choice.standing.thread) return;
+    known_[choice.lane] = choice.standing.thread;
+    priorities_[choice.lane] = high();
+  }
+  std::uint64_t priority_of(const sim::Choice& choice) {
+    if (choice.source != sim::Source::thread) return rare_[static_cast<std::size_t>(choice.source)];
+    learn(choice);
+    return priorities_[choice.lane];
+  }
+
+  unsigned depth_;
+  std::string name_;
+  std::uint64_t estimate_ = kFirstEstimate;
+  std::uint64_t step_ = 0;
+  std::uint64_t lowest_ = 0;
+  std::vector<std::uint64_t> changes_;
+  std::array<std::uint32_t, sim::kMaxLanes> known_{};
+  std::array<std::uint64_t, sim::kMaxLanes> priorities_{};
+  std::array<std::uint64_t, 4> rare_{};  // by source
+};
+
+}  // namespace
+
+std::unique_ptr<Strategy> make_pct(unsigned depth) {
+  return std::make_unique<Pct>(depth);
+}
+
+}  // namespace s2::fuzz

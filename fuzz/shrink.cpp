@@ -1,0 +1,129 @@
+// Shrinks a failing schedule. See explore.h.
+#include <algorithm>
+
+#include "fuzz/explore.h"
+
+namespace s2::fuzz {
+namespace {
+
+using RealClock = std::chrono::steady_clock;
+
+class Shrinker {
+ public:
+  Shrinker(const Failure& failure, const ShrinkOptions& options, const Program& program)
+      : options_(options), program_(program), same_(options.same) {
+    shrunk_.failure = failure;
+    if (!same_) {
+      const std::string head = failure.why.substr(0, failure.why.find(':'));
+      same_ = [ending = failure.ending, head](const sim::Execution& execution) {
+        return execution.ending == ending &&
+               (ending != sim::Ending::failed || execution.why.substr(0, execution.why.find(':')) == head);
+      };
+    }
+  }
+
+  Shrunk shrink() {
+    restart_clock();
+    while (take_away(true)) {
+    }
+    while (take_away(false)) {
+    }
+    restart_clock();
+    search_fewest();
+    restart_clock();
+    while (take_away(false)) {
+    }
+    shrunk_.executions = executions_;
+    return std::move(shrunk_);
+  }
+
+ private:
+  std::vector<Deviation>& deviations() { return shrunk_.failure.schedule.deviations; }
+  void restart_clock() {
+    begin_ = RealClock::now();
+    spent_ = 0;
+  }
+  bool out_of_means() const {
+    return spent_ >= options_.max_executions || RealClock::now() - begin_ >= options_.max_time;
+  }
+
+  // Takes the schedule if it fails in the same way.
+  bool try_schedule(const Schedule& schedule) {
+    ++executions_;
+    ++spent_;
+    Schedule made;
+    const sim::Execution execution = replay(schedule, options_.world, program_, false, &made);
+    if (!same_(execution)) return false;
+    // What was followed is never more, unless another deviation made it meaningful again.
+    if (made.deviations.size() > schedule.deviations.size()) made = schedule;
+    keep(execution, made);
+    return true;
+  }
+  void keep(const sim::Execution& execution, const Schedule& schedule) {
+    shrunk_.failure.ending = execution.ending;
+    shrunk_.failure.why = execution.why;
+    shrunk_.failure.trace_hash = execution.trace_hash;
+    shrunk_.failure.schedule = schedule;
+  }
+
+  // One pass over the deviations, in chunks that halve; from the end, because what follows the failure's
+  // cause goes first. With `preemptions_first` only what lowers their number is taken.
+  bool take_away(bool preemptions_first) {
+    bool any = false;
+    for (std::size_t chunk = std::max<std::size_t>(1, deviations().size() / 2); chunk >= 1; chunk /= 2) {
+      for (std::size_t end = deviations().size(); end != 0 && !out_of_means();) {
+        const std::size_t first = end > chunk ? end - chunk : 0;
+        Schedule fewer = shrunk_.failure.schedule;
+        fewer.deviations.erase(fewer.deviations.begin() + static_cast<std::ptrdiff_t>(first),
+                               fewer.deviations.begin() + static_cast<std::ptrdiff_t>(end));
+        const bool matters =
+            !preemptions_first || fewer.preemptions() < shrunk_.failure.schedule.preemptions();
+        if (matters && try_schedule(fewer)) any = true;
+        end = std::min(first, deviations().size());
+      }
+    }
+    return any;
+  }
+
+  // All schedules with 0, 1, ... preemptions, as far as the means reach.
+  void search_fewest() {
+    const auto most = static_cast<unsigned>(shrunk_.failure.schedule.preemptions());
+    if (most == 0) {
+      shrunk_.fewest = true;
+      return;
+    }
+    const auto dfs =
+        make_dfs({.preemptions = most - 1, .rising = true, .draw_seed = shrunk_.failure.schedule.draw_seed});
+    Tape tape(*dfs);
+    const sim::WorldOptions world = options_.world(tape);
+    for (bool more = true; more;) {
+      if (out_of_means()) return;
+      tape.begin(0);
+      ++executions_;
+      ++spent_;
+      const sim::Execution execution = sim::run(world, program_);
+      more = dfs->end(execution);
+      if (!same_(execution)) continue;
+      TapePlayer player(tape.indices(), shrunk_.failure.schedule.draw_seed);
+      const sim::Execution again = sim::run(options_.world(player), program_);
+      keep(again, player.made());
+      break;
+    }
+    shrunk_.fewest = true;
+  }
+
+  const ShrinkOptions& options_;
+  const Program& program_;
+  std::function<bool(const sim::Execution&)> same_;
+  Shrunk shrunk_;
+  std::uint64_t executions_ = 0, spent_ = 0;
+  RealClock::time_point begin_;
+};
+
+}  // namespace
+
+Shrunk shrink(const Failure& failure, const ShrinkOptions& options, const Program& program) {
+  return Shrinker(failure, options, program).shrink();
+}
+
+}  // namespace s2::fuzz

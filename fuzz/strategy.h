@@ -1,0 +1,74 @@
+// Strategies: who goes next, for many executions of one program. One a file; explore.h runs them.
+//
+// A strategy belongs to one OS thread. Values that the program draws (sim::choose, getrandom) come from a
+// seed of their own, the execution's draw seed, so that a schedule and the draws can be kept and changed
+// apart.
+#pragma once
+#include <memory>
+#include <vector>
+
+#include "fuzz/prng.h"
+#include "sim/world.h"
+
+namespace s2::fuzz {
+
+// One in so many points with a pending timer, signal or spurious wake-up takes it although a thread could go
+// on.
+inline constexpr std::uint64_t kRareOneIn = 16;
+
+class Strategy : public sim::Chooser {
+ public:
+  virtual const char* name() const = 0;
+  // Before an execution. Everything that is chosen in it comes from the seed, and from executions before it.
+  virtual void begin(std::uint64_t seed) = 0;
+  // After it. False: there is nothing left that this strategy would try.
+  virtual bool end(const sim::Execution& execution) = 0;
+  // What the program's draws come from; a strategy that walks a tree keeps it the same for all executions.
+  virtual std::uint64_t draw_seed() const = 0;
+};
+
+// Draws, and what most strategies do with seeds.
+class SeededStrategy : public Strategy {
+ public:
+  void begin(std::uint64_t seed) override {
+    draw_seed_ = mixed(seed ^ 0xD4A3);
+    draws_ = Prng(draw_seed_);
+    random_ = Prng(mixed(seed));
+  }
+  bool end(const sim::Execution&) override { return true; }
+  std::uint64_t draw(std::uint64_t below) override { return draws_.below(below); }
+  std::uint64_t draw_seed() const override { return draw_seed_; }
+
+ protected:
+  Prng& random() { return random_; }
+
+ private:
+  std::uint64_t draw_seed_ = 0;
+  Prng draws_;
+  Prng random_;
+};
+
+std::unique_ptr<Strategy> make_random();  // an even die among the threads
+std::unique_ptr<Strategy> make_urw();  // a die weighted by what each thread has still to do, as learnt so far
+std::unique_ptr<Strategy> make_pct(unsigned depth);  // priorities, with depth - 1 changes in an execution
+std::unique_ptr<Strategy> make_portfolio();          // all of them; who finds new things gets more executions
+
+// Depth first: every schedule with at most `preemptions`, in a tree that the draws of `draw_seed` fix.
+struct DfsOptions {
+  static constexpr unsigned kNoBound = 1'000'000;
+  unsigned preemptions = 2;
+  bool rising = false;  // first all with 0, then with 1, ...: the first failure has the fewest
+  std::uint64_t draw_seed = 0;
+  // Leaves out schedules that differ only in the order of independent steps (sleep sets). Only without a
+  // bound on preemptions, where it is sound, and for programs whose shared memory is guarded by mutexes, or
+  // by atomics that are points: steps on different mutexes are then independent, everything else is taken to
+  // depend on everything.
+  bool reduced = false;
+};
+class Dfs : public Strategy {
+ public:
+  virtual unsigned bound() const = 0;  // of the level that it is in; all levels below are exhausted
+};
+std::unique_ptr<Dfs> make_dfs(const DfsOptions& options);
+
+}  // namespace s2::fuzz

@@ -50,16 +50,6 @@ void check_claim(const Facts& facts, Findings& findings, Kind kind, Invariant in
   }
 }
 
-// When the first record of the event was committed; -1: never, or the service's ledger does not tell.
-std::int64_t first_commit(const EventFacts& e) {
-  std::int64_t first = -1;
-  for (const ServiceAppend* a : e.appends) {
-    if (a->committed && a->committed_ns >= 0 && (first < 0 || a->committed_ns < first))
-      first = a->committed_ns;
-  }
-  return first;
-}
-
 // Claims that came before the commit: false when they were made, whatever became true later. A kill in
 // between would have shown it; the two clocks are one, so it shows without.
 void check_claim_time(const Facts& facts, Findings& findings, Kind kind, Invariant invariant,
@@ -77,7 +67,7 @@ void check_claim_time(const Facts& facts, Findings& findings, Kind kind, Invaria
     if (found == claims.end() || !e.promised() || e.reported() || e.pub->seq == 0) continue;
     const auto claim = std::find_if(found->second.begin(), found->second.end(),
                                     [&](const Statement* s) { return s->through >= e.pub->seq; });
-    if (claim == found->second.end() || first_commit(e) <= (*claim)->t_ns) continue;
+    if (claim == found->second.end() || e.first_commit_ns() <= (*claim)->t_ns) continue;
     if (first == nullptr) first = *claim;
     early.push_back(&e);
   }

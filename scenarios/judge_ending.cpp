@@ -21,10 +21,6 @@ constexpr int kExitedBySigterm = 128 + SIGTERM;           // how shells and many
 
 using Kind = Statement::Kind;
 
-std::int64_t budget_of(const Ledger& ledger) {
-  return ledger.shutdown_budget_ns >= 0 ? ledger.shutdown_budget_ns : ledger.grace_ns;
-}
-
 // Was a SIGKILL part of the scenario, or the harness's last resort?
 bool kill_is_planned(const Ledger& ledger) {
   switch (ledger.teardown) {
@@ -89,7 +85,7 @@ void check_exit_time(const Facts& facts, Findings& findings, int epoch, const Pr
     return;
   }
   const std::int64_t asked = facts.end_asked_ns(epoch);
-  const std::int64_t budget = budget_of(facts.ledger);
+  const std::int64_t budget = facts.budget_ns();
   if (asked < 0 || asked > end || budget < 0) return;
   const std::int64_t took = end - asked - facts.paused_within(epoch, asked, end);
   if (took <= budget + kShutdownSlackNs) return;
@@ -102,7 +98,7 @@ void check_exit_time(const Facts& facts, Findings& findings, int epoch, const Pr
 // A stop or a flush that was asked for, and its answer.
 void check_answer(const Facts& facts, Findings& findings, const Statement& ask, const Statement* answer) {
   const char* what = ask.kind == Kind::ask_stop ? "stop" : "flush";
-  const std::int64_t allowed = ask.deadline_ms >= 0 ? ask.deadline_ms * 1'000'000 : budget_of(facts.ledger);
+  const std::int64_t allowed = ask.deadline_ms >= 0 ? ask.deadline_ms * 1'000'000 : facts.budget_ns();
   if (allowed < 0) return;
   std::int64_t until = answer != nullptr ? answer->t_ns : facts.death_ns();
   if (answer == nullptr && ask.epoch >= 0 &&
@@ -159,12 +155,7 @@ void check_heal_time(const Facts& facts, Findings& findings) {
   std::int64_t worst = 0;
   for (const EventFacts& e : facts.events) {
     if (!e.promised() || !e.stored() || e.pub->answered_ns < 0) continue;
-    std::int64_t committed = -1;
-    for (const ServiceAppend* a : e.appends) {
-      if (a->committed && a->committed_ns >= 0 && (committed < 0 || a->committed_ns < committed)) {
-        committed = a->committed_ns;
-      }
-    }
+    const std::int64_t committed = e.first_commit_ns();
     const std::int64_t took = committed - std::max(healed, e.pub->answered_ns);
     if (committed < 0 || took <= ledger.heal_bound_ns) continue;
     late.push_back(&e);

@@ -157,14 +157,23 @@ std::int64_t Facts::end_asked_ns(int epoch) const {
   return first;
 }
 
+std::int64_t EventFacts::first_commit_ns() const {
+  std::int64_t first = -1;
+  for (const ServiceAppend* a : appends) {
+    if (a->committed && a->committed_ns >= 0 && (first < 0 || a->committed_ns < first)) {
+      first = a->committed_ns;
+    }
+  }
+  return first;
+}
+
 bool Facts::outage_excuses_loss() const {
   if (ledger.faults_ended) return false;
   if (ledger.processes.empty()) return true;
   const Process& last = ledger.processes.back();
   if (last.kill_ns >= 0 || last.exited_ns < 0) return true;
   const std::int64_t asked = end_asked_ns(static_cast<int>(ledger.processes.size()) - 1);
-  const std::int64_t budget = ledger.shutdown_budget_ns >= 0 ? ledger.shutdown_budget_ns : ledger.grace_ns;
-  return asked >= 0 && budget >= 0 && last.exited_ns - asked >= budget / 2;
+  return asked >= 0 && budget_ns() >= 0 && last.exited_ns - asked >= budget_ns() / 2;
 }
 
 bool Facts::ended_itself(int epoch) const {

@@ -50,6 +50,8 @@ struct EventFacts {
   bool promised() const { return accepted() && pub->storage_on; }
   bool reported() const { return dropped || said_lost; }
   bool lost() const { return promised() && !stored(); }
+  // When its first record was committed; -1: never, or the service's ledger does not tell.
+  std::int64_t first_commit_ns() const;
 };
 
 using SessionKey = std::pair<int, std::string>;  // epoch, session
@@ -82,6 +84,10 @@ class Facts {
   std::int64_t death_ns() const;
   // SIGTERM or end of input, whichever came first; -1: neither.
   std::int64_t end_asked_ns(int epoch) const;
+  // What the writer may take to end; -1: nobody said.
+  std::int64_t budget_ns() const {
+    return ledger.shutdown_budget_ns >= 0 ? ledger.shutdown_budget_ns : ledger.grace_ns;
+  }
   // It ended of its own accord: had the time to say what it lost.
   bool ended_itself(int epoch) const;
   bool idempotent() const { return idempotent_; }

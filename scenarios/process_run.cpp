@@ -8,8 +8,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kAnswerWithin = 5s;       // `started`, `stopped`
-constexpr auto kFlushDeadline = 2000ms;  // given to the writer
+constexpr auto kAnswerWithin = 5s;  // `started`, `stopped`
 constexpr auto kFlushSlack = 1000ms;
 constexpr auto kSwitchWithin = 300ms;  // a writer that knows no switch says nothing
 constexpr auto kAckWithin = 300ms;     // for an event that follows an acknowledgement

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -21,6 +22,8 @@
 #include "scenarios/workload.h"
 
 namespace s2::scenarios {
+
+inline constexpr std::chrono::milliseconds kFlushDeadline{2000};  // given to the writer with each flush
 
 class ProcessRun {
  public:

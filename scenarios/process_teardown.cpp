@@ -14,7 +14,6 @@ using std::chrono::microseconds;
 
 constexpr auto kKillFiresWithin = 5s;  // an armed instant; the publishers go on meanwhile
 constexpr auto kAnswersWithin = 2s;    // of what was published before a SIGTERM
-constexpr auto kLastFlushDeadline = 2000ms;
 constexpr auto kLastFlushSlack = 2000ms;
 constexpr auto kPublishesOnAfterStop = 50ms;
 
@@ -153,13 +152,13 @@ void ProcessRun::flush_then_kill() {
     driver_->wait_for(Statement::Kind::stopped, ++stops_, Clock::now() + stop_deadline() + kLastFlushSlack);
     return kill_now("after the stop");
   }
-  driver_->flush(session_, kLastFlushDeadline.count());
+  driver_->flush(session_, kFlushDeadline.count());
   const auto answered = [&](Clock::time_point deadline) {
     return driver_->wait_any_of({Statement::Kind::flushed, Statement::Kind::flush_failed}, flushes_ + 1,
                                 deadline);
   };
   // Publishers do not wait for a flush.
-  const auto deadline = Clock::now() + kLastFlushDeadline + kLastFlushSlack;
+  const auto deadline = Clock::now() + kFlushDeadline + kLastFlushSlack;
   while (next_step_ < steps_.size() && !answered(Clock::now()) && !over()) play_until(next_step_ + 1);
   while (!answered(std::min(deadline, Clock::now() + 50ms)) && !over() && Clock::now() < deadline) {
   }

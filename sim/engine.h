@@ -136,6 +136,29 @@ class Engine {
     runnable_ &= ~current_->bit();
     return reschedule();
   }
+  // Arrives at a point and contends for what is_free() tells of, with all in `contenders`: whoever makes it
+  // free enables them. `turn`: it is free, and the caller takes it and leaves the contenders.
+  enum class Contest : std::uint8_t { turn, timeout, over };  // over: as reschedule()'s false
+  template <class IsFree>
+  [[nodiscard]] Contest contend(Kind kind, std::uint32_t object, std::uint64_t& contenders,
+                                const Nanos* deadline, const IsFree& is_free) {
+    Fiber& fiber = *current_;
+    arrive(kind, object);
+    contenders |= fiber.bit();
+    if (!is_free()) disable(fiber.bit());
+    if (deadline != nullptr) {
+      fiber.waits_in = &contenders;
+      fiber.reason = WakeReason::none;
+      set_timer(*deadline);
+    }
+    if (!reschedule()) return Contest::over;
+    if (deadline != nullptr) {
+      clear_timer();
+      fiber.waits_in = nullptr;
+      if (fiber.reason == WakeReason::timeout && !is_free()) return Contest::timeout;
+    }
+    return Contest::turn;
+  }
   void wake(std::uint8_t lane, WakeReason reason);
   // Picks one of the waiters, by the chooser where there are several.
   std::uint8_t pick(std::uint64_t waiters);

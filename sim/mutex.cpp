@@ -50,20 +50,10 @@ int lock(Engine& world, pthread_mutex_t* mutex, const Nanos* deadline) {
     }
     if (state.kind == PTHREAD_MUTEX_ERRORCHECK) return EDEADLK;
   }
-  world.arrive(Kind::lock, state.id);
-  state.contenders |= self.bit();
-  if (state.owner != 0) world.disable(self.bit());
-  if (deadline != nullptr) {
-    self.waits_in = &state.contenders;
-    self.reason = WakeReason::none;
-    world.set_timer(*deadline);
-  }
-  if (!world.reschedule()) return 0;
-  if (deadline != nullptr) {
-    world.clear_timer();
-    self.waits_in = nullptr;
-    if (self.reason == WakeReason::timeout && state.owner != 0) return ETIMEDOUT;
-  }
+  const auto contest =
+      world.contend(Kind::lock, state.id, state.contenders, deadline, [&] { return state.owner == 0; });
+  if (contest == Engine::Contest::over) return 0;
+  if (contest == Engine::Contest::timeout) return ETIMEDOUT;
   take(world, state);
   return 0;
 }

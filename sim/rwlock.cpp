@@ -56,22 +56,11 @@ int lock(pthread_rwlock_t* object, Kind kind, const Nanos* deadline) {
   }
   Engine& world = *tls.world;
   RwlockState& state = touch(world, object);
-  Fiber& self = world.self();
-  if (state.writer == self.lane + 1) return EDEADLK;
-  world.arrive(kind, state.id);
-  state.contenders |= self.bit();
-  if (!is_free_for(state, kind)) world.disable(self.bit());
-  if (deadline != nullptr) {
-    self.waits_in = &state.contenders;
-    self.reason = WakeReason::none;
-    world.set_timer(*deadline);
-  }
-  if (!world.reschedule()) return 0;
-  if (deadline != nullptr) {
-    world.clear_timer();
-    self.waits_in = nullptr;
-    if (self.reason == WakeReason::timeout && !is_free_for(state, kind)) return ETIMEDOUT;
-  }
+  if (state.writer == world.self().lane + 1) return EDEADLK;
+  const auto contest =
+      world.contend(kind, state.id, state.contenders, deadline, [&] { return is_free_for(state, kind); });
+  if (contest == Engine::Contest::over) return 0;
+  if (contest == Engine::Contest::timeout) return ETIMEDOUT;
   hold(world, state, kind);
   return 0;
 }

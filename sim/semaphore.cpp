@@ -42,22 +42,11 @@ int semaphore_wait(sem_t* semaphore, const Nanos* deadline) {
   }
   Engine& world = *tls.world;
   SemaphoreState& state = touch(world, semaphore);
-  Fiber& self = world.self();
-  world.arrive(Kind::sem_wait, state.id);
-  state.waiters |= self.bit();
-  if (state.value == 0) world.disable(self.bit());
-  if (deadline != nullptr) {
-    self.waits_in = &state.waiters;
-    self.reason = WakeReason::none;
-    world.set_timer(*deadline);
-  }
-  if (!world.reschedule()) return 0;
-  if (deadline != nullptr) {
-    world.clear_timer();
-    self.waits_in = nullptr;
-    if (self.reason == WakeReason::timeout && state.value == 0) return fail_with(ETIMEDOUT);
-  }
-  state.waiters &= ~self.bit();
+  const auto contest =
+      world.contend(Kind::sem_wait, state.id, state.waiters, deadline, [&] { return state.value != 0; });
+  if (contest == Engine::Contest::over) return 0;
+  if (contest == Engine::Contest::timeout) return fail_with(ETIMEDOUT);
+  state.waiters &= ~world.self().bit();
   if (--state.value == 0) world.disable(state.waiters);
   sanitizers::acquire(semaphore);
   return 0;

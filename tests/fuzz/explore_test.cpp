@@ -119,6 +119,10 @@ struct Observed {
     if (under.size() <= mutex) under.resize(mutex + 1);
     under[mutex].push_back(who);
   }
+  void visit(std::mutex& mutex, std::size_t index, int who) {
+    const std::lock_guard lock(mutex);
+    at(index, who);
+  }
   auto operator<=>(const Observed& other) const = default;
 };
 using Observable = std::function<void(Observed&)>;
@@ -127,19 +131,10 @@ std::vector<Observable> programs_with_classes() {
   return {[](Observed& seen) {  // two mutexes, each used by two of three threads
             std::mutex a, b;
             std::jthread first([&] {
-              {
-                const std::lock_guard lock(a);
-                seen.at(0, 1);
-              }
-              {
-                const std::lock_guard lock(b);
-                seen.at(1, 1);
-              }
+              seen.visit(a, 0, 1);
+              seen.visit(b, 1, 1);
             });
-            std::jthread second([&] {
-              const std::lock_guard lock(b);
-              seen.at(1, 2);
-            });
+            std::jthread second([&] { seen.visit(b, 1, 2); });
             const std::lock_guard lock(a);
             seen.at(0, 0);
           },
@@ -151,14 +146,8 @@ std::vector<Observable> programs_with_classes() {
               const std::lock_guard inner(b);
               seen.at(1, 1);
             });
-            std::jthread second([&] {
-              const std::lock_guard lock(b);
-              seen.at(1, 2);
-            });
-            {
-              const std::lock_guard lock(a);
-              seen.at(0, 0);
-            }
+            std::jthread second([&] { seen.visit(b, 1, 2); });
+            seen.visit(a, 0, 0);
           },
           [](Observed& seen) {  // what is done depends on what was seen; and one that only tries
             std::mutex a, b;
@@ -173,8 +162,7 @@ std::vector<Observable> programs_with_classes() {
                 seen.at(1, 2);
                 b.unlock();
               } else {
-                const std::lock_guard lock(a);
-                seen.at(0, 9);
+                seen.visit(a, 0, 9);
               }
             });
             int got = 0;
@@ -183,29 +171,20 @@ std::vector<Observable> programs_with_classes() {
               got = value;
               seen.at(0, 10 + got);
             }
-            if (got == 0) {
-              const std::lock_guard lock(b);
-              seen.at(1, 0);
-            }
+            if (got == 0) seen.visit(b, 1, 0);
           },
           [](Observed& seen) {  // with a condition variable
             std::mutex a, b;
             std::condition_variable ready;
             bool set = false;
             std::jthread setter([&] {
-              {
-                const std::lock_guard lock(b);
-                seen.at(1, 1);
-              }
+              seen.visit(b, 1, 1);
               const std::lock_guard lock(a);
               set = true;
               seen.at(0, 1);
               ready.notify_one();
             });
-            {
-              const std::lock_guard lock(b);
-              seen.at(1, 0);
-            }
+            seen.visit(b, 1, 0);
             std::unique_lock lock(a);
             ready.wait(lock, [&] { return set; });
             seen.at(0, 0);

@@ -23,8 +23,6 @@ void apply_init_json(Service& service, std::string_view text, std::uint64_t now)
   if (!done) throw std::invalid_argument("init file: " + done.error());
 }
 
-}  // namespace
-
 void check_options(const Options& options) {
   boost::system::error_code bad_address;
   boost::asio::ip::make_address(options.host, bad_address);
@@ -38,6 +36,8 @@ void check_options(const Options& options) {
     throw std::invalid_argument("with enforced auth a root token must be set");
   }
 }
+
+}  // namespace
 
 Host::Host(Loop& loop, Options options) : loop_(loop), world_(loop, std::move(options)) {
   check_options(world_.options);

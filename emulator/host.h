@@ -12,9 +12,6 @@
 
 namespace s2::emulator {
 
-// Throws std::invalid_argument, one line.
-void check_options(const Options& options);
-
 class Host {
  public:
   // Applies the options' init file and faults. Throws std::invalid_argument (one line) for bad ones.

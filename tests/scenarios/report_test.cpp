@@ -8,9 +8,11 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <random>
 #include <sstream>
 
 #include "scenarios/escape.h"
+#include "scenarios/judge.h"
 #include "tests/scenarios/demo_suite.h"
 #include "tests/scenarios/honest_run.h"
 

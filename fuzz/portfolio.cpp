@@ -22,7 +22,9 @@ class Portfolio final : public Strategy {
     for (unsigned depth = 2; depth <= 5; ++depth) members_.push_back({make_pct(depth)});
     members_.push_back({nullptr});  // depth first: made at its first turn, when there is a seed
   }
-  const char* name() const override { return current_->strategy ? current_->strategy->name() : "portfolio"; }
+  const char* name() const override {
+    return current_ != nullptr && current_->strategy != nullptr ? current_->strategy->name() : "portfolio";
+  }
   std::uint64_t draw_seed() const override { return current_->strategy->draw_seed(); }
 
   void begin(std::uint64_t seed) override {
@@ -85,7 +87,7 @@ class Portfolio final : public Strategy {
   }
 
   std::vector<Member> members_;
-  Member* current_ = &members_.front();
+  Member* current_ = nullptr;  // whose turn it is
   std::bitset<kPairs> seen_;
   std::uint64_t fresh_ = 0;
 };

@@ -103,14 +103,11 @@ void Engine::begin(const WorldOptions& options) {
 
 Execution Engine::run(const WorldOptions& options, const std::function<void()>& body) {
   begin(options);
-  const Tls outer = tls;
-  tls.world = this;
   main_.tsan = sanitizers::current_fiber();
   current_ = spawn([&body] { body(); }, nullptr, nullptr, false);
   current_->started = true;
   switch_context(runtime_, main_, *current_, false);
   unwind_all();
-  tls = outer;
   return result();
 }
 
@@ -142,7 +139,8 @@ Fiber* Engine::spawn(std::function<void()> function, void* (*routine)(void*), vo
   fiber.awaited_signals = 0;
   fiber.blocked_signals = records_.empty() ? 0 : current_->blocked_signals;
   runtime_.tls.fill_fresh(fiber.tls.get());
-  std::memcpy(fiber.tls.get() + (reinterpret_cast<char*>(&tls) - runtime_.tls.at), &tls, sizeof tls);
+  const Tls inside{this, nullptr, this};
+  std::memcpy(fiber.tls.get() + (reinterpret_cast<char*>(&tls) - runtime_.tls.at), &inside, sizeof inside);
   fiber.stack = stacks_.take();
   make_context(fiber, fiber_entry);
   ThreadRecord record;
@@ -339,7 +337,6 @@ void Engine::unwinding_operation(Kind kind) {
     // What the C library declares as cancellation points may throw, and only that: callers of the other
     // functions have been compiled for functions that do not.
     case Kind::wait:
-    case Kind::join:
     case Kind::sleep:
     case Kind::sem_wait:
     case Kind::once:

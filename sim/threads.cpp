@@ -72,6 +72,18 @@ void set_of(std::uint64_t bits, sigset_t* set) {
 
 std::array<std::atomic<KeyDestructor>, PTHREAD_KEYS_MAX> key_destructors;
 
+// The sanitizers keep what they know of an OS thread in a key of their own, which they made before anybody
+// else. It stays the OS thread's.
+constinit pthread_key_t first_key_of_fibers = 0;
+#if defined(S2_SIM_ASAN) || defined(S2_SIM_TSAN)
+[[gnu::constructor(101)]] void keys_of_sanitizers() {
+  pthread_key_t key = 0;
+  if (S2_SIM_REAL(pthread_key_create)(&key, nullptr) != 0) return;
+  S2_SIM_REAL(pthread_key_delete)(key);
+  first_key_of_fibers = key;
+}
+#endif
+
 Fiber* fiber_here() {
   Engine* engine = tls.world != nullptr ? tls.world : tls.quiet;
   return engine == nullptr ? nullptr : &engine->self();
@@ -190,13 +202,13 @@ int pthread_key_delete(pthread_key_t key) {
 
 void* pthread_getspecific(pthread_key_t key) {
   const Fiber* fiber = fiber_here();
-  if (fiber == nullptr) return S2_SIM_REAL(pthread_getspecific)(key);
+  if (fiber == nullptr || key < first_key_of_fibers) return S2_SIM_REAL(pthread_getspecific)(key);
   return key < fiber->key_values.size() ? fiber->key_values[key] : nullptr;
 }
 
 int pthread_setspecific(pthread_key_t key, const void* value) {
   Fiber* fiber = fiber_here();
-  if (fiber == nullptr) return S2_SIM_REAL(pthread_setspecific)(key, value);
+  if (fiber == nullptr || key < first_key_of_fibers) return S2_SIM_REAL(pthread_setspecific)(key, value);
   if (key >= PTHREAD_KEYS_MAX) return EINVAL;
   if (key >= fiber->key_values.size()) fiber->key_values.resize(key + 1);
   fiber->key_values[key] = const_cast<void*>(value);

@@ -109,10 +109,13 @@ struct Execution {
 
 // Runs `body` as thread 0 of a new world. Throws std::logic_error inside a world.
 //
-// An execution that does not finish is unwound: each thread that still lives gets an exception (Unwind) at
-// the point where it stands, so that destructors run; while they do, locks are granted and waits return at
-// once. A thread that cannot be unwound (it stands in a destructor or another noexcept function) is given up:
-// its stack is used again, what it owned is leaked, and Execution::not_unwound counts it.
+// An execution that does not finish is unwound: children before parents, each thread that still lives gets an
+// exception (Unwind) from the next wait, sleep or point of its own, so that destructors run; a join returns,
+// because its thread has ended; locks go on excluding. So some of the program's code may still run after a
+// failure: what it reports by fail() is ignored, and inside() is false in it. A thread that cannot be unwound
+// (it waits in a destructor or another noexcept function, for a lock whose holder was given up, or its
+// std::thread objects are still joinable) is given up: its stack is used again, what it owned is leaked, and
+// Execution::not_unwound counts it.
 Execution run(const WorldOptions& options, const std::function<void()>& body);
 
 // -- For code inside a world. Outside, each does what its comment says, so that code need not ask first. --

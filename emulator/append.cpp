@@ -74,7 +74,7 @@ struct AppendRun : std::enable_shared_from_this<AppendRun> {
     }
     // An invented refusal after the commit promises nothing, whatever its code says.
     const bool surely_without_effect = !result && wire::is_surely_without_effect(told.error());
-    surely_without_effect ? world.history.append_definite_failure(op)
+    surely_without_effect ? world.history.append_definite_failure(op, told.error())
                           : world.history.append_indefinite_failure(op);
     ProtocolEvent event = moment(Moment::append_refused);
     event.error_code = told.error().code;

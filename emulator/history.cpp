@@ -27,8 +27,7 @@ std::uint64_t chain_hash(std::uint64_t stream_hash, std::uint64_t next) {
   return XXH3_64bits_withSeed(bytes, sizeof bytes, stream_hash);
 }
 
-History::Op History::start(const std::string& basin, const std::string& stream, bool append,
-                           std::variant<AppendStart, Plain, Tail> what) {
+History::Op History::start(const std::string& basin, const std::string& stream, bool append, What what) {
   if (total_lines_ >= kMaxHistoryLines) return {};
   Ledger& ledger = ledgers_[{basin, stream}];
   std::uint64_t client = 0;
@@ -45,7 +44,7 @@ History::Op History::start(const std::string& basin, const std::string& stream, 
   return {basin, stream, client, op, epoch_, ledger.lines.size() - 1};
 }
 
-void History::finish(const Op& op, std::variant<AppendStart, Plain, Tail> what) {
+void History::finish(const Op& op, What what) {
   if (op.op == 0 || op.epoch != epoch_) return;
   Ledger& ledger = ledgers_[{op.basin, op.stream}];
   ledger.open_appends.erase(op.op);
@@ -80,13 +79,21 @@ History::Op History::start_check_tail(const std::string& basin, const std::strin
 void History::append_success(const Op& op, std::uint64_t tail) {
   finish(op, Tail{"AppendSuccess", tail, {}});
 }
-void History::append_definite_failure(const Op& op) {
-  finish(op, Plain{"Finish", "AppendDefiniteFailure"});
+void History::append_definite_failure(const Op& op, const wire::ApiError& why) {
+  Refused refused{why.code, why.seq_num_mismatch, why.fencing_token_mismatch};
+  if (why.seq_num_mismatch) refused.kind = "seq_num_mismatch";
+  if (why.fencing_token_mismatch) refused.kind = "fencing_token_mismatch";
+  finish(op, std::move(refused));
 }
 // Nothing to note: an append without an end is printed as indefinite, and its client stays taken.
 void History::append_indefinite_failure(const Op&) {}
-void History::read_success(const Op& op, std::uint64_t tail, std::uint64_t stream_hash) {
-  finish(op, Tail{"ReadSuccess", tail, stream_hash});
+void History::read_success(const Op& op, const WholeRead& read) {
+  finish(op, Tail{"ReadSuccess", read.tail(), read.stream_hash()});
+  if (op.op == 0 || op.epoch != epoch_) return;
+  Ledger& ledger = ledgers_[{op.basin, op.stream}];
+  if (read.tail() < ledger.listed.size()) return;
+  ledger.listed_line = ledger.lines.size() - 1;
+  ledger.listed = read.record_hashes();
 }
 void History::read_failure(const Op& op) {
   finish(op, Plain{"Finish", "ReadFailure"});
@@ -104,8 +111,9 @@ void History::check_tail_failure(const Op& op) {
   finish(op, Plain{"Finish", "CheckTailFailure"});
 }
 
-void History::print(std::string& out, const Line& line) {
-  nlohmann::json event;
+void History::print(std::string& out, const Line& line, const std::vector<std::uint64_t>* listed) {
+  nlohmann::json whole = {{"client_id", line.client}, {"op_id", line.op}, {"t_ns", line.t_ns}};
+  nlohmann::json& event = whole["event"];
   if (const auto* append = std::get_if<AppendStart>(&line.what)) {
     event["Start"]["Append"] = {{"num_records", append->record_hashes.size()},
                                 {"record_hashes", append->record_hashes},
@@ -115,13 +123,17 @@ void History::print(std::string& out, const Line& line) {
     if (append->match_seq_num) event["Start"]["Append"]["match_seq_num"] = *append->match_seq_num;
   } else if (const auto* plain = std::get_if<Plain>(&line.what)) {
     event[plain->direction] = plain->name;
+  } else if (const auto* refused = std::get_if<Refused>(&line.what)) {
+    event["Finish"] = "AppendDefiniteFailure";
+    whole["kind"] = refused->kind;
+    if (refused->tail) whole["tail"] = *refused->tail;
+    if (refused->fencing_token) whole["fencing_token"] = wire::utf8_lossy(*refused->fencing_token);
   } else {
     const auto& tail = std::get<Tail>(line.what);
     event["Finish"][tail.name]["tail"] = tail.tail;
     if (tail.stream_hash) event["Finish"][tail.name]["stream_hash"] = *tail.stream_hash;
   }
-  const nlohmann::json whole = {
-      {"event", std::move(event)}, {"client_id", line.client}, {"op_id", line.op}, {"t_ns", line.t_ns}};
+  if (listed) whole["record_hashes"] = *listed;
   out += whole.dump();
   out += '\n';
 }
@@ -131,12 +143,13 @@ std::string History::lines(const std::string& basin, const std::string& stream) 
   const auto found = ledgers_.find({basin, stream});
   if (found == ledgers_.end()) return out;
   const Ledger& ledger = found->second;
-  for (const Line& line : ledger.lines) {
-    if (line.op != 0) print(out, line);
+  for (std::size_t i = 0; i < ledger.lines.size(); ++i) {
+    const bool is_listed = !ledger.listed.empty() && i == ledger.listed_line;
+    if (ledger.lines[i].op != 0) print(out, ledger.lines[i], is_listed ? &ledger.listed : nullptr);
   }
   const std::int64_t now = steady_ns();
   for (const auto& [op, client] : ledger.open_appends) {
-    print(out, {client, op, now, Plain{"Finish", "AppendIndefiniteFailure"}});
+    print(out, {client, op, now, Plain{"Finish", "AppendIndefiniteFailure"}}, nullptr);
   }
   return out;
 }
@@ -155,14 +168,14 @@ void History::clear() {
 
 bool WholeRead::take(const wire::ReadBatch& batch) {
   for (const wire::SequencedRecord& record : batch.records) {
-    if (!possible_ || record.seq_num != next_) {
+    if (!possible_ || record.seq_num != tail()) {
       possible_ = false;
       return false;
     }
-    ++next_;
-    hash_ = chain_hash(hash_, record_hash(record.body));
+    record_hashes_.push_back(record_hash(record.body));
+    hash_ = chain_hash(hash_, record_hashes_.back());
   }
-  return possible_ && batch.tail && batch.tail->seq_num == next_;
+  return possible_ && batch.tail && batch.tail->seq_num == tail();
 }
 
 }  // namespace s2::emulator

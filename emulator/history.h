@@ -3,7 +3,9 @@
 // An operation begins when it is understood and ends with what was *delivered*: an acknowledgement that was
 // not written, and an error that does not promise to be free of effect, leave an append indefinite; its
 // client id is not used again, and its end stands behind all others. Belongs to one thread. Source: the
-// contract, "History".
+// contract, "History". Beside the format's own members a refused append has `kind` (the error's code, or
+// seq_num_mismatch with `tail`, or fencing_token_mismatch with `fencing_token`), and the read with the
+// highest tail has `record_hashes`, which give every append its place.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +18,7 @@
 #include <variant>
 #include <vector>
 
+#include "wire/error.h"
 #include "wire/types.h"
 
 namespace s2::emulator {
@@ -26,6 +29,8 @@ inline constexpr std::size_t kMaxHistoryLines = 4'000'000;
 std::uint64_t record_hash(std::string_view body);
 // h' of the stream hash h and the next record's hash; a stream begins with 0.
 std::uint64_t chain_hash(std::uint64_t stream_hash, std::uint64_t record_hash);
+
+class WholeRead;
 
 class History {
  public:
@@ -44,9 +49,9 @@ class History {
   Op start_check_tail(const std::string& basin, const std::string& stream);
 
   void append_success(const Op& op, std::uint64_t tail);
-  void append_definite_failure(const Op& op);
+  void append_definite_failure(const Op& op, const wire::ApiError& why);
   void append_indefinite_failure(const Op& op);
-  void read_success(const Op& op, std::uint64_t tail, std::uint64_t stream_hash);
+  void read_success(const Op& op, const WholeRead& read);
   void read_failure(const Op& op);
   // The operation turned out to be none that the format can express: as if it had never begun.
   void withdraw(const Op& op);
@@ -75,11 +80,17 @@ class History {
     std::uint64_t tail;
     std::optional<std::uint64_t> stream_hash;
   };
+  struct Refused {
+    std::string kind;
+    std::optional<std::uint64_t> tail;
+    std::optional<std::string> fencing_token;
+  };
+  using What = std::variant<AppendStart, Plain, Tail, Refused>;
   struct Line {
     std::uint64_t client;
     std::uint64_t op;  // 0: withdrawn
     std::int64_t t_ns;
-    std::variant<AppendStart, Plain, Tail> what;
+    What what;
   };
   struct Ledger {
     std::vector<Line> lines;
@@ -87,11 +98,13 @@ class History {
     std::set<std::uint64_t> idle_clients;
     std::uint64_t last_client = 0;
     std::uint64_t last_op = 0;
+    std::size_t listed_line = 0;  // the read whose records are listed beside it
+    std::vector<std::uint64_t> listed;
   };
-  Op start(const std::string& basin, const std::string& stream, bool append,
-           std::variant<AppendStart, Plain, Tail> what);
-  void finish(const Op& op, std::variant<AppendStart, Plain, Tail> what);
-  static void print(std::string& out, const Line& line);
+  Op start(const std::string& basin, const std::string& stream, bool append, What what);
+  void finish(const Op& op, What what);
+  // `listed`: the hashes of a read's records, or null.
+  static void print(std::string& out, const Line& line, const std::vector<std::uint64_t>* listed);
 
   std::map<std::pair<std::string, std::string>, Ledger> ledgers_;
   std::size_t total_lines_ = 0;
@@ -105,12 +118,13 @@ class WholeRead {
   // Whether the batch, and all before it, are the stream from 0 to its tail.
   bool take(const wire::ReadBatch& batch);
   bool possible() const { return possible_; }
-  std::uint64_t tail() const { return next_; }
+  std::uint64_t tail() const { return record_hashes_.size(); }
+  const std::vector<std::uint64_t>& record_hashes() const { return record_hashes_; }
   std::uint64_t stream_hash() const { return hash_; }
 
  private:
   bool possible_ = true;  // no record was missing so far
-  std::uint64_t next_ = 0;
+  std::vector<std::uint64_t> record_hashes_;
   std::uint64_t hash_ = 0;
 };
 

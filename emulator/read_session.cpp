@@ -50,8 +50,7 @@ class ReadSession : public std::enable_shared_from_this<ReadSession> {
     if (whole_.take(batch)) {
       exchange_->after_written(
           [self = shared_from_this(), op = *start_.history, whole = whole_](bool written) {
-            written ? self->world_.history.read_success(op, whole.tail(), whole.stream_hash())
-                    : self->world_.history.read_failure(op);
+            written ? self->world_.history.read_success(op, whole) : self->world_.history.read_failure(op);
           });
       start_.history.reset();
     } else if (!whole_.possible()) {

@@ -208,7 +208,7 @@ struct UnaryRead : std::enable_shared_from_this<UnaryRead> {
     WholeRead whole;
     if (!result || !whole.take(*result)) return world.history.withdraw(*history);
     request.exchange->after_written([&to = world.history, op = *history, whole](bool written) {
-      written ? to.read_success(op, whole.tail(), whole.stream_hash()) : to.read_failure(op);
+      written ? to.read_success(op, whole) : to.read_failure(op);
     });
   }
 };

@@ -149,10 +149,12 @@ int run_command(const Options& options, const std::atomic<bool>& cancelled) {
   Suite suite(suite_options(options));
   std::optional<FinishedRun> failed_property;
   tl::expected<void, std::string> files;
+  std::string harness_fault;
   {
     Progress progress(size.runs == 0 ? 0 : (size.runs + size.shards - 1 - size.shard) / size.shards);
     run_suite(realm, plan, size, cancelled, [&](FinishedRun run) {
       progress.add(run.verdict.outcome);
+      if (harness_fault.empty()) harness_fault = run.outcome.harness_fault;
       const bool kept = suite.add(run.outcome.ledger, run.verdict);
       if (kept && files) files = write_run_files(options.out, run.outcome);
       const bool property = run.planned.identity.source == kPropertySource;
@@ -167,6 +169,7 @@ int run_command(const Options& options, const std::atomic<bool>& cancelled) {
   if (files) files = write_report(suite, options.out);
   const int code = print_outcome(suite, options);
   if (!files) return fail(3, files.error());
+  if (!harness_fault.empty()) return fail(3, harness_fault);
   return code;
 }
 

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -11,6 +12,7 @@
 #include "scenarios/catalogue.h"
 #include "scenarios/judge.h"
 #include "scenarios/ledger_json.h"
+#include "scenarios/linear_check.h"
 #include "scenarios/promises.h"
 #include "scenarios/report.h"
 
@@ -34,34 +36,60 @@ int list_command(const Options&) {
   return 0;
 }
 
-int check_command(const Options& options) {
-  namespace fs = std::filesystem;
-  const fs::path history(options.names[0]);
-  std::error_code error;
-  if (!fs::exists(history, error)) return fail(2, fmt::format("there is no history `{}`", history.string()));
-  const fs::path timeline = history.parent_path() / "timeline.json";
-  if (!fs::exists(timeline, error)) {
-    return fail(
-        2, fmt::format("no timeline.json stands beside `{}`, and deciding the linearizability of a history "
-                       "is not built yet",
-                       history.string()));
+namespace {
+
+// 0: linearizable, 1: not, 2: no history, 3: undecided.
+int decide_linearizability(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  if (file.bad() || !file.is_open()) return fail(2, fmt::format("cannot read the history `{}`", path));
+  const auto history = parse_history(text, path);
+  if (!history) return fail(2, history.error());
+  text = {};
+  const Linearity linearity = check_linearity(*history);
+  switch (linearity.verdict) {
+    case Linearity::Verdict::linearizable:
+      fmt::print("linearizable: {} operations, in the order {}\n", history->ops.size(),
+                 linearity.by_search ? "that a search found" : "of the log");
+      return 0;
+    case Linearity::Verdict::not_linearizable:
+      fmt::print("NOT LINEARIZABLE: {}\n", linearity.why);
+      return 1;
+    case Linearity::Verdict::undecided:
+      break;
   }
+  return fail(3, fmt::format("{}: linearizability was not decided: {}", path, linearity.why));
+}
+
+// Exit code of the run whose timeline stands beside the history.
+int judge_again(const std::filesystem::path& timeline, bool color) {
   std::ifstream file(timeline, std::ios::binary);
   const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
   const auto ledger = ledger_from_json(text);
   if (!ledger) return fail(2, fmt::format("{}: {}", timeline.string(), ledger.error()));
-
   SuiteOptions suite_options;
   suite_options.seed = ledger->seed;
   Suite suite(suite_options);
   suite.add(*ledger, judge(*ledger));
-  fmt::print("{}\n", verdict_text(suite, options.color));
-  fmt::print(
-      stderr,
-      "s2-scenarios: the promises were judged again; the history's linearizability was not decided (not "
-      "built yet)\n");
+  fmt::print("{}\n", verdict_text(suite, color));
   const Verdict::Outcome outcome = suite.runs().front().verdict.outcome;
   return outcome == Verdict::Outcome::held ? 0 : outcome == Verdict::Outcome::broken ? 1 : 3;
+}
+
+}  // namespace
+
+int check_command(const Options& options) {
+  namespace fs = std::filesystem;
+  const fs::path history(options.names[0]);
+  std::error_code error;
+  if (!fs::is_regular_file(history, error))
+    return fail(2, fmt::format("there is no history `{}`", history.string()));
+  const int linear = decide_linearizability(history.string());
+  if (linear == 2) return linear;
+  const fs::path timeline = history.parent_path() / "timeline.json";
+  const int promises = fs::exists(timeline, error) ? judge_again(timeline, options.color) : 0;
+  if (promises == 2) return promises;
+  return linear == 1 || promises == 1 ? 1 : std::max(linear, promises);
 }
 
 int report_command(const Options& options) {

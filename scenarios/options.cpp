@@ -222,12 +222,14 @@ ParsedOptions parse_options(int argc, const char* const* argv, const std::string
   CLI::App* replay = subcommand(
       "replay",
       "make one run again, up to 8 times until it breaks a promise: a token, or a path under runs/");
-  CLI::App* check = subcommand("check", "judge the timeline.json beside a history again");
+  CLI::App* check = subcommand(
+      "check", "decide whether a history is linearizable, and judge the timeline.json beside it again");
   CLI::App* report = subcommand("report", "write a report's files again from its results and timelines");
   run->add_option("NAME", raw.names, "scenarios, or files that hold one");
   replay->add_option("TOKEN", raw.argument, "the token of a replay line, or a directory runs/<run>")
       ->required();
-  check->add_option("HISTORY", raw.argument, "history.jsonl, with timeline.json beside it")->required();
+  check->add_option("HISTORY", raw.argument, "a history of one stream, as s2-emulator and run write it")
+      ->required();
   report->add_option("DIR", raw.argument, "directory of a report")->required();
   add_run_flags(*run, options, raw);
   add_run_flags(*replay, options, raw);

@@ -96,6 +96,7 @@ class ProcessRun {
   std::string log_;
   std::string fault_plan_;  // as the emulator gave it back, with how often each rule fired
   std::vector<std::string> histories_;
+  std::string harness_fault_;
 };
 
 }  // namespace s2::scenarios

@@ -9,6 +9,7 @@
 #include "scenarios/clock.h"
 #include "scenarios/event_text.h"
 #include "scenarios/fault_plan.h"
+#include "scenarios/linear_check.h"
 #include "scenarios/process_run.h"
 #include "scenarios/quantity.h"
 
@@ -47,6 +48,21 @@ std::string exit_text(const Process& facts) {
   return facts.exit_signal ? fmt::format("by signal {}", facts.exit_signal)
                            : fmt::format("with exit code {}", facts.exit_code);
 }
+
+}  // namespace
+
+std::string fault_of_service(const std::string& history_text, const std::string& stream) {
+  const auto history = parse_history(history_text, "history");
+  if (!history)
+    return fmt::format("the emulator's history of stream `{}` cannot be read: {}", stream, history.error());
+  const Linearity linearity = check_linearity(*history);
+  if (linearity.verdict != Linearity::Verdict::not_linearizable) return "";
+  return fmt::format(
+      "the emulator's answers for stream `{}` are not linearizable, a fault of the harness: {}", stream,
+      linearity.why);
+}
+
+namespace {
 
 // What a writer that is not ready did instead, in one line.
 std::string not_ready(const std::string& program, Child& child, StdioDriver& driver,
@@ -211,7 +227,9 @@ void ProcessRun::read_back() {
   if (!emulator_) return;
   for (const StoredStream& stream : ledger_.stored) {
     histories_.push_back(emulator_->history(kBasin, stream.name));
+    if (harness_fault_.empty()) harness_fault_ = fault_of_service(histories_.back(), stream.name);
   }
+  if (ledger_.invalid.empty()) ledger_.invalid = harness_fault_;
 }
 
 void ProcessRun::finish() {
@@ -283,7 +301,7 @@ RunOutcome ProcessRun::go() {
   if (ledger_.invalid.empty()) read_back();
   emulator_.reset();
   ledger_.invalid = printable(ledger_.invalid);
-  return {std::move(ledger_), std::move(log_), std::move(histories_)};
+  return {std::move(ledger_), std::move(log_), std::move(histories_), printable(harness_fault_)};
 }
 
 RunOutcome ProcessRealm::run(const RunRequest& request) const {

@@ -35,6 +35,7 @@ struct RunOutcome {
   Ledger ledger;
   std::string log;                     // the writer's stderr, without the token
   std::vector<std::string> histories;  // one a stream, in s2-verification's format
+  std::string harness_fault;           // what the embedded emulator did wrong, or empty
 };
 
 class ProcessRealm {
@@ -51,6 +52,9 @@ class ProcessRealm {
   RealmOptions options_;
   const std::atomic<bool>& cancelled_;
 };
+
+// Why the embedded emulator cannot have been a stream of S2, judging by its history; empty where it can.
+std::string fault_of_service(const std::string& history, const std::string& stream);
 
 // 16 hex digits, from the seed (and, with an endpoint that outlives the run, from chance).
 std::string run_name(std::uint64_t seed, bool unique);

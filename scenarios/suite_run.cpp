@@ -40,6 +40,7 @@ void run_suite(const ProcessRealm& realm, const SuitePlan& plan, const SuiteSize
       for (unsigned attempt = 0; attempt <= kMaxRedraws; ++attempt) {
         run = make_run(realm, plan.run(*index, attempt));
         if (run.verdict.outcome != Verdict::Outcome::invalid || cancelled.load()) break;
+        if (!run.outcome.harness_fault.empty()) break;  // another draw would only hide it
       }
       if (cancelled.load()) return;
       const std::lock_guard lock(mutex);

@@ -89,6 +89,11 @@ bool JsonReader::next(char closing, bool& first, bool& more) {
   return true;
 }
 
+bool JsonReader::at_string() {
+  skip_space();
+  return at_ < text_.size() && text_[at_] == '"';
+}
+
 bool JsonReader::key(std::string& out) {
   if (!string(out)) return false;
   skip_space();

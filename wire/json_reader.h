@@ -33,6 +33,7 @@ class JsonReader {
   bool u64(std::uint64_t& out);
   bool optional_u64(std::optional<std::uint64_t>& out);  // null: none
   bool null();                                           // takes null if it comes next; false changes nothing
+  bool at_string();                                      // whether a string comes next; takes nothing
   bool skip();
   bool end();  // nothing but white space follows
 

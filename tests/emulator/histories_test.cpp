@@ -48,6 +48,9 @@ TEST(Histories, AppendsTailsAndWholeReadsAreWrittenAsTheFormatHasThem) {
   EXPECT_EQ(lines[4]["event"]["Start"], "CheckTail");
   EXPECT_EQ(lines[7]["event"]["Finish"]["ReadSuccess"],
             (nlohmann::json{{"tail", 2}, {"stream_hash", chain_hash(chain_hash(0, a), b)}}));
+  EXPECT_EQ(lines[3]["kind"], "seq_num_mismatch");
+  EXPECT_EQ(lines[3]["tail"], 2);
+  EXPECT_EQ(lines[7]["record_hashes"], (nlohmann::json{a, b}));
   EXPECT_EQ(lines[0]["op_id"], lines[1]["op_id"]);
   EXPECT_EQ(lines[0]["client_id"], lines[1]["client_id"]);
 }
@@ -98,6 +101,22 @@ TEST(Histories, AFenceIsNamedInTheAppendThatSetsIt) {
   client.request("POST", "/v1/streams/s/records",
                  R"({"records":[{"headers":[["","fence"]],"body":"mine"}]})");
   EXPECT_EQ(lines_of(endpoint.emulator).at(0)["event"]["Start"]["Append"]["set_fencing_token"], "mine");
+}
+
+TEST(Histories, ARefusalNamesItsReasonAndOnlyTheLongestReadListsItsRecords) {
+  Endpoint endpoint;
+  Client client = endpoint.client();
+  client.append("s", {"a"}, {{"fencing_token", "theirs"}});
+  client.append("s", {"a"});
+  client.request("GET", "/v1/streams/s/records?seq_num=0");
+  client.append("s", {"b"});
+  client.request("GET", "/v1/streams/s/records?seq_num=0");
+  const auto lines = lines_of(endpoint.emulator);
+  ASSERT_EQ(lines.size(), 10U);
+  EXPECT_EQ(lines[1]["kind"], "fencing_token_mismatch");
+  EXPECT_EQ(lines[1]["fencing_token"], "");
+  EXPECT_FALSE(lines[5].contains("record_hashes"));
+  EXPECT_EQ(lines[9]["record_hashes"], (nlohmann::json{record_hash("a"), record_hash("b")}));
 }
 
 TEST(Histories, FramesOfASessionThatOverlapHaveClientsOfTheirOwn) {

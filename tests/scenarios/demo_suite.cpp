@@ -4,12 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <random>
-
-#include "tests/scenarios/honest_run.h"
 
 namespace s2::scenarios {
-namespace {
 
 Plan drawn_plan(std::mt19937_64& random, Teardown teardown, std::size_t events) {
   Plan plan;
@@ -25,6 +21,8 @@ Plan drawn_plan(std::mt19937_64& random, Teardown teardown, std::size_t events) 
     plan.mishaps.push_back(random() % 5 == 0 ? static_cast<std::uint8_t>(random()) : 0);
   return plan;
 }
+
+namespace {
 
 void damage(Ledger& l, std::size_t how) {
   if (how % 3 == 2) {

@@ -64,6 +64,23 @@ TEST(RealmProcess, AStopIsPlayedJudgedAndHeld) {
   EXPECT_EQ(made.ledger().stored[0].name, made.ledger().run + "-1");
 }
 
+TEST(RealmProcess, AnEmulatorWhoseAnswersFitNoOrderMakesARunInvalid) {
+  const Made made = run(scenario(Teardown::stop));
+  EXPECT_EQ(made.outcome.harness_fault, "");
+  ASSERT_EQ(made.outcome.histories.size(), 1U);
+  std::string history = made.outcome.histories[0];
+  EXPECT_EQ(fault_of_service(history, "s"), "");
+  EXPECT_NE(history.find("record_hashes\":["), std::string::npos);
+  // The same, from a service that acknowledges a place that it gives away again.
+  const std::size_t first = history.find("AppendSuccess\":{\"tail\":");
+  ASSERT_NE(first, std::string::npos);
+  history.insert(history.find('}', first), "0");
+  const std::string fault = fault_of_service(history, "s");
+  EXPECT_NE(fault.find("are not linearizable, a fault of the harness: append op "), std::string::npos)
+      << fault;
+  EXPECT_NE(fault_of_service("{", "s").find("history:1: "), std::string::npos);
+}
+
 TEST(RealmProcess, EveryWorkloadIsStoredWholeAfterAStop) {
   for (int kind = 0; kind < 14; ++kind) {
     const auto workload = static_cast<WorkloadKind>(kind);

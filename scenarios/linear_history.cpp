@@ -1,0 +1,306 @@
+// See linear_history.h: the parser. It goes through the text once, line by line, and keeps no tree.
+#include "scenarios/linear_history.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "wire/json_reader.h"
+
+namespace s2::scenarios {
+namespace {
+
+constexpr std::uint64_t kDenseSlack = 1024;  // op ids up to so far over the number of operations use a table
+
+const char* kind_name(LinearOp::Kind kind) {
+  return kind == LinearOp::Kind::append ? "append" : kind == LinearOp::Kind::read ? "read" : "check-tail";
+}
+
+class HistoryParser {
+ public:
+  HistoryParser(std::string_view text, std::string name) : text_(text) { history_.name = std::move(name); }
+
+  tl::expected<LinearHistory, std::string> parse() {
+    if (text_.size() > kMaxHistoryBytes)
+      return tl::unexpected(
+          fmt::format("{}: a history of at most {} bytes was expected", history_.name, kMaxHistoryBytes));
+    for (std::size_t at = 0; at < text_.size();) {
+      const std::size_t end = std::min(text_.find('\n', at), text_.size());
+      ++line_;
+      if (!take(text_.substr(at, end - at)))
+        return tl::unexpected(fmt::format("{}:{}: {}", history_.name, line_, what_));
+      at = end + 1;
+    }
+    // Nobody came to say what became of these.
+    for (LinearOp& op : history_.ops) {
+      if (!is_open(op)) continue;
+      op.end_line = kNever;
+      op.end = op.kind == LinearOp::Kind::append ? LinearOp::End::unknown : LinearOp::End::failed;
+    }
+    return std::move(history_);
+  }
+
+ private:
+  // Until its end was read, an operation's end_line is 0.
+  static bool is_open(const LinearOp& op) { return op.end_line == 0; }
+
+  bool wrong(std::string what) {
+    what_ = std::move(what);
+    return false;
+  }
+
+  bool take(std::string_view line) {
+    op_ = {};
+    is_start_ = is_finish_ = false;
+    listed_ = false;
+    kind_.clear();
+    refused_tail_.reset();
+    refused_token_ = kNoToken;
+    wire::JsonReader json(line);
+    unsigned seen = 0;
+    const bool read = json.object([&](std::string_view key) {
+      if (key == "event") return json.once(seen, 1) && event(json);
+      if (key == "client_id") return json.once(seen, 2) && json.u64(op_.client);
+      if (key == "op_id") return json.once(seen, 4) && json.u64(op_.op_id);
+      if (key == "kind" && json.at_string()) return json.string(kind_);
+      if (key == "tail") return json.optional_u64(refused_tail_);
+      if (key == "fencing_token" && json.at_string()) return token(json, refused_token_);
+      if (key == "record_hashes") {
+        listed_ = true;
+        listed_first_ = history_.hashes.size();
+        return hashes(json);
+      }
+      return json.skip();
+    }) && json.end();
+    if (!read) return wrong(json.error().message);
+    if ((seen & 1) == 0) return wrong("`event` was expected");
+    if ((seen & 2) == 0) return wrong("`client_id` was expected");
+    if ((seen & 4) == 0) return wrong("`op_id` was expected");
+    return is_start_ ? start() : finish();
+  }
+
+  bool event(wire::JsonReader& json) {
+    const bool read = json.object([&](std::string_view key) {
+      if (is_start_ || is_finish_) return json.fail("expected one of `Start` and `Finish`, and no more");
+      if (key == "Start") {
+        is_start_ = true;
+        return start_event(json);
+      }
+      if (key == "Finish") {
+        is_finish_ = true;
+        return finish_event(json);
+      }
+      return json.fail("expected `Start` or `Finish`");
+    });
+    return read && (is_start_ || is_finish_ || json.fail("expected `Start` or `Finish`"));
+  }
+
+  bool start_event(wire::JsonReader& json) {
+    if (json.at_string()) {
+      if (!json.string(word_)) return false;
+      op_.kind = word_ == "Read" ? LinearOp::Kind::read : LinearOp::Kind::check_tail;
+      return word_ == "Read" || word_ == "CheckTail" || json.fail("expected `Read` or `CheckTail`");
+    }
+    return only_member(json, [&](std::string_view key) {
+      op_.kind = LinearOp::Kind::append;
+      return key == "Append" ? append(json) : json.fail("expected `Append`");
+    });
+  }
+
+  bool append(wire::JsonReader& json) {
+    unsigned seen = 0;
+    std::uint64_t num_records = 0;
+    std::optional<std::uint64_t> match;
+    op_.first_hash = history_.hashes.size();
+    const bool read = json.object([&](std::string_view key) {
+      if (key == "num_records") return json.once(seen, 1) && json.u64(num_records);
+      if (key == "record_hashes") return json.once(seen, 2) && hashes(json);
+      if (key == "set_fencing_token")
+        return json.once(seen, 4) && (json.null() || token(json, op_.set_token));
+      if (key == "fencing_token")
+        return json.once(seen, 8) && (json.null() || token(json, op_.fencing_token));
+      if (key == "match_seq_num") return json.once(seen, 16) && json.optional_u64(match);
+      return json.skip();
+    });
+    if (!read) return false;
+    if ((seen & 3) != 3) return json.fail("expected `num_records` and `record_hashes`");
+    if (num_records == 0) return json.fail("expected a `num_records` of at least 1");
+    if (num_records != history_.hashes.size() - op_.first_hash || num_records >= kNever)
+      return json.fail("expected as many `record_hashes` as `num_records` says");
+    op_.num_records = static_cast<std::uint32_t>(num_records);
+    op_.has_match = match.has_value();
+    op_.match_seq_num = match.value_or(0);
+    return true;
+  }
+
+  bool finish_event(wire::JsonReader& json) {
+    const auto ends = [&](LinearOp::Kind kind, LinearOp::End end) {
+      op_.kind = kind;
+      op_.end = end;
+      return true;
+    };
+    using Kind = LinearOp::Kind;
+    using End = LinearOp::End;
+    if (json.at_string()) {
+      if (!json.string(word_)) return false;
+      if (word_ == "AppendDefiniteFailure") return ends(Kind::append, End::failed);
+      if (word_ == "AppendIndefiniteFailure") return ends(Kind::append, End::unknown);
+      if (word_ == "ReadFailure") return ends(Kind::read, End::failed);
+      if (word_ == "CheckTailFailure") return ends(Kind::check_tail, End::failed);
+      return json.fail("expected an outcome such as `AppendDefiniteFailure`");
+    }
+    return only_member(json, [&](std::string_view key) {
+      if (key == "AppendSuccess") return ends(Kind::append, End::success) && outcome(json, false);
+      if (key == "ReadSuccess") return ends(Kind::read, End::success) && outcome(json, true);
+      if (key == "CheckTailSuccess") return ends(Kind::check_tail, End::success) && outcome(json, false);
+      return json.fail("expected `AppendSuccess`, `ReadSuccess` or `CheckTailSuccess`");
+    });
+  }
+
+  template <class OnMember>
+  bool only_member(wire::JsonReader& json, OnMember&& on_member) {
+    int members = 0;
+    const bool read = json.object([&](std::string_view key) {
+      return ++members > 1 ? json.fail("expected one member, and no more") : on_member(key);
+    });
+    return read && (members == 1 || json.fail("expected one member"));
+  }
+
+  bool outcome(wire::JsonReader& json, bool with_hash) {
+    unsigned seen = 0;
+    const bool read = json.object([&](std::string_view key) {
+      if (key == "tail") return json.once(seen, 1) && json.u64(op_.tail);
+      if (key == "stream_hash" && with_hash) return json.once(seen, 2) && json.u64(op_.stream_hash);
+      return json.skip();
+    });
+    if (!read) return false;
+    if ((seen & 1) == 0) return json.fail("expected `tail`");
+    return !with_hash || (seen & 2) != 0 || json.fail("expected `stream_hash`");
+  }
+
+  bool hashes(wire::JsonReader& json) {
+    return json.array([&] {
+      std::uint64_t hash = 0;
+      if (!json.u64(hash)) return false;
+      history_.hashes.push_back(hash);
+      return true;
+    });
+  }
+
+  bool token(wire::JsonReader& json, std::int32_t& out) {
+    if (!json.string(word_)) return false;
+    const auto [at, is_new] = token_ids_.emplace(word_, static_cast<std::int32_t>(history_.tokens.size()));
+    if (is_new) history_.tokens.push_back(word_);
+    out = at->second;
+    return true;
+  }
+
+  std::uint32_t& slot_of(std::uint64_t op_id) {
+    if (op_id > history_.ops.size() + kDenseSlack) return sparse_.try_emplace(op_id, kNever).first->second;
+    if (op_id >= dense_.size()) dense_.resize(std::max<std::size_t>(op_id + 1, dense_.size() * 2), kNever);
+    // It may have been far ahead when it was first seen.
+    const auto far = sparse_.empty() ? sparse_.end() : sparse_.find(op_id);
+    return far == sparse_.end() ? dense_[op_id] : far->second;
+  }
+
+  bool start() {
+    if (line_ >= kNever - 1) return wrong("fewer lines were expected");
+    std::uint32_t& slot = slot_of(op_.op_id);
+    if (slot != kNever)
+      return wrong(fmt::format("an `op_id` of its own was expected: {} started at line {}", op_.op_id,
+                               history_.ops[slot].start_line));
+    slot = static_cast<std::uint32_t>(history_.ops.size());
+    op_.start_line = static_cast<std::uint32_t>(line_);
+    op_.end_line = 0;
+    history_.ops.push_back(op_);
+    return true;
+  }
+
+  bool finish() {
+    const std::uint32_t slot = slot_of(op_.op_id);
+    if (slot == kNever)
+      return wrong(fmt::format("the start of op {} was expected before its end", op_.op_id));
+    LinearOp& op = history_.ops[slot];
+    if (!is_open(op))
+      return wrong(fmt::format("one end of {} was expected, it ended before", history_.describe(slot)));
+    if (op.kind != op_.kind)
+      return wrong(fmt::format("the end of {} {} was expected, this is the end of a {}",
+                               op.kind == LinearOp::Kind::append ? "an" : "a", kind_name(op.kind),
+                               kind_name(op_.kind)));
+    if (op.client != op_.client)
+      return wrong(fmt::format("client {} was expected, which started op {}", op.client, op_.op_id));
+    op.end = op_.end;
+    op.end_line = op.end == LinearOp::End::unknown ? kNever : static_cast<std::uint32_t>(line_);
+    op.tail = op_.tail;
+    op.stream_hash = op_.stream_hash;
+    return refusal(op) && list(slot);
+  }
+
+  // Why an append was refused, where the line says so.
+  bool refusal(LinearOp& op) {
+    if (op.kind != LinearOp::Kind::append || op.end != LinearOp::End::failed) return true;
+    if (kind_ == "seq_num_mismatch") {
+      if (!refused_tail_) return wrong("`tail` was expected beside the kind `seq_num_mismatch`");
+      if (!op.has_match)
+        return wrong("an append with a `match_seq_num` was expected where the kind is `seq_num_mismatch`");
+      op.end = LinearOp::End::seq_num_refused;
+      op.tail = *refused_tail_;
+    } else if (kind_ == "fencing_token_mismatch") {
+      if (refused_token_ == kNoToken)
+        return wrong("`fencing_token` was expected beside the kind `fencing_token_mismatch`");
+      if (op.fencing_token == kNoToken)
+        return wrong(
+            "an append with a `fencing_token` was expected where the kind is `fencing_token_mismatch`");
+      op.end = LinearOp::End::token_refused;
+      op.refused_token = refused_token_;
+    }
+    return true;
+  }
+
+  bool list(std::uint32_t slot) {
+    const LinearOp& op = history_.ops[slot];
+    if (!listed_ || op.kind != LinearOp::Kind::read || op.end != LinearOp::End::success) return true;
+    if (history_.hashes.size() - listed_first_ != op.tail)
+      return wrong("as many `record_hashes` as the read's `tail` says were expected");
+    const std::int64_t last = history_.listed_read;
+    if (last >= 0 && history_.ops[static_cast<std::size_t>(last)].tail > op.tail) return true;
+    history_.listed_read = slot;
+    history_.listed_first = listed_first_;
+    return true;
+  }
+
+  std::string_view text_;
+  LinearHistory history_;
+  std::size_t line_ = 0;
+  std::string what_;
+  // Of the line under way.
+  LinearOp op_;
+  bool is_start_ = false, is_finish_ = false, listed_ = false;
+  std::size_t listed_first_ = 0;
+  std::string kind_, word_;
+  std::optional<std::uint64_t> refused_tail_;
+  std::int32_t refused_token_ = kNoToken;
+  // op_id → index in ops
+  std::vector<std::uint32_t> dense_;
+  std::unordered_map<std::uint64_t, std::uint32_t> sparse_;
+  std::unordered_map<std::string, std::int32_t> token_ids_{{"", kEmptyToken}};
+};
+
+}  // namespace
+
+bool LinearHistory::same_records(const LinearOp& a, const LinearOp& b) const {
+  return a.num_records == b.num_records &&
+         std::equal(hashes_of(a), hashes_of(a) + a.num_records, hashes_of(b));
+}
+
+std::string LinearHistory::describe(std::size_t op) const {
+  const LinearOp& it = ops[op];
+  return fmt::format("{} op {} (client {}, line {})", kind_name(it.kind), it.op_id, it.client, it.start_line);
+}
+
+tl::expected<LinearHistory, std::string> parse_history(std::string_view text, std::string name) {
+  return HistoryParser(text, std::move(name)).parse();
+}
+
+}  // namespace s2::scenarios

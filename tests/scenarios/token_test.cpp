@@ -44,6 +44,9 @@ TEST(Token, AnyTextIsATokenOrOneClearLine) {
     RC_ASSERT(parsed || !parsed.error().empty());
   }));
   EXPECT_NE(parse_token("1:stop:0:xyz").error().find("not hexadecimal"), std::string::npos);
+  // Found by fuzz/targets/tokens.cpp: what is taken can also be printed, within the limit of a token.
+  EXPECT_NE(parse_token("1:st\xff op:0:1").error().find("no name"), std::string::npos);
+  EXPECT_NE(parse_token("1:" + std::string(180, 'a') + ":0:1").error().find("no name"), std::string::npos);
   EXPECT_NE(parse_token("2:stop:0:1").error().find("another version"), std::string::npos);
   EXPECT_NE(parse_token("1:kill:0:1:noon-3").error().find("its instant"), std::string::npos);
   EXPECT_NE(find_run(*parse_token("1:no-such:0:1")).error().find("not in this catalogue"), std::string::npos);

@@ -7,6 +7,7 @@
 #include <set>
 #include <stdexcept>
 
+#include "scenarios/escape.h"
 #include "scenarios/promises.h"
 #include "scenarios/quantity.h"
 #include "scenarios/scenario_text.h"
@@ -287,11 +288,11 @@ tl::expected<Scenario, std::string> parse_scenario(std::string_view text, const 
   try {
     return from_toml(toml::parse(text, file), file);
   } catch (const Wrong& wrong) {
-    return tl::unexpected(std::string(wrong.what()));
+    return tl::unexpected(visible(wrong.what()));  // names and values come from the file
   } catch (const toml::parse_error& error) {
     const auto& at = error.source().begin;
     return tl::unexpected(
-        fmt::format("{}:{}:{}: not TOML: {}", file, at.line, at.column, error.description()));
+        fmt::format("{}:{}:{}: not TOML: {}", file, at.line, at.column, visible(error.description())));
   }
 }
 

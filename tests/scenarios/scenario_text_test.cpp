@@ -99,6 +99,16 @@ TEST(ScenarioText, ErrorsNameFileLineColumnAndWhatWasExpected) {
   EXPECT_NE(error_of(kGood + "at = \"90..20\"\n").find("the range ends before it begins"), std::string::npos);
 }
 
+// Found by fuzz/targets/scenario_file.cpp.
+TEST(ScenarioText, AnErrorIsOneLineWhateverTheFileHolds) {
+  for (const char* text : {"weight = t\n\n[[workload]]\n", "\"a\\nb\" = 1\n",
+                           "name = \"x\"\npurpose = \"p\"\n\"\\u001b\" = 1\n"}) {
+    const auto parsed = parse_scenario(text, "f.scenario");
+    ASSERT_FALSE(parsed);
+    EXPECT_EQ(parsed.error().find_first_of("\n\x1b"), std::string::npos) << parsed.error();
+  }
+}
+
 TEST(Catalogue, EveryFileIsAScenarioAndTheQuickSuiteHasEveryClassFaultAndWorkload) {
   const auto catalogue = load_catalogue();
   ASSERT_TRUE(catalogue) << catalogue.error();

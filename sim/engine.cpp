@@ -145,7 +145,7 @@ void Engine::wake(std::uint8_t lane, WakeReason reason) {
 
 void Engine::set_timer(Nanos deadline) {
   current_->deadline = deadline;
-  timed_ |= current_->bit();
+  if (deadline - now_ < kNever) timed_ |= current_->bit();
 }
 
 void Engine::fire_earliest_timer() {
@@ -156,7 +156,9 @@ void Engine::fire_earliest_timer() {
   }
   const bool pending =
       !pending_.empty() && (earliest == nullptr || pending_.front().deadline < earliest->deadline);
+  const Nanos before = now_;
   now_ = std::max(now_, pending ? pending_.front().deadline : earliest->deadline);
+  if (runnable_ != 0) hurried_ += now_ - before;
   absorb((static_cast<std::uint64_t>(now_) << 8) ^ static_cast<std::uint64_t>(Kind::timer));
   if (now_ > max_time_) {
     finish(Ending::limit,

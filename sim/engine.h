@@ -29,6 +29,8 @@ __extension__ typedef unsigned __int128 Product;
 using Nanos = std::int64_t;
 inline constexpr Nanos kSteadyStart = 1'000'000'000'000;          // CLOCK_MONOTONIC when an execution begins
 inline constexpr Nanos kSystemStart = 1'767'225'600'000'000'000;  // CLOCK_REALTIME then: 2026-01-01
+// A deadline farther away than 50 years is none: so say time_point::max() and its kin that they wait for ever.
+inline constexpr Nanos kNever = 50LL * 365 * 24 * 3600 * 1'000'000'000;
 inline constexpr unsigned kUnwindPatience = 10'000;  // operations that one thread may do while it is unwound
 
 enum class WakeReason : std::uint8_t { none, woken, timeout, spurious };
@@ -193,6 +195,7 @@ class Engine {
 
   // -- time --
   Nanos now() const { return now_; }
+  Nanos hurried() const { return hurried_; }
   void advance(Nanos step) { now_ += step; }
   Nanos clock_step() const { return clock_step_; }
   TimerId after(Nanos delay, std::function<void()> function);
@@ -263,7 +266,7 @@ class Engine {
   std::uint64_t hash_ = 0, points_ = 0, max_points_ = 0, choices_ = 0, switches_ = 0, preemptions_ = 0;
   std::uint64_t next_id_ = 0;
   std::uint32_t stamp_ = 0, objects_ = 0;
-  Nanos now_ = 0, clock_step_ = 0, max_time_ = 0;
+  Nanos now_ = 0, hurried_ = 0, clock_step_ = 0, max_time_ = 0;
   std::size_t max_threads_ = kMaxLanes;
   std::size_t not_unwound_ = 0;
   unsigned spurious_left_ = 0;

@@ -89,7 +89,7 @@ void Engine::begin(const WorldOptions& options) {
   max_points_ = options.max_points;
   stamp_ = next_stamp();
   objects_ = 0;
-  now_ = 0;
+  now_ = hurried_ = 0;
   clock_step_ = options.clock_step.count();
   max_time_ = options.max_virtual_time.count();
   max_threads_ = std::min(options.max_threads, kMaxLanes);

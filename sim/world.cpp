@@ -55,6 +55,11 @@ std::chrono::nanoseconds now() {
   return std::chrono::nanoseconds(engine == nullptr ? 0 : engine->now());
 }
 
+std::chrono::nanoseconds hurried() {
+  const Engine* engine = tls.world != nullptr ? tls.world : tls.quiet;
+  return std::chrono::nanoseconds(engine == nullptr ? 0 : engine->hurried());
+}
+
 std::uint64_t choose(std::uint64_t below) {
   return tls.world == nullptr ? 0 : tls.world->draw(below);
 }

@@ -122,6 +122,9 @@ Execution run(const WorldOptions& options, const std::function<void()>& body);
 
 bool inside();                                   // on a fiber of a world
 std::chrono::nanoseconds now();                  // virtual time since the start, no point; outside 0
+// How much of now() passed by timers that fired although some thread could go on: what a program may blame for
+// being late. No point; outside 0.
+std::chrono::nanoseconds hurried();
 std::uint64_t choose(std::uint64_t below);       // a value the chooser draws; outside 0
 [[gnu::cold]] void fail(std::string_view what);  // ends the execution as failed; does not return inside
 // A point of the caller's own; the name must live as long as the process. Outside nothing.

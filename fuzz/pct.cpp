@@ -1,7 +1,8 @@
 // PCT (Burckhardt and others): threads have random priorities, the highest that can go on goes; at depth - 1
 // random steps the running thread becomes the lowest. A bug of that depth is found with a probability that
-// has a bound. The timer, signals and spurious wake-ups are threads with priorities of their own. See
-// strategy.h.
+// has a bound. The timer, signals and spurious wake-ups are threads with priorities of their own, which go
+// before a thread that can go on a few times in an execution: a thread that has become low would starve
+// otherwise. A thread that yields becomes the lowest. See strategy.h.
 #include <algorithm>
 #include <array>
 
@@ -10,7 +11,9 @@
 namespace s2::fuzz {
 namespace {
 
-constexpr std::uint64_t kFirstEstimate = 64;  // choices of an execution, before one was seen
+constexpr std::uint64_t kFirstEstimate = 64;            // choices of an execution, before one was seen
+constexpr std::uint64_t kLow = std::uint64_t{1} << 32;  // priorities from here on are high
+constexpr unsigned kMostEarly = 12;                     // timers and their kin before threads that can go on
 
 class Pct final : public SeededStrategy {
  public:
@@ -24,7 +27,8 @@ class Pct final : public SeededStrategy {
     changes_.clear();
     for (unsigned i = 1; i < depth_; ++i) changes_.push_back(random().below(estimate_));
     step_ = 0;
-    lowest_ = depth_;
+    lowest_ = kLow;
+    early_left_ = ever_takes_rare() ? kMostEarly : 0;
   }
 
   std::size_t choose(const sim::Choices& choices) override {
@@ -35,16 +39,26 @@ class Pct final : public SeededStrategy {
       priorities_[choices.here_lane()] = --lowest_;
     }
     ++step_;
+    if (choices.yields()) {
+      if (const std::size_t self = choices.index_of_lane(choices.here_lane()); self != sim::Choices::kNone) {
+        learn(choices[self]);
+        priorities_[choices.here_lane()] = --lowest_;
+      }
+    }
     std::size_t best = 0;
     std::uint64_t highest = 0;
-    for (std::size_t i = 0; i < choices.size(); ++i) {
+    const std::size_t offered =
+        early_left_ == 0 && choices.threads() != 0 ? choices.threads() : choices.size();
+    for (std::size_t i = 0; i < offered; ++i) {
       const std::uint64_t priority = priority_of(choices[i]);
       if (priority < highest) continue;
       highest = priority;
       best = i;
     }
-    // A timer or signal that outranks all does not keep doing so: it would fire at every point.
-    if (best >= choices.threads()) rare_[static_cast<std::size_t>(choices[best].source)] = high();
+    if (best >= choices.threads()) {
+      if (choices.threads() != 0) --early_left_;
+      rare_[static_cast<std::size_t>(choices[best].source)] = high();
+    }
     return best;
   }
 
@@ -55,7 +69,7 @@ class Pct final : public SeededStrategy {
 
  private:
   static constexpr std::uint32_t kUnknown = ~std::uint32_t{0};
-  std::uint64_t high() { return (std::uint64_t{1} << 32) + (random().next() >> 32); }
+  std::uint64_t high() { return kLow + (random().next() >> 32); }
   void learn(const sim::Choice& choice) {
     if (known_[choice.lane] == choice.standing.thread) return;
     known_[choice.lane] = choice.standing.thread;
@@ -71,7 +85,8 @@ class Pct final : public SeededStrategy {
   std::string name_;
   std::uint64_t estimate_ = kFirstEstimate;
   std::uint64_t step_ = 0;
-  std::uint64_t lowest_ = 0;
+  std::uint64_t lowest_ = kLow;
+  unsigned early_left_ = kMostEarly;
   std::vector<std::uint64_t> changes_;
   std::array<std::uint32_t, sim::kMaxLanes> known_{};
   std::array<std::uint64_t, sim::kMaxLanes> priorities_{};

@@ -9,7 +9,7 @@ class RandomStrategy final : public SeededStrategy {
   const char* name() const override { return "random"; }
   std::size_t choose(const sim::Choices& choices) override {
     const std::size_t threads = choices.threads(), rare = choices.size() - threads;
-    if (threads == 0 || (rare != 0 && random().one_in(kRareOneIn))) return threads + random().below(rare);
+    if (threads == 0 || (rare != 0 && takes_rare())) return threads + random().below(rare);
     return threads == 1 ? 0 : random().below(threads);
   }
 };

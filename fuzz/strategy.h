@@ -12,8 +12,9 @@
 
 namespace s2::fuzz {
 
-// One in so many points with a pending timer, signal or spurious wake-up takes it although a thread could go
-// on.
+// In one execution of three, one in so many points with a pending timer, signal or spurious wake-up takes it
+// although a thread could go on; in another, four times fewer; in the third none, so that time passes only
+// when all sleep.
 inline constexpr std::uint64_t kRareOneIn = 16;
 
 class Strategy : public sim::Chooser {
@@ -34,6 +35,8 @@ class SeededStrategy : public Strategy {
     draw_seed_ = mixed(seed ^ 0xD4A3);
     draws_ = Prng(draw_seed_);
     random_ = Prng(mixed(seed));
+    const std::uint64_t rarity = random_.below(3);
+    rare_one_in_ = rarity == 0 ? 0 : kRareOneIn * (rarity * rarity);
   }
   bool end(const sim::Execution&) override { return true; }
   std::uint64_t draw(std::uint64_t below) override { return draws_.below(below); }
@@ -41,11 +44,14 @@ class SeededStrategy : public Strategy {
 
  protected:
   Prng& random() { return random_; }
+  bool takes_rare() { return rare_one_in_ != 0 && random_.one_in(rare_one_in_); }
+  bool ever_takes_rare() const { return rare_one_in_ != 0; }
 
  private:
   std::uint64_t draw_seed_ = 0;
   Prng draws_;
   Prng random_;
+  std::uint64_t rare_one_in_ = kRareOneIn;
 };
 
 std::unique_ptr<Strategy> make_random();  // an even die among the threads

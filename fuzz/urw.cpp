@@ -22,7 +22,7 @@ class UniformWalk final : public SeededStrategy {
 
   std::size_t choose(const sim::Choices& choices) override {
     const std::size_t threads = choices.threads(), rare = choices.size() - threads;
-    if (threads == 0 || (rare != 0 && random().one_in(kRareOneIn))) return threads + random().below(rare);
+    if (threads == 0 || (rare != 0 && takes_rare())) return threads + random().below(rare);
     std::uint64_t total = 0;
     weights_.clear();
     for (std::size_t i = 0; i < threads; ++i)

@@ -122,6 +122,7 @@ void Durability::mark_gone(const std::vector<Run>& runs, bool lost) {
 }
 
 void Durability::dropped(const Drop& drop) {
+  std::lock_guard leaving(leaving_);
   std::vector<std::uint64_t> seqs;
   {
     std::lock_guard lock(mutex_);
@@ -138,6 +139,7 @@ void Durability::dropped(const Drop& drop) {
 }
 
 void Durability::lost(std::span<const std::uint64_t> seqs, const std::string& reason) {
+  std::lock_guard leaving(leaving_);
   std::vector<Run> runs = pending_runs(seqs);
   for (const Run& run : runs) listener_.lost(*run.session, run.from, run.to, reason);
   mark_gone(runs, true);

@@ -23,7 +23,7 @@
 
 namespace s2::writer {
 
-// Called without this class's lock, from whichever thread brought the news.
+// Called without the lock of the account, from whichever thread brought the news; must not call back.
 class DurabilityListener {
  public:
   virtual ~DurabilityListener() = default;
@@ -99,6 +99,8 @@ class Durability {
 
   DurabilityListener& listener_;
   std::mutex telling_;  // keeps what acked() tells in order; taken before mutex_
+  std::mutex
+      leaving_;  // who tells an event as gone also counts it: nobody else tells it meanwhile; before telling_
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::map<std::uint64_t, Session> sessions_;  // by ordinal

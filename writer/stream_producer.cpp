@@ -191,6 +191,7 @@ void StreamProducer::run() {
 
 bool StreamProducer::look_around() {
   poked_ = false;
+  looked_at_ = Clock::now();
   if (closing_ && !last_minute_) {
     // A pause that an outage earned must not eat the grace: the next attempt is now.
     last_minute_ = true;
@@ -206,7 +207,7 @@ bool StreamProducer::look_around() {
     hurry_ = false;
     if (!planted(PlantedBug::backoff_eats_grace)) retry_at_ = Time::min();
   }
-  if (Clock::now() >= end_by_ || ((closing_ || retired_) && unsettled_.empty())) {
+  if (looked_at_ >= end_by_ || ((closing_ || retired_) && unsettled_.empty())) {
     ended_ = true;
     return false;
   }
@@ -229,7 +230,7 @@ bool StreamProducer::step() {
 #ifdef PLANTED_BUGS
   if (planted(PlantedBug::budget_poison) && poisoned_) return false;
 #endif
-  if (!has_work() || Clock::now() < retry_at_) return moved;
+  if (!has_work() || looked_at_ < retry_at_) return moved;
   if (stage_ == Stage::settling) {
     settle();
     return true;
@@ -341,16 +342,16 @@ bool StreamProducer::has_work() const {
   if (stage_ == Stage::taking)
     return !unsettled_.empty();  // the stream is taken while the first batch lingers
   const auto due = batcher_.due();
-  return due && *due <= Clock::now();
+  return due && *due <= looked_at_;
 }
 
-// Called with the lock held.
+// Called with the lock held. What was not due at this look is due at another, be it in the past by now: a newer
+// `now` in here would let the producer sleep over what fell due in between.
 StreamProducer::Time StreamProducer::next_look() const {
-  const Time now = Clock::now();
   Time next = end_by_;
-  if (now < retry_at_) next = std::min(next, retry_at_);
-  if (const auto due = batcher_.due(); due && *due > now) next = std::min(next, *due);
-  if (in_session_ && awaiting()) next = std::min(next, now + std::max(ack_patience() / 10, milliseconds(1)));
+  if (looked_at_ < retry_at_) next = std::min(next, retry_at_);
+  if (const auto due = batcher_.due(); due && *due > looked_at_) next = std::min(next, *due);
+  if (in_session_ && awaiting()) next = std::min(next, Clock::now() + std::max(ack_patience() / 10, milliseconds(1)));
   return next;
 }
 

@@ -136,6 +136,7 @@ class StreamProducer {
   Time close_deadline_ = Time::max();
 
   // --- the thread's own ---
+  Time looked_at_{};  // when this turn of the loop began: one time for what is due and for when to wake
   std::unique_ptr<AppendChannel> channel_;  // abort() from finish_close()
   AppendWindow window_;
   Backoff backoff_;

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
+#include <atomic>
+#include <functional>
 #include <map>
 #include <set>
 #include <thread>
@@ -167,6 +169,40 @@ TEST(Durability, ClaimsAndTellingsAreExactWhateverTheOrder) {
     RC_ASSERT(!twice);
     RC_ASSERT(durability.gone() == gone.size());
   }));
+}
+
+// A listener that takes its time over the first drop that it hears.
+class SlowEar final : public DurabilityListener {
+ public:
+  explicit SlowEar(std::function<void()> meanwhile) : meanwhile_(std::move(meanwhile)) {}
+  void acked(const SessionIdentity&, std::uint64_t) override {}
+  void dropped(const SessionIdentity&, std::uint64_t from, std::uint64_t to) override {
+    told += to - from + 1;
+    meanwhile_();
+  }
+  void lost(const SessionIdentity&, std::uint64_t from, std::uint64_t to, const std::string&) override {
+    told += to - from + 1;
+  }
+  std::atomic<std::uint64_t> told{0};
+
+ private:
+  const std::function<void()> meanwhile_;
+};
+
+TEST(Durability, WhatIsGoneIsToldOnceThoughTwoWouldTellIt) {
+  std::thread other;
+  Durability* account = nullptr;
+  SlowEar ear([&] {
+    other = std::thread([&] { account->lose_pending("the end"); });
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  });
+  Durability durability(ear);
+  account = &durability;
+  for (std::uint64_t seq = 1; seq <= 3; ++seq) durability.accepted(seq, session(1, "a"), true);
+  durability.dropped({3, 1, 3});
+  other.join();
+  EXPECT_EQ(ear.told, 3u);
+  EXPECT_EQ(durability.gone(), 3u);
 }
 
 }  // namespace

@@ -1,0 +1,385 @@
+// The ledger inside the world; see writer_ledger.h.
+#include "fuzz/writer_ledger.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "sim/world.h"
+
+namespace s2::fuzz {
+namespace {
+
+// Orders of what is on its way that are judged after one send; the first so many.
+constexpr std::uint64_t kMostOrders = 24;
+
+[[gnu::cold]] void broken(std::string_view invariant, std::string_view kind, const std::string& what) {
+  sim::fail(fmt::format("{} {}: {}", invariant, kind, what));
+}
+
+std::uint64_t number_after(std::string_view text, std::string_view key) {
+  const std::size_t at = text.find(key);
+  std::uint64_t value = 0;
+  if (at != std::string_view::npos)
+    std::from_chars(text.data() + at + key.size(), text.data() + text.size(), value);
+  return value;
+}
+
+std::size_t stream_of(std::string_view name) {
+  if (name.size() != 2 || name[0] != 's' || name[1] < '1' || name[1] >= '1' + static_cast<char>(kMaxStreams))
+    return kMaxStreams;
+  return static_cast<std::size_t>(name[1] - '1');
+}
+
+}  // namespace
+
+bool unhurried() {
+  return sim::hurried() < kPunctual;
+}
+
+std::string stream_name(std::size_t stream) {
+  return {'s', static_cast<char>('1' + stream)};
+}
+
+WriterLedger::Number& WriterLedger::number(std::uint64_t seq) {
+  if (seq >= numbers_.size()) numbers_.resize(seq + 8);
+  highest_ = std::max(highest_, seq);
+  return numbers_[seq];
+}
+
+std::uint64_t WriterLedger::offered(Offer offer) {
+  events_.push_back({.offer = offer, .storing = storing_, .changes = storing_changes_});
+  return events_.size();
+}
+
+void WriterLedger::accepted(std::uint64_t n, std::uint64_t seq) {
+  Event& event = events_[n - 1];
+  event.seq = seq;
+  event.accepted_at = sim::now() - sim::hurried();
+  if (event.changes != storing_changes_) event.storing = Storing::changing;
+  Number& at = number(seq);
+  if (at.n != 0 && at.n != n)
+    broken("I3", "reordered", fmt::format("events #{} and #{} were both given seq {}", at.n, n, seq));
+  at.n = n;
+  accepted_.push_back(n);
+  const Stream& stream = streams_[event.offer.stream];
+  if (at.stored && event.storing == Storing::off)
+    broken("I11", "stored_while_off", fmt::format("{} was published while storing was off", describe(seq)));
+  if (!owed(seq)) return;
+  if (seq < stream.last_stored)
+    broken("I4", "lost",
+           fmt::format("{} is not stored, but seq {} behind it is", describe(seq), stream.last_stored));
+  if (seq <= stream.acked_through)
+    broken("I1", "lost_acked",
+           fmt::format("{} is not stored, but {} was acked", describe(seq), stream.acked_through));
+}
+
+void WriterLedger::rejected(std::uint64_t n) {
+  events_[n - 1].rejected = true;
+}
+
+void WriterLedger::storing_changes(bool on) {
+  ++storing_changes_;
+  storing_ = Storing::changing;
+  becomes_ = on ? Storing::on : Storing::off;
+}
+
+void WriterLedger::storing_changed() {
+  ++storing_changes_;
+  storing_ = becomes_;
+}
+
+bool WriterLedger::must_be_stored(const Event& event) const {
+  return event.seq != 0 && event.storing == Storing::on;
+}
+
+bool WriterLedger::owed(std::uint64_t seq) const {
+  if (seq >= numbers_.size()) return false;
+  const Number& at = numbers_[seq];
+  return at.n != 0 && !at.stored && at.told == Told::nothing && must_be_stored(events_[at.n - 1]);
+}
+
+std::string WriterLedger::describe(std::uint64_t seq) const {
+  const std::uint64_t n = seq < numbers_.size() ? numbers_[seq].n : 0;
+  if (n == 0) return fmt::format("seq {}", seq);
+  return fmt::format("event #{} (seq {}, session {})", n, seq, stream_name(events_[n - 1].offer.stream));
+}
+
+// --- what the writer says ---
+
+void WriterLedger::acked(const writer::SessionIdentity& session, std::uint64_t through) {
+  Stream& stream = streams_[stream_of(session.id)];
+  if (through > highest_ + 1)
+    broken("I1", "false_ack", fmt::format("acked through {}, which was never published", through));
+  for (std::uint64_t seq = stream.acked_through + 1; seq <= through; ++seq) {
+    if (owed(seq) && stream_name(events_[numbers_[seq].n - 1].offer.stream) == session.id)
+      broken("I1", "lost_acked",
+             fmt::format("{} was acked (through {}) and is not stored", describe(seq), through));
+  }
+  stream.acked_through = std::max(stream.acked_through, through);
+}
+
+void WriterLedger::dropped(const writer::SessionIdentity& session, std::uint64_t from, std::uint64_t to) {
+  // Each call that was begun may have taken a number, and each session's start and end some of its own.
+  if (to + ring_events_ > events_.size() + 64)
+    broken("I7", "false_failure",
+           fmt::format("seq {} to {} were dropped, but the ring holds {} events", from, to, ring_events_));
+  tell(stream_of(session.id), from, to, Told::dropped);
+}
+
+void WriterLedger::lost(const writer::SessionIdentity& session, std::uint64_t from, std::uint64_t to,
+                        const std::string& reason) {
+  tell(stream_of(session.id), from, to, reason.starts_with("outcome unknown") ? Told::unknown : Told::lost);
+}
+
+void WriterLedger::tell(std::size_t stream, std::uint64_t from, std::uint64_t to, Told told) {
+  for (std::uint64_t seq = from; seq <= to; ++seq) {
+    Number& at = number(seq);
+    if (at.told != Told::nothing)
+      broken("I7", "false_failure", fmt::format("{} was told as gone twice", describe(seq)));
+    at.told = told;
+    ++told_;
+    if (told != Told::dropped) ++given_up_;
+    if (at.stored && told != Told::unknown)
+      broken("I7", "false_failure", fmt::format("{} was told as gone and is stored", describe(seq)));
+    if (at.n != 0 && events_[at.n - 1].offer.stream != stream)
+      broken("I7", "false_failure",
+             fmt::format("{} was told as gone of session {}", describe(seq), stream_name(stream)));
+  }
+}
+
+void WriterLedger::flush_answered(std::uint64_t began, const writer::FlushAnswer& answer) {
+  if (!answer.flushed) return;
+  for (std::uint64_t i = 0; i < accepted_.size(); ++i) {
+    const std::uint64_t seq = events_[accepted_[i] - 1].seq;
+    if ((i < began || seq <= answer.through) && owed(seq))
+      broken("I6", "false_ack",
+             fmt::format("flushed through {}, but {} is not stored", answer.through, describe(seq)));
+  }
+}
+
+void WriterLedger::stopped(std::size_t stream, const writer::Stopped& stopped) {
+  if (!stopped.complete) return;
+  for (const std::uint64_t n : accepted_) {
+    const Event& event = events_[n - 1];
+    if (event.offer.stream == stream && event.seq <= stopped.durable_through && owed(event.seq))
+      broken("I1", "false_ack",
+             fmt::format("session {} was said to be complete, but {} is not stored", stream_name(stream),
+                         describe(event.seq)));
+  }
+}
+
+// --- what the service did ---
+
+WriterLedger::Stored WriterLedger::read(std::string_view envelope) {
+  Stored stored;
+  constexpr std::string_view kFront = R"({"capture_session_id":")";
+  if (!envelope.starts_with(kFront)) return stored;
+  // Event and type stand in front of the data, which may be long.
+  const std::string_view front = envelope.substr(0, 400);
+  stored.named = stream_of(front.substr(kFront.size(), 2));
+  stored.seq = number_after(front, R"("seq":)");
+  stored.end_marker = front.find(R"("type":"system_session_ended")") != std::string_view::npos;
+  stored.event = front.find(R"("type":"console_log")") != std::string_view::npos;
+  stored.n = number_after(front, R"("metadata":{"n":)");
+  return stored;
+}
+
+std::uint64_t WriterLedger::sent(const std::string& stream, const wire::AppendInput& input) {
+  Append append;
+  append.stream = stream_of(stream);
+  append.size = input.records.size();
+  if (input.match_seq_num) append.match_seq_num = *input.match_seq_num;
+  if (input.fencing_token) append.token = *input.fencing_token, append.guarded_by_token = true;
+  for (const wire::AppendRecord& record : input.records) {
+    if (wire::is_command(record.headers)) {
+      append.new_token = record.body;
+    } else {
+      append.records.push_back(read(record.body));
+    }
+  }
+  appends_.push_back(std::move(append));
+  return appends_.size() - 1;
+}
+
+void WriterLedger::committed(std::uint64_t name) {
+  const Append& append = appends_[name];
+  if (append.stream == kMaxStreams)
+    return broken("I9", "wrong_stream", "an append went to a stream that no session has");
+  Stream& stream = streams_[append.stream];
+  stream.tail += append.size;
+  if (append.size != append.records.size()) stream.token = append.new_token;
+  for (const Stored& record : append.records) lands(append.stream, record);
+}
+
+void WriterLedger::lands(std::size_t stream_index, const Stored& record) {
+  Stream& stream = streams_[stream_index];
+  if (record.named != stream_index)
+    broken("I9", "wrong_stream",
+           fmt::format("{} is stored in the stream {}", describe(record.seq), stream_name(stream_index)));
+  Number& at = number(record.seq);
+  if (at.stored) broken("I5", "duplicated", fmt::format("{} is stored twice", describe(record.seq)));
+  if (at.told == Told::dropped || at.told == Told::lost)
+    broken("I7", "false_failure", fmt::format("{} was told as gone, and is stored", describe(record.seq)));
+  if (record.seq < stream.last_stored)
+    broken("I3", "reordered",
+           fmt::format("{} is stored behind seq {}", describe(record.seq), stream.last_stored));
+  if (record.event) {
+    if (record.n == 0)
+      broken("I4", "lost",
+             fmt::format("what is stored of {} no longer says which event it is", describe(record.seq)));
+    if (record.n > events_.size())
+      broken("I2", "false_ack", fmt::format("seq {} holds an event that was never published", record.seq));
+    const Event& event = events_[record.n - 1];
+    if (event.rejected)
+      broken("I2", "false_failure", fmt::format("event #{} was rejected, and is stored", record.n));
+    if (at.n != 0 && at.n != record.n)
+      broken(
+          "I2", "false_ack",
+          fmt::format("{} was accepted under a number that holds event #{}", describe(record.seq), record.n));
+    if (event.offer.stream != stream_index)
+      broken("I9", "wrong_stream",
+             fmt::format("event #{} was published to session {}, and is stored in {}", record.n,
+                         stream_name(event.offer.stream), stream_name(stream_index)));
+    if (punctual_ && event.seq != 0 && sim::hurried() < kPunctual &&
+        sim::now() - sim::hurried() - event.accepted_at > linger_ + kPunctual)
+      broken("I4", "late",
+             fmt::format("{} was stored {} ms after it was accepted, with a linger of {} ms",
+                         describe(event.seq),
+                         std::chrono::duration_cast<std::chrono::milliseconds>(sim::now() - sim::hurried() -
+                                                                               event.accepted_at)
+                             .count(),
+                         linger_.count()));
+    if (event.storing == Storing::off && event.changes == storing_changes_)
+      broken("I11", "stored_while_off",
+             fmt::format("event #{} was published while storing was off", record.n));
+    if (event.storing == Storing::off && event.seq != 0)
+      broken("I11", "stored_while_off",
+             fmt::format("{} was published while storing was off", describe(event.seq)));
+  }
+  for (std::uint64_t seq = stream.last_stored + 1; seq < record.seq; ++seq) {
+    if (owed(seq) && events_[numbers_[seq].n - 1].offer.stream == stream_index)
+      broken("I4", "lost",
+             fmt::format("{} is not stored, but seq {} behind it is", describe(seq), record.seq));
+  }
+  at.stored = true;
+  at.stream = static_cast<std::uint8_t>(stream_index);
+  stream.last_stored = record.seq;
+  stream.ends_with_marker = record.end_marker;
+}
+
+// --- what may land when everything ends now ---
+
+void WriterLedger::under_way(const UnderWay& sessions) {
+  std::uint64_t orders = 0;
+  land_in_every_order(sessions, {streams_, {}, std::vector<std::size_t>(sessions.size(), 0)}, orders);
+  branches_ += orders;
+}
+
+void WriterLedger::land_in_every_order(const UnderWay& sessions, const Landing& so_far,
+                                       std::uint64_t& orders) {
+  bool more = false;
+  for (std::size_t i = 0; i < sessions.size() && orders < kMostOrders; ++i) {
+    if (so_far.next[i] >= sessions[i].size()) continue;
+    more = true;
+    Landing landing = so_far;
+    // What is refused ends its session.
+    if (land(appends_[sessions[i][landing.next[i]]], landing)) {
+      ++landing.next[i];
+    } else {
+      landing.next[i] = sessions[i].size();
+    }
+    land_in_every_order(sessions, landing, orders);
+  }
+  if (!more) ++orders;
+}
+
+bool WriterLedger::land(const Append& append, Landing& landing) {
+  if (append.stream == kMaxStreams) return false;
+  Stream& stream = landing.streams[append.stream];
+  if (append.guarded_by_token && append.token != stream.token) return false;
+  if (append.match_seq_num != kNoGuard && append.match_seq_num != stream.tail) return false;
+  stream.tail += append.size;
+  if (append.size != append.records.size()) stream.token = append.new_token;
+  const auto has_landed = [&](std::uint64_t seq) {
+    return std::find(landing.landed.begin(), landing.landed.end(), seq) != landing.landed.end();
+  };
+  for (const Stored& record : append.records) {
+    const bool stored = record.seq < numbers_.size() && numbers_[record.seq].stored;
+    if (stored || has_landed(record.seq))
+      broken("I5", "duplicated",
+             fmt::format("{} is stored twice when all that is on its way lands", describe(record.seq)));
+    if (record.seq < stream.last_stored)
+      broken("I3", "reordered",
+             fmt::format("{} is stored behind seq {} when all that is on its way lands", describe(record.seq),
+                         stream.last_stored));
+    for (std::uint64_t seq = stream.last_stored + 1; seq < record.seq; ++seq) {
+      if (owed(seq) && events_[numbers_[seq].n - 1].offer.stream == append.stream && !has_landed(seq))
+        broken("I4", "lost",
+               fmt::format("{} is not stored, but seq {} behind it is when it lands now", describe(seq),
+                           record.seq));
+    }
+    stream.last_stored = record.seq;
+    landing.landed.push_back(record.seq);
+  }
+  return true;
+}
+
+// --- the end ---
+
+void WriterLedger::judge_journal(const std::vector<std::string>& lines) {
+  std::vector<bool> written(numbers_.size(), false);
+  std::uint64_t last = 0;
+  for (const std::string& line : lines) {
+    const Stored record = read(line);
+    if (record.seq <= last || record.seq >= written.size())
+      return broken("I3", "reordered",
+                    fmt::format("the journal holds {} behind seq {}", describe(record.seq), last));
+    last = record.seq;
+    written[record.seq] = true;
+  }
+  for (const std::uint64_t n : accepted_) {
+    if (!written[events_[n - 1].seq])
+      broken("I4", "lost", fmt::format("{} is not in the journal", describe(events_[n - 1].seq)));
+  }
+}
+
+std::uint64_t WriterLedger::pending() const {
+  std::uint64_t count = 0;
+  for (const std::uint64_t n : accepted_) count += owed(events_[n - 1].seq) ? 1 : 0;
+  return count;
+}
+
+void WriterLedger::judge_end(const End& end) {
+  for (const std::uint64_t n : accepted_) {
+    const Event& event = events_[n - 1];
+    if (event.storing != Storing::on) continue;
+    const Number& at = numbers_[event.seq];
+    if (!at.stored && at.told == Told::nothing)
+      broken("I7", "unreported_loss",
+             fmt::format("{} is neither stored nor told as gone", describe(event.seq)));
+    if (event.offer.unstorable) {
+      if (at.stored)
+        broken("I7", "unreported_loss",
+               fmt::format("{} is over the limit, and stored all the same", describe(event.seq)));
+      continue;
+    }
+    if ((at.told == Told::lost || at.told == Told::unknown) && end.time_left)
+      broken("I4", "lost", fmt::format("{} was given up with time left", describe(event.seq)));
+  }
+  if (end.unsaved != told_)
+    broken("I7", "unreported_loss",
+           fmt::format("{} events are said to be unsaved, {} were told as gone", end.unsaved, told_));
+  if (!end.time_left) return;
+  // A marker may have been overwritten in the ring, and told so.
+  if (std::any_of(numbers_.begin(), numbers_.end(),
+                  [](const Number& at) { return at.n == 0 && at.told == Told::dropped; }))
+    return;
+  for (std::size_t i = 0; i < kMaxStreams; ++i) {
+    if ((end.ended >> i & 1U) != 0 && !streams_[i].ends_with_marker)
+      broken("I4", "lost", fmt::format("the end marker of session {} is not stored", stream_name(i)));
+  }
+}
+
+}  // namespace s2::fuzz

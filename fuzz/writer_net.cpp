@@ -1,0 +1,123 @@
+// Both networks; see writer_net.h.
+#include "fuzz/writer_net.h"
+
+#include <fmt/format.h>
+
+#include "emulator/host.h"
+#include "scenarios/memory_net.h"
+#include "sim/world.h"
+
+namespace s2::fuzz {
+namespace {
+
+class DirectNetwork final : public Network {
+ public:
+  DirectNetwork(const WriterShape& shape, WriterLedger& ledger)
+      : net_({.draw = sim::choose,
+              .faults = shape.faults,
+              .refused_from = shape.refused_from,
+              .refused_opens = shape.refused_opens,
+              .on_send = [&ledger](const std::string& stream,
+                                   const wire::AppendInput& input) { return ledger.sent(stream, input); },
+              .on_commit = [&ledger](std::uint64_t name) { ledger.committed(name); },
+              .on_under_way = [&ledger](const auto& sessions) { ledger.under_way(sessions); }}) {}
+  writer::AppendClient& client() override { return net_; }
+  std::uint64_t attempts() const override { return net_.attempts(); }
+
+ private:
+  scenarios::DirectS2 net_;
+};
+
+// The emulator's fault plan for a planned fault: its own words for the same.
+std::string plan_of(const WriterShape& shape) {
+  using scenarios::DirectFault;
+  std::string plan = "[";
+  for (const scenarios::PlannedFault& each : shape.faults) {
+    const auto* fault = "";
+    switch (each.fault) {
+      case DirectFault::cut_before_commit:
+        fault = R"({"cut":"before_commit"})";
+        break;
+      case DirectFault::cut_after_commit:
+        fault = R"({"cut":"after_commit"})";
+        break;
+      case DirectFault::late_twin:
+        fault = R"({"late_twin":"300ms"})";
+        break;
+      case DirectFault::busy:
+        fault = R"({"status":429,"code":"rate_limited","when":"before_commit"})";
+        break;
+      case DirectFault::unavailable:
+        fault = R"({"status":503,"code":"unavailable","when":"before_commit"})";
+        break;
+      case DirectFault::error_after_commit:
+        fault = R"({"status":500,"code":"internal","when":"after_commit"})";
+        break;
+      case DirectFault::retiring:
+        fault = R"({"goaway":true})";
+        break;
+      case DirectFault::silent_before_commit:
+        fault = R"({"hang":"before_commit"})";
+        break;
+      case DirectFault::silent_after_commit:
+        fault = R"({"hang":"after_commit"})";
+        break;
+    }
+    if (plan.size() > 1) plan += ',';
+    plan += fmt::format(R"({{"match":{{"op":"append_session","after":{},"times":1}},"fault":{}}})",
+                        each.append - 1, fault);
+  }
+  return plan + "]";
+}
+
+class Http2Network final : public Network {
+ public:
+  Http2Network(const WriterShape& shape, WriterLedger& ledger)
+      : net_({.draw = sim::choose,
+              .latency_max = std::chrono::microseconds(sim::choose(3) * 150),
+              .piece_max = sim::choose(2) == 0 ? std::size_t{16 * 1024} : std::size_t{48}}) {
+    net_.in_loop([&] {
+      host_ = std::make_unique<emulator::Host>(net_.loop(), emulator::Options{.faults_json = plan_of(shape)});
+      host_->create_basin(scenarios::kDirectBasin, R"({"create_stream_on_append":true})");
+      host_->world().moments.observe([&ledger](const emulator::ProtocolEvent& event) {
+        if (event.moment != emulator::Moment::committed) return;
+        ledger.committed(ledger.sent(event.stream, *event.input));
+      });
+      host_->serve(net_.make_listener());
+    });
+    writer::S2ClientOptions options;
+    options.basin = scenarios::kDirectBasin;
+    options.basin_endpoint = "http://memory:80";
+    options.access_token = "t";
+    options.http = writer::HttpChoice::http2;
+    auto client = writer::make_s2_client(options, net_.transport());
+    if (client) {
+      client_ = std::move(*client);
+    } else {
+      sim::fail("setup: " + client.error());
+    }
+  }
+  ~Http2Network() override {
+    client_.reset();
+    net_.in_loop([this] { host_->end(); });
+    net_.in_loop([this] { host_.reset(); });
+  }
+  Http2Network(const Http2Network&) = delete;
+  Http2Network& operator=(const Http2Network&) = delete;
+  writer::AppendClient& client() override { return *client_; }
+  std::uint64_t attempts() const override { return net_.connections(); }
+
+ private:
+  scenarios::MemoryNet net_;
+  std::unique_ptr<emulator::Host> host_;
+  std::unique_ptr<writer::AppendClient> client_;
+};
+
+}  // namespace
+
+std::unique_ptr<Network> make_network(const WriterShape& shape, WriterWay way, WriterLedger& ledger) {
+  if (way == WriterWay::direct) return std::make_unique<DirectNetwork>(shape, ledger);
+  return std::make_unique<Http2Network>(shape, ledger);
+}
+
+}  // namespace s2::fuzz

@@ -1,0 +1,408 @@
+// The writer's world: draws a shape and lets it happen; see writer_world.h.
+#include "fuzz/writer_world.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <condition_variable>
+#include <filesystem>
+#include <fstream>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "fuzz/writer_net.h"
+#include "sim/world.h"
+
+namespace s2::fuzz {
+namespace {
+
+using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
+
+// Over all worlds of this process.
+std::atomic<std::uint64_t> branches_judged{0}, events_accepted{0};
+
+constexpr std::uint64_t kBigOneIn =
+    512;  // executions with an event over a limit: they cost many others' time
+constexpr std::uint64_t kUnstorableOneIn = 128;
+constexpr std::uint64_t kJournalOneIn = 16;  // and those with files
+constexpr std::uint64_t kLastFaultyAppend = 6;
+constexpr std::uint64_t kMostPoints = 200'000;  // some hundred times what an execution has: it does not end
+constexpr std::uint64_t kRoomyRing = 64;        // events: never full
+constexpr std::uint64_t kFewInFlight = 2;
+constexpr milliseconds kTooLate{2000};  // behind a deadline, when nothing on the network was slow
+
+template <class T, std::size_t N>
+T one_of(const std::array<T, N>& values) {
+  return values[sim::choose(N)];
+}
+
+// A sum that was started is finished: what waits for the world to become quiet.
+class Settled {
+ public:
+  void changed() {
+    const std::lock_guard lock(mutex_);
+    changed_.notify_all();
+  }
+  template <class Done>
+  void wait(const Done& done) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, done);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+};
+
+// The ledger, and whoever waits for it to be settled.
+class Listener final : public writer::DurabilityListener {
+ public:
+  explicit Listener(WriterLedger& ledger) : ledger_(ledger) {}
+  void acked(const writer::SessionIdentity& session, std::uint64_t through) override {
+    ledger_.acked(session, through);
+    settled_.changed();
+  }
+  void dropped(const writer::SessionIdentity& session, std::uint64_t from, std::uint64_t to) override {
+    ledger_.dropped(session, from, to);
+    settled_.changed();
+  }
+  void lost(const writer::SessionIdentity& session, std::uint64_t from, std::uint64_t to,
+            const std::string& reason) override {
+    ledger_.lost(session, from, to, reason);
+    settled_.changed();
+  }
+  void wait_settled() {
+    settled_.wait([this] { return ledger_.pending() == 0; });
+  }
+
+ private:
+  WriterLedger& ledger_;
+  Settled settled_;
+};
+
+// Nothing goes wrong on the network, and no event waits for room.
+bool is_punctual(const WriterShape& shape) {
+  return shape.faults.empty() && shape.refused_opens == 0 && shape.in_flight_records > kFewInFlight;
+}
+
+// Time as it passes while nobody is hurried.
+class Stopwatch {
+ public:
+  std::chrono::nanoseconds elapsed() const { return (sim::now() - began_) - (sim::hurried() - hurried_); }
+  milliseconds elapsed_ms() const { return std::chrono::duration_cast<milliseconds>(elapsed()); }
+
+ private:
+  const std::chrono::nanoseconds began_ = sim::now(), hurried_ = sim::hurried();
+};
+
+// A directory of this process for the journal's files, empty, gone with the object.
+class JournalDirectory {
+ public:
+  JournalDirectory() : path_(std::filesystem::temp_directory_path() / fmt::format("s2-fuzz-{}", ::getpid())) {
+    std::filesystem::remove_all(path_);
+  }
+  ~JournalDirectory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  JournalDirectory(const JournalDirectory&) = delete;
+  JournalDirectory& operator=(const JournalDirectory&) = delete;
+  std::string path() const { return path_.string(); }
+  std::vector<std::string> lines() const {
+    std::vector<std::string> lines;
+    std::ifstream file(path_ / "console.jsonl");
+    for (std::string line; std::getline(file, line);) lines.push_back(line);
+    return lines;
+  }
+
+ private:
+  const std::filesystem::path path_;
+};
+
+class WriterRun {
+ public:
+  WriterRun(const WriterShape& shape, WriterWay way)
+      : shape_(shape),
+        ledger_(shape.ring_events, shape.linger, is_punctual(shape)),
+        listener_(ledger_),
+        network_(make_network(shape, way, ledger_)) {
+    if (shape_.journal) directory_.emplace();
+  }
+
+  void run() {
+    if (!make_writer()) return;
+    for (std::size_t i = 0; i < shape_.sessions; ++i) start(i);
+    for (std::size_t i = 0; i < shape_.publishers; ++i) publishers_.emplace_back([this, i] { publish(i); });
+    for (const Act act : shape_.acts) perform(act);
+    if (shape_.join_first) join();
+    if (shape_.settle) listener_.wait_settled();
+    end();
+    join();
+    writer_.reset();
+    network_.reset();
+    branches_judged += ledger_.branches();
+  }
+
+ private:
+  bool make_writer() {
+    writer::ProducerOptions producer;
+    producer.linger = shape_.linger;
+    producer.max_batch_records = shape_.batch_records;
+    producer.max_in_flight_records = shape_.in_flight_records;
+    producer.epoch_token = "epoch";
+    writer::WriterOptions options;
+    options.ring.events = static_cast<std::int64_t>(shape_.ring_events);
+    options.batch_records = shape_.batch_records;
+    if (directory_) options.journal_dir = directory_->path();
+    auto made = writer::Writer::make(
+        options,
+        [&](writer::ProducerListener& listener) {
+          return writer::make_producers(producer, network_->client(), listener);
+        },
+        listener_, [](std::string_view) {});
+    if (!made) {
+      sim::fail("setup: " + made.error());
+      return false;
+    }
+    writer_ = std::move(*made);
+    return true;
+  }
+
+  void start(std::size_t stream) {
+    if (writer_->start(stream_name(stream))) active_ |= 1U << stream;
+  }
+
+  void publish(std::size_t publisher) {
+    sim::name_thread(fmt::format("publisher{}", publisher + 1));
+    for (std::uint64_t i = 0; i < shape_.events; ++i) {
+      if (shape_.between.count() > 0) std::this_thread::sleep_for(shape_.between);
+      const std::size_t stream = (publisher + i) % shape_.sessions;
+      publish_one(stream, shape_.big_event && publisher == 0 && i == 0,
+                  shape_.unstorable_event && publisher == 0 && i + 1 == shape_.events);
+    }
+  }
+
+  void publish_one(std::size_t stream, bool big, bool unstorable) {
+    const std::uint64_t n = ledger_.offered({stream, unstorable});
+    writer::Event event;
+    event.type = "console_log";
+    event.source.metadata_json = fmt::format(R"({{"n":{}}})", n);
+    event.data_json = "1";
+    // Long addresses: nothing has to be parsed for them.
+    if (big)
+      event.url = std::string(writer::kMaxEnvelopeBytes - 10'000, 'x'),
+      event.data_json = '"' + std::string(60'000, 'x') + '"';
+    if (unstorable) event.url = std::string(wire::kMaxBatchMeteredBytes, 'x');
+    const auto published = writer_->publish(stream_name(stream), std::move(event));
+    if (published) {
+      ledger_.accepted(n, published->seq);
+      ++events_accepted;
+    } else {
+      ledger_.rejected(n);
+    }
+  }
+
+  void perform(Act act) {
+    switch (act) {
+      case Act::flush: {
+        const std::uint64_t began = ledger_.flush_began();
+        const Stopwatch watch;
+        ledger_.flush_answered(began, writer_->flush(Clock::now() + shape_.budget));
+        judge_time("I6", "a flush", watch);
+        return;
+      }
+      case Act::restart: {
+        stop(0);
+        start(0);
+        publish_one(0, false, false);
+        return;
+      }
+      case Act::storing_off_and_on:
+        store(false);
+        publish_one(0, false, false);
+        store(true);
+        publish_one(0, false, false);
+        return;
+      case Act::storing_off:
+        store(false);
+        publish_one(0, false, false);
+        return;
+      case Act::pause:
+        std::this_thread::sleep_for(milliseconds(1) * sim::choose(300));
+        return;
+    }
+  }
+
+  void store(bool on) {
+    ledger_.storing_changes(on);
+    static_cast<void>(writer_->set_storing(on));
+    ledger_.storing_changed();
+    storing_ = on;
+  }
+
+  void stop(std::size_t stream) {
+    const auto deadline = Clock::now() + shape_.budget;
+    const Stopwatch watch;
+    const auto end = writer_->end(stream_name(stream), deadline);
+    if (!end) return;
+    active_ &= ~(1U << stream);
+    if (storing_) ended_ |= 1U << stream;
+    ledger_.stopped(stream, writer_->await_end(*end, deadline));
+    judge_time("I8", "a stop", watch);
+  }
+
+  void end() {
+    if (shape_.teardown == Teardown::destroy) {
+      // Nothing is promised but that it ends, and that what is said is true.
+      join();
+      writer_.reset();
+      return;
+    }
+    if (shape_.teardown == Teardown::stop_then_shutdown) {
+      for (std::size_t i = 0; i < shape_.sessions; ++i) stop(i);
+    }
+    const std::uint32_t active = active_;
+    const std::uint64_t attempts = network_->attempts(), given_up = ledger_.given_up();
+    const auto began = sim::now();
+    const Stopwatch watch;
+    const writer::ShutdownReport report =
+        writer_->shutdown(shape_.budget, [](writer::Deadline) { return true; });
+    const auto whole = sim::now() - began;
+    judge_time("I8", "the shutdown", watch);
+    if (unhurried() && ledger_.given_up() > given_up && network_->attempts() == attempts)
+      sim::fail("I4 lost: events were given up at the shutdown without one more attempt");
+    join();
+    if (storing_) ended_ |= active;
+    // One that fell silent, or one connection that broke, leaves time for another attempt.
+    const bool light = unhurried() && shape_.faults.size() <= 1 && shape_.refused_opens == 0 &&
+                       shape_.in_flight_records > kFewInFlight;
+    ledger_.judge_end({.time_left = light || had_time_left(report, whole),
+                       .unsaved = report.unsaved,
+                       .ended = storing_ ? ended_ : 0});
+    const bool files_done = std::all_of(report.steps.begin(), report.steps.end(), [](const auto& outcome) {
+      return outcome.step != writer::ShutdownStep::files || outcome.done;
+    });
+    if (directory_ && files_done && shape_.ring_events == kRoomyRing)
+      ledger_.judge_journal(directory_->lines());
+  }
+
+  // By its deadline in any case; at once where nothing is slow.
+  void judge_time(const char* invariant, const char* what, const Stopwatch& watch) const {
+    const bool at_once = is_punctual(shape_) && unhurried();
+    if (watch.elapsed() > (at_once ? milliseconds(kPunctual) : shape_.budget + kTooLate))
+      sim::fail(fmt::format("{} late: {} took {} ms of {} ms{}", invariant, what, watch.elapsed_ms().count(),
+                            shape_.budget.count(), at_once ? ", and nothing was slow" : ""));
+  }
+
+  // Whether no step can have met its deadline: then nothing excuses what was given up.
+  bool had_time_left(const writer::ShutdownReport& report, std::chrono::nanoseconds whole) const {
+    auto spent = std::chrono::duration_cast<milliseconds>(whole) + milliseconds(1);  // between the steps
+    for (const writer::ShutdownOutcome& step : report.steps) spent -= step.took;
+    int share = 0;
+    for (std::size_t i = 0; i < report.steps.size(); ++i) {
+      spent += report.steps[i].took;
+      share += writer::kShutdownTable[i].budget;
+      if (writer::kShutdownTable[i].budget != 0 && spent >= shape_.budget * share / 1000) return false;
+    }
+    return true;
+  }
+
+  void join() {
+    for (std::thread& publisher : publishers_) publisher.join();
+    publishers_.clear();
+  }
+
+  const WriterShape shape_;
+  WriterLedger ledger_;
+  Listener listener_;
+  std::optional<JournalDirectory> directory_;
+  std::unique_ptr<Network> network_;
+  std::unique_ptr<writer::Writer> writer_;
+  std::uint32_t active_ = 0, ended_ = 0;  // sessions, a bit each
+  bool storing_ = true;
+  std::vector<std::thread> publishers_;
+};
+
+}  // namespace
+
+WriterShape draw_shape(const WriterLimits& limits) {
+  WriterShape shape;
+  shape.publishers = 1 + sim::choose(limits.publishers);
+  shape.events = 1 + sim::choose(limits.events);
+  shape.sessions = 1 + sim::choose(limits.sessions);
+  shape.ring_events = one_of(std::array<std::uint64_t, 4>{kRoomyRing, kRoomyRing, 2, 1 + sim::choose(4)});
+  shape.batch_records = 1 + sim::choose(4);
+  shape.in_flight_records = one_of(std::array<std::uint64_t, 3>{8192, 8192, 1 + sim::choose(kFewInFlight)});
+  shape.linger = milliseconds(one_of(std::array{0, 1, 100}));
+  shape.budget = milliseconds(one_of(std::array{10'000, 10'000, 600'000, 400}));
+  shape.between = milliseconds(one_of(std::array{0, 0, 0, 60, 200}));
+  shape.big_event = sim::choose(kBigOneIn) == 0;
+  shape.unstorable_event = sim::choose(kUnstorableOneIn) == 0;
+  shape.journal = sim::choose(kJournalOneIn) == 0;
+  for (std::uint64_t i = sim::choose(limits.faults + 1); i > 0; --i) {
+    shape.faults.push_back({static_cast<scenarios::DirectFault>(sim::choose(scenarios::kDirectFaults)),
+                            1 + sim::choose(kLastFaultyAppend)});
+  }
+  if (limits.faults > 0 && sim::choose(6) == 0) {
+    shape.refused_from = 1 + sim::choose(2);
+    shape.refused_opens = 1 + sim::choose(12);
+  }
+  for (std::uint64_t i = sim::choose(limits.acts + 1); i > 0; --i) {
+    shape.acts.push_back(static_cast<Act>(sim::choose(5)));
+  }
+  shape.join_first = sim::choose(2) == 0;
+  shape.settle = shape.join_first && sim::choose(3) == 0;
+  shape.teardown = one_of(std::array{Teardown::shutdown, Teardown::shutdown, Teardown::stop_then_shutdown,
+                                     Teardown::stop_then_shutdown, Teardown::destroy});
+  return shape;
+}
+
+std::string describe(const WriterShape& shape) {
+  constexpr std::array kActs = {"flush", "stop and start again", "storing off and on", "storing off",
+                                "pause"};
+  constexpr std::array kTeardowns = {"shutdown", "stop, then shutdown", "destroyed"};
+  std::string text = fmt::format(
+      "{} publisher{} x {} event{}, {} session{}, ring {}, batch {}, in flight {}, linger {} ms, budget {} "
+      "ms",
+      shape.publishers, shape.publishers == 1 ? "" : "s", shape.events, shape.events == 1 ? "" : "s",
+      shape.sessions, shape.sessions == 1 ? "" : "s", shape.ring_events, shape.batch_records,
+      shape.in_flight_records, shape.linger.count(), shape.budget.count());
+  if (shape.between.count() > 0) text += fmt::format(", {} ms between events", shape.between.count());
+  if (shape.big_event) text += ", one event too big for its data";
+  if (shape.unstorable_event) text += ", one event too big for S2";
+  if (shape.journal) text += ", journal";
+  for (const auto& each : shape.faults)
+    text += fmt::format(", {} at append {}", scenarios::name_of(each.fault), each.append);
+  if (shape.refused_opens > 0)
+    text += fmt::format(", {} connections refused from {}", shape.refused_opens, shape.refused_from);
+  for (const Act act : shape.acts) text += fmt::format(", {}", kActs[static_cast<std::size_t>(act)]);
+  if (shape.settle) {
+    text += ", all stored first";
+  } else if (shape.join_first) {
+    text += ", publishers end first";
+  }
+  return text + fmt::format(", {}", kTeardowns[static_cast<std::size_t>(shape.teardown)]);
+}
+
+void run_writer(const WriterShape& shape, WriterWay way) {
+  WriterRun(shape, way).run();
+}
+
+void run_writer(const WriterLimits& limits) {
+  run_writer(draw_shape(limits), limits.way);
+}
+
+sim::WorldOptions writer_world(sim::Chooser& chooser) {
+  return {.chooser = chooser, .max_points = kMostPoints};
+}
+
+WriterCounts writer_counts() {
+  return {branches_judged, events_accepted};
+}
+
+}  // namespace s2::fuzz

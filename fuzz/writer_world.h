@@ -1,0 +1,69 @@
+// The target "writer": the reference writer's own objects against the emulator's, in one deterministic world.
+//
+// Each execution draws a shape (publishers, events, sessions, capacity, batch, linger, faults, what happens
+// meanwhile, how it ends), lets it happen in whatever order the chooser takes, and holds every promise
+// against it (writer_ledger.h). Two ways over the network: appends handed over one by one (direct_s2.h), or
+// HTTP/2 bytes (memory_net.h). Compiled twice: with the writer as it is, and with its planted bugs.
+//
+// run_writer() is a body for sim::run(); any number may run, each on an OS thread of its own.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "scenarios/direct_s2.h"
+#include "sim/world.h"
+
+namespace s2::fuzz {
+
+enum class WriterWay : std::uint8_t { direct, http2 };
+
+// The most that a shape may draw: a failure is looked for again in smaller ones.
+struct WriterLimits {
+  WriterWay way = WriterWay::direct;
+  std::uint64_t publishers = 3;
+  std::uint64_t events = 4;  // of each publisher
+  std::uint64_t sessions = 2;
+  std::uint64_t faults = 2;
+  std::uint64_t acts = 2;  // things that happen while publishers publish
+};
+
+enum class Act : std::uint8_t { flush, restart, storing_off_and_on, storing_off, pause };
+enum class Teardown : std::uint8_t { shutdown, stop_then_shutdown, destroy };
+
+struct WriterShape {
+  std::uint64_t publishers = 1, events = 1, sessions = 1;
+  std::uint64_t ring_events = 64;
+  std::uint64_t batch_records = 50, in_flight_records = 8192;
+  std::chrono::milliseconds linger{0}, budget{10'000};
+  std::chrono::milliseconds between{0};  // a publisher's events
+  bool big_event = false, unstorable_event = false;
+  bool journal = false;
+  std::vector<scenarios::PlannedFault> faults;
+  std::uint64_t refused_from = 0, refused_opens = 0;
+  std::vector<Act> acts;
+  bool join_first = false;  // publishers end before the teardown
+  bool settle = false;      // and all that they published is stored
+  Teardown teardown = Teardown::shutdown;
+};
+
+// By sim::choose().
+WriterShape draw_shape(const WriterLimits& limits);
+std::string describe(const WriterShape& shape);
+
+void run_writer(const WriterShape& shape, WriterWay way);
+void run_writer(const WriterLimits& limits);  // of a drawn shape
+
+// Limits for its executions.
+sim::WorldOptions writer_world(sim::Chooser& chooser);
+
+// Of this process, over all executions so far.
+struct WriterCounts {
+  std::uint64_t branches = 0;  // orders judged of what was on its way
+  std::uint64_t events = 0;    // accepted
+};
+WriterCounts writer_counts();
+
+}  // namespace s2::fuzz

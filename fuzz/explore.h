@@ -28,6 +28,7 @@ struct ExploreOptions {
   bool warm_up = true;             // one execution that counts for nothing: statics and once flags
   unsigned shard = 0, shards = 1;  // of a campaign: the same seed, other executions
   World world = plain_world;
+  std::function<bool()> stop = {};  // asked between executions
 };
 
 struct Failure {

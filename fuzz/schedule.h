@@ -32,10 +32,13 @@ struct Schedule {
   bool operator==(const Schedule&) const = default;
 };
 
-// The replay token: at most so many bytes, printable, without blanks. None if it would be longer.
+// A schedule as one word: printable, without blanks.
+std::string text_of(const Schedule& schedule);
+// The replay token is that, of at most so many bytes. None if it would be longer.
 inline constexpr std::size_t kMostTokenBytes = 200;
 std::optional<std::string> token_of(const Schedule& schedule);
-// The schedule that a token says; none, and one line in `error`, if it is not one.
+// The schedule that such a word says, also a longer one; none, and one line in `error`, if it is not one.
+inline constexpr std::size_t kMostScheduleBytes = 1024 * 1024;
 std::optional<Schedule> schedule_of(std::string_view token, std::string& error);
 
 // Keeps which index was chosen where, at next to no cost, while a strategy chooses.

@@ -8,6 +8,32 @@ namespace {
 
 using RealClock = std::chrono::steady_clock;
 
+// Deviations from which on a schedule counts as long: then one with few changes of priority is looked for
+// first.
+constexpr std::size_t kLong = 12;
+
+// A strategy with the draws of one execution: it varies the order, and nothing that the program draws.
+class WithDraws final : public Strategy {
+ public:
+  WithDraws(std::unique_ptr<Strategy> inner, std::uint64_t draw_seed)
+      : inner_(std::move(inner)), draw_seed_(draw_seed), draws_(draw_seed) {}
+  const char* name() const override { return inner_->name(); }
+  void begin(std::uint64_t seed) override {
+    inner_->begin(seed);
+    draws_ = Prng(draw_seed_);
+  }
+  std::size_t choose(const sim::Choices& choices) override { return inner_->choose(choices); }
+  bool wants_every_point() const override { return inner_->wants_every_point(); }
+  bool end(const sim::Execution& execution) override { return inner_->end(execution); }
+  std::uint64_t draw(std::uint64_t below) override { return draws_.below(below); }
+  std::uint64_t draw_seed() const override { return draw_seed_; }
+
+ private:
+  const std::unique_ptr<Strategy> inner_;
+  const std::uint64_t draw_seed_;
+  Prng draws_;
+};
+
 class Shrinker {
  public:
   Shrinker(const Failure& failure, const ShrinkOptions& options, const Program& program)
@@ -24,9 +50,12 @@ class Shrinker {
 
   Shrunk shrink() {
     restart_clock();
-    while (take_away(true)) {
-    }
-    while (take_away(false)) {
+    take_away_all();
+    for (unsigned depth = 2; depth <= 4 && deviations().size() > kLong; ++depth) {
+      restart_clock();
+      search_by_priorities(depth);
+      restart_clock();
+      take_away_all();
     }
     restart_clock();
     search_fewest();
@@ -38,6 +67,12 @@ class Shrinker {
   }
 
  private:
+  void take_away_all() {
+    while (take_away(true)) {
+    }
+    while (take_away(false)) {
+    }
+  }
   std::vector<Deviation>& deviations() { return shrunk_.failure.schedule.deviations; }
   void restart_clock() {
     begin_ = RealClock::now();
@@ -83,6 +118,27 @@ class Shrinker {
       }
     }
     return any;
+  }
+
+  // Schedules of few changes of priority: the first that fails with fewer deviations than are left.
+  void search_by_priorities(unsigned depth) {
+    const std::uint64_t draw_seed = shrunk_.failure.schedule.draw_seed;
+    WithDraws strategy(make_pct(depth), draw_seed);
+    Tape tape(strategy);
+    const sim::WorldOptions world = options_.world(tape);
+    for (std::uint64_t seed = 1; !out_of_means(); ++seed) {
+      tape.begin(mixed(seed));
+      ++executions_;
+      ++spent_;
+      const sim::Execution execution = sim::run(world, program_);
+      strategy.end(execution);
+      if (!same_(execution)) continue;
+      TapePlayer player(tape.indices(), draw_seed);
+      const sim::Execution again = sim::run(options_.world(player), program_);
+      if (!same_(again) || player.made().deviations.size() >= deviations().size()) continue;
+      keep(again, player.made());
+      return;
+    }
   }
 
   // All schedules with 0, 1, ... preemptions, as far as the means reach.

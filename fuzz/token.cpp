@@ -93,7 +93,7 @@ bool read_deviation(Reader& reader, const std::vector<std::string>& names, Devia
 
 }  // namespace
 
-std::optional<std::string> token_of(const Schedule& schedule) {
+std::string text_of(const Schedule& schedule) {
   std::vector<std::string> names;
   std::string body;
   for (const Deviation& one : schedule.deviations) {
@@ -121,7 +121,11 @@ std::optional<std::string> token_of(const Schedule& schedule) {
   const auto end = std::to_chars(seed, seed + sizeof seed, schedule.draw_seed, 16).ptr;
   std::string token = std::string(kPrefix) + std::string(seed, end) + ":";
   for (std::size_t i = 0; i < names.size(); ++i) token += (i == 0 ? "" : ",") + names[i];
-  token += ":" + body;
+  return token + ":" + body;
+}
+
+std::optional<std::string> token_of(const Schedule& schedule) {
+  std::string token = text_of(schedule);
   if (token.size() > kMostTokenBytes) return std::nullopt;
   return token;
 }
@@ -131,8 +135,8 @@ std::optional<Schedule> schedule_of(std::string_view token, std::string& error) 
     error = "replay token: " + why;
     return std::nullopt;
   };
-  if (token.size() > kMostTokenBytes)
-    return refuse("longer than " + std::to_string(kMostTokenBytes) + " bytes");
+  if (token.size() > kMostScheduleBytes)
+    return refuse("longer than " + std::to_string(kMostScheduleBytes) + " bytes");
   if (!token.starts_with(kPrefix)) return refuse("does not begin with " + std::string(kPrefix));
   Reader reader(token.substr(kPrefix.size()));
   Schedule schedule;

@@ -263,6 +263,10 @@ void Engine::finish(Ending ending, std::string why) {
     over_ = true;
     ending_ = ending;
     why_ = std::move(why);
+    if (options_->on_failure && is_failure(ending)) {
+      const Quiet quiet(this);
+      options_->on_failure();
+    }
   }
   if (tls.world == nullptr && !unwinding_)
     return;                                     // a hook's or a chooser's: the engine looks at over_ after it

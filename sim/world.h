@@ -86,6 +86,8 @@ struct WorldOptions {
       std::chrono::hours(1);                        // timers farther than this do not excuse an idle consumer
   unsigned spurious_wakeups = 0;                    // how many are offered to the chooser in one execution
   std::function<void(const Point&)> on_point = {};  // at every point; must not block, may call fail()
+  // Once, where the execution fails, on the stack of the thread that it fails in; must not block.
+  std::function<void()> on_failure = {};
   bool keep_trace = false;
 };
 
@@ -120,10 +122,10 @@ Execution run(const WorldOptions& options, const std::function<void()>& body);
 
 // -- For code inside a world. Outside, each does what its comment says, so that code need not ask first. --
 
-bool inside();                                   // on a fiber of a world
-std::chrono::nanoseconds now();                  // virtual time since the start, no point; outside 0
-// How much of now() passed by timers that fired although some thread could go on: what a program may blame for
-// being late. No point; outside 0.
+bool inside();                   // on a fiber of a world
+std::chrono::nanoseconds now();  // virtual time since the start, no point; outside 0
+// How much of now() passed by timers that fired although some thread could go on: what a program may blame
+// for being late. No point; outside 0.
 std::chrono::nanoseconds hurried();
 std::uint64_t choose(std::uint64_t below);       // a value the chooser draws; outside 0
 [[gnu::cold]] void fail(std::string_view what);  // ends the execution as failed; does not return inside

@@ -1,0 +1,190 @@
+// Jobs of a campaign: forked, heard by pipes, summed up. See campaign.h.
+#include "fuzz/campaign.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <stdexcept>
+#include <system_error>
+
+#include "fuzz/result_json.h"
+
+namespace s2::fuzz {
+namespace {
+
+using RealClock = std::chrono::steady_clock;
+
+// A job looks at `stop` between executions, and makes its failure small: it gets so long after the stop.
+constexpr std::chrono::seconds kPatience{30};
+constexpr int kPollMs = 100;
+
+struct Job {
+  pid_t pid = -1;
+  int pipe = -1;
+  std::string said;
+  bool gone = false;
+};
+
+void write_all(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t written = ::write(fd, text.data(), text.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return;
+    text.remove_prefix(static_cast<std::size_t>(written));
+  }
+}
+
+Job fork_job(const CampaignOptions& options, unsigned number, const volatile bool& stop) {
+  int ends[2];
+  if (::pipe(ends) != 0) throw std::system_error(errno, std::generic_category(), "a pipe for a job");
+  const pid_t pid = ::fork();
+  if (pid < 0) throw std::system_error(errno, std::generic_category(), "a process for a job");
+  if (pid == 0) {
+    ::close(ends[0]);
+    ::signal(SIGINT, SIG_IGN);  // of the terminal: the parent says when to stop, by SIGTERM
+    write_all(ends[1], to_json_line(run_job(options, number, stop)));
+    ::_exit(0);
+  }
+  ::close(ends[1]);
+  return {pid, ends[0], "", false};
+}
+
+void add(CampaignResult& sum, const CampaignResult& job) {
+  sum.findings.insert(sum.findings.end(), job.findings.begin(), job.findings.end());
+  sum.executions += job.executions;
+  sum.points += job.points;
+  sum.branches += job.branches;
+  sum.choices += job.choices;
+  sum.preemptions += job.preemptions;
+  sum.abandoned += job.abandoned;
+  sum.reruns += job.reruns;
+  sum.differing += job.differing;
+  sum.seconds = std::max(sum.seconds, job.seconds);
+  sum.job_seconds += job.job_seconds;
+  sum.virtual_seconds += job.virtual_seconds;
+}
+
+Finding crash_of(const CampaignOptions& options, unsigned number, int status) {
+  Finding finding;
+  finding.target = options.target;
+  finding.mutant = options.mutant;
+  finding.invariant = "I8";
+  finding.kind = "crashed";
+  finding.by = "crash";
+  finding.detail = std::string("the process of a job ended by ") +
+                   (WIFSIGNALED(status) ? std::string("signal ") + strsignal(WTERMSIG(status))
+                                        : "exit code " + std::to_string(WEXITSTATUS(status))) +
+                   "; again: s2-fuzz explore --target " + options.target + " --seed " +
+                   std::to_string(options.seed) + " --jobs 1 --shard " +
+                   std::to_string(options.shard * options.jobs + number + 1) + "/" +
+                   std::to_string(options.shards * options.jobs);
+  return finding;
+}
+
+}  // namespace
+
+std::vector<std::string> strategy_names() {
+  return {"portfolio", "random", "urw", "pct", "dfs"};
+}
+
+std::unique_ptr<Strategy> make_strategy(const std::string& name, unsigned preemptions, std::uint64_t seed) {
+  constexpr unsigned kPctDepth = 3;
+  if (name == "portfolio") return make_portfolio();
+  if (name == "random") return make_random();
+  if (name == "urw") return make_urw();
+  if (name == "pct") return make_pct(kPctDepth);
+  if (name == "dfs") return make_dfs({.preemptions = preemptions, .rising = true, .draw_seed = mixed(seed)});
+  return nullptr;
+}
+
+CampaignResult run_job(const CampaignOptions& options, unsigned job, const volatile bool& stop) {
+  const auto target = target_named(options.target);
+  const unsigned shards = options.shards * options.jobs, shard = options.shard * options.jobs + job;
+  const auto strategy = make_strategy(options.strategy, options.preemptions, options.seed + shard);
+  ExploreOptions explore_options;
+  explore_options.seed = options.seed;
+  explore_options.max_executions = ~std::uint64_t{0};
+  if (options.executions != 0)
+    explore_options.max_executions =
+        options.executions / options.jobs + (job < options.executions % options.jobs);
+  explore_options.max_time = options.duration;
+  explore_options.shard = shard;
+  explore_options.shards = shards;
+  explore_options.world = target->world;
+  explore_options.stop = [&stop] { return bool{stop}; };
+  const std::uint64_t branches = target->branches ? target->branches() : 0;
+  const Exploration found = explore(*strategy, explore_options, target->program);
+
+  CampaignResult result;
+  result.executions = found.executions;
+  result.points = found.points;
+  result.choices = found.choices;
+  result.preemptions = found.preemptions;
+  result.branches = target->branches ? target->branches() - branches : 0;
+  result.abandoned = found.abandoned;
+  result.reruns = found.reruns;
+  result.differing = found.differing;
+  result.exhausted = found.exhausted;
+  result.seconds = result.job_seconds = std::chrono::duration<double>(found.real_time).count();
+  result.virtual_seconds = std::chrono::duration<double>(found.virtual_time).count();
+  if (found.failure)
+    result.findings.push_back(find_smallest(*target, options.mutant, *found.failure, options.smallest));
+  return result;
+}
+
+CampaignResult run_campaign(const CampaignOptions& options, const volatile bool& stop) {
+  std::vector<Job> jobs;
+  for (unsigned i = 0; i < options.jobs; ++i) jobs.push_back(fork_job(options, i, stop));
+  CampaignResult sum;
+  sum.exhausted = true;
+  std::size_t left = jobs.size();
+  bool told = false;
+  RealClock::time_point last_call = RealClock::time_point::max();
+  while (left > 0) {
+    if ((stop || !sum.findings.empty()) && !told) {
+      told = true;
+      last_call = RealClock::now() + kPatience;
+      for (const Job& job : jobs) {
+        if (!job.gone) ::kill(job.pid, SIGTERM);
+      }
+    }
+    const bool too_late = RealClock::now() >= last_call;
+    std::vector<pollfd> polls;
+    for (const Job& job : jobs) polls.push_back({job.gone ? -1 : job.pipe, POLLIN, 0});
+    ::poll(polls.data(), polls.size(), kPollMs);
+    for (unsigned i = 0; i < jobs.size(); ++i) {
+      Job& job = jobs[i];
+      if (job.gone) continue;
+      if (too_late) ::kill(job.pid, SIGKILL);
+      if (polls[i].revents == 0) continue;
+      char buffer[65536];
+      const ssize_t got = ::read(job.pipe, buffer, sizeof buffer);
+      if (got > 0) {
+        job.said.append(buffer, static_cast<std::size_t>(got));
+        continue;
+      }
+      if (got < 0 && errno == EINTR) continue;
+      int status = 0;
+      while (::waitpid(job.pid, &status, 0) < 0 && errno == EINTR) {
+      }
+      ::close(job.pipe);
+      job.gone = true;
+      --left;
+      if (const auto result = result_of_json(job.said)) {
+        add(sum, *result);
+        sum.exhausted = sum.exhausted && result->exhausted;
+      } else if (!too_late) {
+        sum.findings.push_back(crash_of(options, i, status));
+        sum.exhausted = false;
+      }
+    }
+  }
+  return sum;
+}
+
+}  // namespace s2::fuzz

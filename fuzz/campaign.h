@@ -1,0 +1,57 @@
+// A campaign: many executions of one target on several processes, from one seed.
+//
+// Each job is a process of its own, forked before it simulates anything, with its own shard of the seed: what
+// one of them breaks of its process (a crash) is a finding, and nothing is shared. The first failure ends the
+// others. Called on the main thread of a program that has no other threads.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "fuzz/finding.h"
+
+namespace s2::fuzz {
+
+inline constexpr unsigned kMaxJobs = 256;
+
+struct CampaignOptions {
+  std::string target = "writer";
+  std::string mutant;  // planted already
+  std::string strategy = "portfolio";
+  unsigned preemptions = 3;      // of dfs; it goes through 0, 1, … up to it
+  std::uint64_t executions = 0;  // of all jobs; 0: no bound
+  std::chrono::milliseconds duration{10'000};
+  unsigned jobs = 1;
+  std::uint64_t seed = 1;
+  unsigned shard = 0, shards = 1;  // jobs are shards of it
+  SmallestOptions smallest;
+};
+
+struct CampaignResult {
+  std::vector<Finding> findings;
+  std::uint64_t executions = 0, points = 0, branches = 0, choices = 0, preemptions = 0;
+  std::uint64_t abandoned = 0, reruns = 0, differing = 0;
+  double seconds = 0;      // real, of the search alone: the longest job
+  double job_seconds = 0;  // of all jobs together
+  double virtual_seconds = 0;
+  bool exhausted = false;  // every job has nothing more to try
+  // Each point is a kill that was judged, and each order of what was on its way one more.
+  std::uint64_t kill_instants() const { return points + branches; }
+  double executions_per_second() const {
+    return job_seconds > 0 ? static_cast<double>(executions) / job_seconds : 0;  // a job, which is a core
+  }
+};
+
+std::vector<std::string> strategy_names();
+// Nothing when there is no strategy of that name.
+std::unique_ptr<Strategy> make_strategy(const std::string& name, unsigned preemptions, std::uint64_t seed);
+
+// `stop` is set by a signal's handler: then what was done so far is the result. Throws std::runtime_error
+// when a process cannot be made.
+CampaignResult run_campaign(const CampaignOptions& options, const volatile bool& stop);
+
+// One job, in this process.
+CampaignResult run_job(const CampaignOptions& options, unsigned job, const volatile bool& stop);
+
+}  // namespace s2::fuzz

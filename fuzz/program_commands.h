@@ -1,0 +1,25 @@
+// What each command of s2-fuzz does; the exit code is the program's.
+//
+// On the main thread, which has no others beside it. Throws std::runtime_error (one line) for what exit code
+// 3 means.
+#pragma once
+
+#include "fuzz/program_options.h"
+
+namespace s2::fuzz {
+
+int explore_command(const FuzzOptions& options, const volatile bool& stop);
+int replay_command(const FuzzOptions& options);
+int mutants_command(const FuzzOptions& options, const volatile bool& stop);
+int determinism_command(const FuzzOptions& options);
+int hashes_command(const FuzzOptions& options);
+int list_command();
+
+// Bad usage that shows only later: says it on stderr in one line.
+int complain(int exit_code, const std::string& what);
+// Runs the program beside this one that has the planted bugs, instead of this one; returns only when it
+// cannot.
+int become_the_one_with_bugs(char* const* argv);
+std::string program_with_bugs();  // its path
+
+}  // namespace s2::fuzz

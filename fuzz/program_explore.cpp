@@ -1,0 +1,155 @@
+// explore, replay and list; see program_commands.h.
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+
+#include "fuzz/program_commands.h"
+#include "fuzz/result_json.h"
+
+namespace s2::fuzz {
+namespace {
+
+constexpr std::size_t kMostLineBytes = 400;  // of a step on the terminal; a turn may have thousands of points
+
+void write_file(const std::filesystem::path& path, const std::string& text) {
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file << text;
+  file.close();
+  if (!file) throw std::runtime_error("cannot write " + path.string());
+}
+
+std::string shortened(const std::string& line) {
+  if (line.size() <= kMostLineBytes) return line;
+  return line.substr(0, kMostLineBytes / 2) + " … " + line.substr(line.size() - kMostLineBytes / 2);
+}
+
+void print_finding(const Finding& finding, const std::string& file) {
+  fmt::print("BROKEN  {} {}: {}\n", finding.invariant, finding.kind, finding.detail);
+  if (!finding.found_by.empty())
+    fmt::print("        found by {} in execution {}; {} preemption{}{}\n", finding.found_by,
+               finding.execution, finding.preemptions, finding.preemptions == 1 ? "" : "s",
+               finding.fewest ? ", and with fewer it does not break so" : "");
+  if (!finding.shape.empty()) fmt::print("        {}\n", finding.shape);
+  for (const std::string& step : finding.steps) fmt::print("  {}\n", shortened(step));
+  if (!finding.token.empty()) {
+    fmt::print("        replay: s2-fuzz replay {}\n", finding.token);
+  } else if (!file.empty()) {
+    fmt::print("        replay: s2-fuzz replay @{}\n", file);
+  } else if (finding.execution != 0) {
+    fmt::print("        the schedule is too long for a line: --out DIR keeps it\n");
+  }
+}
+
+std::string counts_of(const CampaignResult& result, const CampaignOptions& options) {
+  return fmt::format(
+      "{}{}: {} executions in {:.1f} s ({:.0f} a second and job), {} points, {} kill instants judged{}",
+      options.target, options.mutant.empty() ? "" : " with " + options.mutant, result.executions,
+      result.seconds, result.executions_per_second(), result.points, result.kill_instants(),
+      result.exhausted ? fmt::format("; every order with up to {} preemptions was tried", options.preemptions)
+                       : "");
+}
+
+// Whether a debugger has this process.
+bool is_traced() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("TracerPid:")) return line.find_first_of("123456789") != std::string::npos;
+  }
+  return false;
+}
+
+std::string token_given(const std::string& text) {
+  if (text.empty() || text.front() != '@') return text;
+  std::ifstream file(text.substr(1));
+  std::string token;
+  if (!std::getline(file, token)) throw std::runtime_error("cannot read " + text.substr(1));
+  return token;
+}
+
+}  // namespace
+
+int explore_command(const FuzzOptions& options, const volatile bool& stop) {
+  if (!options.out.empty()) {
+    std::error_code error;
+    std::filesystem::create_directories(options.out, error);
+    if (error) throw std::runtime_error("--out: cannot make " + options.out + ": " + error.message());
+  }
+  const CampaignResult result = run_campaign(options.campaign, stop);
+  std::vector<std::string> files(result.findings.size());
+  if (!options.out.empty()) {
+    const std::filesystem::path out(options.out);
+    write_file(out / "result.json", to_json_line(result));
+    for (std::size_t i = 0; i < result.findings.size(); ++i) {
+      if (result.findings[i].long_token.empty()) continue;
+      files[i] = (out / fmt::format("schedule-{}.txt", i + 1)).string();
+      write_file(files[i], result.findings[i].long_token + "\n");
+    }
+  }
+  if (options.json) {
+    std::cout << to_json_line(result);
+  } else {
+    for (std::size_t i = 0; i < result.findings.size(); ++i) print_finding(result.findings[i], files[i]);
+    fmt::print("{}  {}\n", result.findings.empty() ? "HELD " : "BROKEN", counts_of(result, options.campaign));
+  }
+  return result.findings.empty() ? 0 : 1;
+}
+
+int replay_command(const FuzzOptions& options) {
+  std::string error;
+  const auto token = parse_replay_token(token_given(options.token), error);
+  if (!token) return complain(2, "replay: " + error);
+  const auto target = target_named(token->target);
+  if (!target) return complain(2, fmt::format("replay: there is no target `{}`", token->target));
+  if (!plant_bug(token->mutant))
+    return complain(2, fmt::format("replay: there is no planted bug `{}`", token->mutant));
+
+  World world = target->world;
+  if (is_traced()) {
+    world = [&](sim::Chooser& chooser) {
+      sim::WorldOptions limits = target->world(chooser);
+      limits.on_failure = [] { ::raise(SIGTRAP); };
+      return limits;
+    };
+  }
+  Finding finding;
+  finding.target = token->target;
+  finding.mutant = token->mutant;
+  finding.schedule = token->schedule;
+  finding.preemptions = token->schedule.preemptions();
+  if (target->shape) replay(token->schedule, target->world, [&] { finding.shape = target->shape(); });
+  const sim::Execution execution = replay(token->schedule, world, target->program, true);
+  const bool broken = sim::is_failure(execution.ending);
+  classify(execution.ending, execution.why, finding);
+  finding.steps = steps_of(execution);
+  finding.token = options.token.front() == '@' ? "" : options.token;
+  if (options.json) {
+    CampaignResult result;
+    result.executions = 1;
+    result.points = execution.points;
+    result.virtual_seconds = std::chrono::duration<double>(execution.virtual_time).count();
+    if (broken) result.findings.push_back(finding);
+    std::cout << to_json_line(result);
+  } else if (broken) {
+    print_finding(finding, options.token.front() == '@' ? options.token.substr(1) : "");
+  } else {
+    fmt::print("        {}\n", finding.shape);
+    for (const std::string& step : finding.steps) fmt::print("  {}\n", shortened(step));
+    fmt::print("HELD   {}: nothing was broken in this order\n", target->name);
+  }
+  return broken ? 1 : 0;
+}
+
+int list_command() {
+  for (const Target& target : targets()) fmt::print("{:<14}{}\n", target.name, target.about);
+  const auto bugs = planted_bugs();
+  if (!bugs.empty()) {
+    fmt::print("\nplanted bugs:\n");
+    for (const PlantedBugText& bug : bugs) fmt::print("{:<26}{}\n", bug.name, bug.effect);
+  }
+  return 0;
+}
+
+}  // namespace s2::fuzz

@@ -1,0 +1,176 @@
+// See program_options.h.
+#include "fuzz/program_options.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <CLI/CLI.hpp>
+#include <sstream>
+#include <stdexcept>
+#include <thread>
+
+#include "writer/duration.h"
+
+namespace s2::fuzz {
+namespace {
+
+constexpr const char* kVersion = "0.1.0";
+constexpr const char* kExitCodes =
+    "Exit codes: 0 every promise held; 1 a promise was broken (mutants: one was not found, or the writer as "
+    "it is "
+    "broke one; determinism: a seed differed); 2 bad usage; 3 the search could not be done.\n"
+    "Each flag has a twin in the environment: S2_FUZZ_SEED for --seed, and so on.";
+
+struct BadUsage : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+struct RawFuzz {
+  std::string duration, shard;
+};
+
+std::string twin(const std::string& flag) {
+  std::string name = "S2_FUZZ_" + flag.substr(2);
+  for (char& c : name) c = c == '-' ? '_' : static_cast<char>(toupper(static_cast<unsigned char>(c)));
+  return name;
+}
+
+template <class T>
+void add(CLI::App& app, const char* flag, T& into, const std::string& what) {
+  app.add_option(flag, into, what)->envname(twin(flag))->capture_default_str();
+}
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string list;
+  for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
+  return list;
+}
+
+void add_search_flags(CLI::App& app, FuzzOptions& options, RawFuzz& raw) {
+  add(app, "--duration", raw.duration, "how long, such as 90s or 10m [10s; mutants: 30s for each at most]");
+  add(app, "--jobs", options.campaign.jobs, "processes at a time, 1 to 256");
+  add(app, "--seed", options.campaign.seed, "all chance comes from it");
+}
+
+void read_shard(CampaignOptions& campaign, const std::string& text) {
+  const std::size_t slash = text.find('/');
+  unsigned i = 0, n = 0;
+  const auto parse = [](std::string_view part, unsigned& into) {
+    const auto [rest, error] = std::from_chars(part.data(), part.data() + part.size(), into);
+    return error == std::errc() && rest == part.data() + part.size();
+  };
+  const bool good = slash != std::string::npos && parse(std::string_view(text).substr(0, slash), i) &&
+                    parse(std::string_view(text).substr(slash + 1), n) && i >= 1 && i <= n;
+  if (!good) throw BadUsage(fmt::format("--shard: `{}` is not I/N with 1 <= I <= N, such as 2/4", text));
+  campaign.shard = i - 1;
+  campaign.shards = n;
+}
+
+void check(FuzzOptions& options, const RawFuzz& raw) {
+  CampaignOptions& campaign = options.campaign;
+  if (campaign.jobs < 1 || campaign.jobs > kMaxJobs)
+    throw BadUsage(fmt::format("--jobs is 1 to {}", kMaxJobs));
+  if (!target_named(campaign.target)) {
+    throw BadUsage(
+        fmt::format("--target: there is no target `{}`, expected one of {} (with a size: writer:2.3.1.1.0)",
+                    campaign.target, list_of_targets()));
+  }
+  const auto names = strategy_names();
+  if (std::find(names.begin(), names.end(), campaign.strategy) == names.end()) {
+    throw BadUsage(fmt::format("--strategy: there is no strategy `{}`, expected one of {}", campaign.strategy,
+                               joined(names)));
+  }
+  if (!raw.duration.empty()) {
+    const auto duration = writer::parse_duration(raw.duration);
+    if (!duration || duration->count() <= 0) {
+      throw BadUsage(
+          fmt::format("--duration: `{}` is no duration, expected one such as 250ms, 5s or 2m", raw.duration));
+    }
+    campaign.duration = *duration;
+    options.duration_given = true;
+  } else if (campaign.executions != 0) {
+    campaign.duration = std::chrono::hours(24);
+  }
+  if (!raw.shard.empty()) read_shard(campaign, raw.shard);
+}
+
+}  // namespace
+
+ParsedFuzzOptions parse_fuzz_options(int argc, const char* const* argv) {
+  CLI::App app("Searches the orders of a writer's shutdown for one that loses an event.", "s2-fuzz");
+  app.set_version_flag("--version", std::string("s2-fuzz ") + kVersion);
+  app.require_subcommand(1);
+  app.footer(kExitCodes);
+  FuzzOptions options;
+  options.campaign.jobs = std::clamp(std::thread::hardware_concurrency(), 1U, kMaxJobs);
+  RawFuzz raw;
+
+  CLI::App* explore = app.add_subcommand("explore", "search until a failure, a count or a time");
+  CLI::App* replay =
+      app.add_subcommand("replay", "make one execution again; stops in a debugger where it broke");
+  CLI::App* mutants = app.add_subcommand("mutants", "each planted bug: found or not, by what, how soon");
+  CLI::App* determinism = app.add_subcommand(
+      "determinism", "each seed twice in one process and once in another: the same order, by hash");
+  CLI::App* hashes = app.add_subcommand("hashes", "the hash of each seed's execution, a line each");
+  CLI::App* list = app.add_subcommand("list", "the targets, and how many planted bugs there are");
+
+  add_search_flags(*explore, options, raw);
+  add(*explore, "--target", options.campaign.target, "what is explored: " + list_of_targets());
+  add(*explore, "--strategy", options.campaign.strategy, "who goes next: " + joined(strategy_names()));
+  add(*explore, "--preemptions", options.campaign.preemptions,
+      "dfs: every order with 0, 1, … up to so many; 1000000: all");
+  add(*explore, "--executions", options.campaign.executions, "so many, instead of a time; 0: no bound");
+  add(*explore, "--shard", raw.shard, "I/N: the I-th part of a campaign on N machines");
+  add(*explore, "--mutant", options.campaign.mutant, "with this planted bug (mutants lists them)");
+  add(*explore, "--out", options.out, "directory for result.json, and schedules too long for a line");
+  replay
+      ->add_option("TOKEN", options.token,
+                   "TARGET[+BUG]/SCHEDULE as a failure prints it, or @FILE that holds one")
+      ->required();
+  add_search_flags(*mutants, options, raw);
+  mutants->add_flag("!--no-none", options.with_none, "leave out the writer as it is")
+      ->envname(twin("--no-none"));
+  for (CLI::App* each : {determinism, hashes}) {
+    add(*each, "--seeds", options.seeds, "how many");
+    add(*each, "--target", options.campaign.target, "what is run: " + list_of_targets());
+  }
+  add(*determinism, "--jobs", options.campaign.jobs, "processes at a time, 1 to 256");
+  add(*hashes, "--first-seed", options.first_seed, "the first");
+  for (CLI::App* each : {explore, replay, mutants, determinism}) {
+    each->add_flag("--json", options.json, "one JSON value on stdout instead of text")
+        ->envname(twin("--json"));
+  }
+  for (CLI::App* each : {explore, replay, mutants, determinism, hashes, list}) each->footer(kExitCodes);
+
+  ParsedFuzzOptions parsed;
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    std::ostringstream out, err;
+    if (app.exit(error, out, err) == 0) {
+      parsed.out = out.str();
+    } else {
+      parsed.exit_code = 2;
+      parsed.error = error.what();
+      std::replace(parsed.error.begin(), parsed.error.end(), '\n', ' ');
+    }
+    return parsed;
+  }
+  try {
+    options.command = *replay        ? FuzzCommand::replay
+                      : *mutants     ? FuzzCommand::mutants
+                      : *determinism ? FuzzCommand::determinism
+                      : *hashes      ? FuzzCommand::hashes
+                      : *list        ? FuzzCommand::list
+                                     : FuzzCommand::explore;
+    check(options, raw);
+    parsed.options = options;
+  } catch (const BadUsage& error) {
+    parsed.exit_code = 2;
+    parsed.error = error.what();
+  }
+  return parsed;
+}
+
+}  // namespace s2::fuzz

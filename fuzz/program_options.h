@@ -1,0 +1,36 @@
+// The command line of s2-fuzz: every flag, its twin in the environment, and what is wrong with a bad one.
+//
+// Parsed once, in main(), before any process is forked.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "fuzz/campaign.h"
+
+namespace s2::fuzz {
+
+enum class FuzzCommand { explore, replay, mutants, determinism, hashes, list };
+
+struct FuzzOptions {
+  FuzzCommand command = FuzzCommand::explore;
+  CampaignOptions campaign;
+  std::string token;             // replay
+  std::uint64_t seeds = 1000;    // determinism, hashes
+  std::uint64_t first_seed = 0;  // hashes
+  bool duration_given = false;
+  bool json = false;
+  bool with_none = true;  // mutants: and the writer as it is
+  std::string out;        // explore: directory for result.json and long schedules; replay: none
+};
+
+struct ParsedFuzzOptions {
+  std::optional<FuzzOptions> options;  // nothing: end now, with `exit_code`
+  int exit_code = 0;
+  std::string out;    // for stdout (help, version)
+  std::string error;  // one line for stderr
+};
+
+ParsedFuzzOptions parse_fuzz_options(int argc, const char* const* argv);
+
+}  // namespace s2::fuzz

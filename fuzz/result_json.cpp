@@ -1,0 +1,130 @@
+// Results as JSON; see result_json.h.
+#include "fuzz/result_json.h"
+
+#include <nlohmann/json.hpp>
+
+namespace s2::fuzz {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json json_of(const Finding& finding) {
+  return {
+      {"invariant", finding.invariant}, {"kind", finding.kind},          {"by", finding.by},
+      {"detail", finding.detail},       {"target", finding.target},      {"mutant", finding.mutant},
+      {"shape", finding.shape},         {"schedule", finding.steps},     {"preemptions", finding.preemptions},
+      {"fewest", finding.fewest},       {"replay", finding.token},       {"long_replay", finding.long_token},
+      {"found_by", finding.found_by},   {"execution", finding.execution}};
+}
+
+Finding finding_of(const Json& json) {
+  Finding finding;
+  finding.invariant = json.at("invariant");
+  finding.kind = json.at("kind");
+  finding.by = json.at("by");
+  finding.detail = json.at("detail");
+  finding.target = json.at("target");
+  finding.mutant = json.at("mutant");
+  finding.shape = json.at("shape");
+  finding.steps = json.at("schedule").get<std::vector<std::string>>();
+  finding.preemptions = json.at("preemptions");
+  finding.fewest = json.at("fewest");
+  finding.token = json.at("replay");
+  finding.long_token = json.at("long_replay");
+  finding.found_by = json.at("found_by");
+  finding.execution = json.at("execution");
+  return finding;
+}
+
+// Hostile bytes in a detail stay bytes that JSON can hold.
+std::string text_of(const Json& json, int indent = -1) {
+  return json.dump(indent, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace
+
+std::string to_json_line(const CampaignResult& result) {
+  Json failures = Json::array();
+  for (const Finding& finding : result.findings) failures.push_back(json_of(finding));
+  const Json json = {{"verdict", result.findings.empty() ? "held" : "broken"},
+                     {"executions", result.executions},
+                     {"seconds", result.seconds},
+                     {"executions_per_second", result.executions_per_second()},
+                     {"points", result.points},
+                     {"kill_instants", result.kill_instants()},
+                     {"choices", result.choices},
+                     {"preemptions", result.preemptions},
+                     {"abandoned", result.abandoned},
+                     {"reruns", result.reruns},
+                     {"differing", result.differing},
+                     {"exhausted", result.exhausted},
+                     {"job_seconds", result.job_seconds},
+                     {"virtual_seconds", result.virtual_seconds},
+                     {"failures", failures}};
+  return text_of(json) + "\n";
+}
+
+std::optional<CampaignResult> result_of_json(std::string_view text) {
+  try {
+    const Json json = Json::parse(text);
+    CampaignResult result;
+    result.executions = json.at("executions");
+    result.seconds = json.at("seconds");
+    result.points = json.at("points");
+    result.branches = json.at("kill_instants").get<std::uint64_t>() - result.points;
+    result.choices = json.at("choices");
+    result.preemptions = json.at("preemptions");
+    result.abandoned = json.at("abandoned");
+    result.reruns = json.at("reruns");
+    result.differing = json.at("differing");
+    result.exhausted = json.at("exhausted");
+    result.job_seconds = json.at("job_seconds");
+    result.virtual_seconds = json.at("virtual_seconds");
+    for (const Json& failure : json.at("failures")) result.findings.push_back(finding_of(failure));
+    return result;
+  } catch (const nlohmann::json::exception&) {
+    return std::nullopt;
+  }
+}
+
+std::string to_json(const std::vector<MutantResult>& results) {
+  Json all = Json::array();
+  for (const MutantResult& each : results) {
+    all.push_back({{"name", each.name},
+                   {"effect", each.effect},
+                   {"found", each.found},
+                   {"by", each.by},
+                   {"kind", each.kind},
+                   {"detail", each.detail},
+                   {"executions", each.executions},
+                   {"seconds", each.seconds},
+                   {"preemptions", each.preemptions},
+                   {"replay", each.replay}});
+  }
+  return text_of(all, 1) + "\n";
+}
+
+std::optional<std::vector<MutantResult>> mutants_of_json(std::string_view text) {
+  try {
+    std::vector<MutantResult> all;
+    for (const Json& json : Json::parse(text)) {
+      MutantResult each;
+      each.name = json.at("name");
+      each.effect = json.at("effect");
+      each.found = json.at("found");
+      each.by = json.at("by");
+      each.kind = json.at("kind");
+      each.detail = json.at("detail");
+      each.executions = json.at("executions");
+      each.seconds = json.at("seconds");
+      each.preemptions = json.at("preemptions");
+      each.replay = json.at("replay");
+      all.push_back(std::move(each));
+    }
+    return all;
+  } catch (const nlohmann::json::exception&) {
+    return std::nullopt;
+  }
+}
+
+}  // namespace s2::fuzz

@@ -1,0 +1,31 @@
+// Results as JSON: what `explore --json` prints, and what a job tells its campaign.
+//
+// Pure values; any thread. Source of the keys: the contract of s2-fuzz (docs/fuzzing.md).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fuzz/campaign.h"
+
+namespace s2::fuzz {
+
+std::string to_json_line(const CampaignResult& result);
+std::optional<CampaignResult> result_of_json(std::string_view text);
+
+// How a planted bug fared; `none` is the writer as it is.
+struct MutantResult {
+  std::string name, effect;
+  bool found = false;
+  std::string by, kind, detail;
+  std::uint64_t executions = 0;
+  double seconds = 0;
+  std::size_t preemptions = 0;
+  std::string replay;
+};
+std::string to_json(const std::vector<MutantResult>& results);
+std::optional<std::vector<MutantResult>> mutants_of_json(std::string_view text);
+
+}  // namespace s2::fuzz

@@ -1,0 +1,43 @@
+// What s2-fuzz explores, by name: a program to run in a world, and the same in smaller sizes.
+//
+// The list is made anew by each call; a target may be used on one OS thread at a time.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fuzz/explore.h"
+
+namespace s2::fuzz {
+
+struct Target {
+  std::string name;  // "writer", or with a size: "writer:1.2.1.0.0"
+  std::string about;
+  Program program;
+  World world = plain_world;
+  // In a world, with the draws of an execution: what they make of it, in words. May be empty.
+  std::function<std::string()> shape = {};
+  // Names of the same target in sizes that hold less, the smallest first: where a failure is looked for
+  // again.
+  std::vector<std::string> smaller = {};
+  // Orders of what was on its way that were judged, in this process so far; every point is judged besides.
+  std::function<std::uint64_t()> branches = {};
+};
+
+std::vector<Target> targets();
+// With any size; nothing, when there is no such target.
+std::optional<Target> target_named(std::string_view name);
+std::string list_of_targets();  // for messages
+
+// The planted bugs that this program has; none in the one that explores the writer as it is.
+struct PlantedBugText {
+  std::string name, effect;
+};
+std::vector<PlantedBugText> planted_bugs();
+// From now on, for this process. False: there is none of that name ("" is none at all).
+bool plant_bug(std::string_view name);
+
+}  // namespace s2::fuzz

@@ -1,0 +1,187 @@
+// The targets of s2-fuzz: the writer over both networks, and a ring that is right. See target.h.
+#include <array>
+#include <charconv>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+#include "fuzz/target.h"
+#include "fuzz/writer_world.h"
+#include "writer/planted_bugs.h"
+
+namespace s2::fuzz {
+namespace {
+
+// Three producers, one consumer, a queue of four: about 850 points. The figure that worlds are compared by.
+void run_ring() {
+  constexpr int kProducers = 3, kEach = 20;
+  constexpr std::size_t kRoom = 4;
+  std::mutex mutex;
+  std::condition_variable not_empty, not_full;
+  std::deque<int> queue;
+  std::vector<std::thread> producers;
+  for (int k = 0; k < kProducers; ++k) {
+    producers.emplace_back([&, k] {
+      for (int i = 0; i < kEach; ++i) {
+        std::unique_lock lock(mutex);
+        not_full.wait(lock, [&] { return queue.size() < kRoom; });
+        queue.push_back(k * kEach + i);
+        not_empty.notify_one();
+      }
+    });
+  }
+  std::array<int, kProducers> next{};
+  for (int got = 0; got < kProducers * kEach; ++got) {
+    std::unique_lock lock(mutex);
+    not_empty.wait(lock, [&] { return !queue.empty(); });
+    const int value = queue.front();
+    queue.pop_front();
+    if (value % kEach != next[static_cast<std::size_t>(value / kEach)]++)
+      sim::fail("I3 reordered: a producer's values came out of order");
+    not_full.notify_one();
+  }
+  for (std::thread& producer : producers) producer.join();
+}
+
+// publishers.events.sessions.faults.acts
+struct Size {
+  std::uint64_t publishers, events, sessions, faults, acts;
+};
+constexpr std::array kSmaller = {Size{1, 1, 1, 0, 0}, Size{1, 2, 1, 0, 0}, Size{2, 1, 1, 0, 0},
+                                 Size{1, 1, 1, 1, 0}, Size{1, 1, 1, 0, 1}, Size{1, 1, 2, 0, 1},
+                                 Size{1, 2, 1, 1, 0}, Size{1, 4, 1, 0, 0}, Size{2, 2, 1, 0, 1},
+                                 Size{1, 4, 1, 1, 1}, Size{2, 2, 2, 1, 1}};
+
+std::string text_of(const Size& size) {
+  std::string text;
+  for (const std::uint64_t part : {size.publishers, size.events, size.sessions, size.faults, size.acts})
+    text += (text.empty() ? "" : ".") + std::to_string(part);
+  return text;
+}
+
+constexpr std::uint64_t kLargest = 64;  // of each part
+
+std::optional<Size> size_of(std::string_view text) {
+  Size size{};
+  std::array<std::uint64_t*, 5> parts = {&size.publishers, &size.events, &size.sessions, &size.faults,
+                                         &size.acts};
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), *parts[i]);
+    if (error != std::errc() || *parts[i] > kLargest || (i < 3 && *parts[i] == 0)) return std::nullopt;
+    text.remove_prefix(static_cast<std::size_t>(rest - text.data()));
+    if (i + 1 == parts.size()) return text.empty() && size.sessions <= 4 ? std::optional(size) : std::nullopt;
+    if (text.empty() || text.front() != '.') return std::nullopt;
+    text.remove_prefix(1);
+  }
+  return std::nullopt;
+}
+
+Target writer_target(std::string name, std::string about, WriterLimits limits,
+                     const std::optional<Size>& size) {
+  if (size) {
+    limits.publishers = size->publishers;
+    limits.events = size->events;
+    limits.sessions = size->sessions;
+    limits.faults = size->faults;
+    limits.acts = size->acts;
+  }
+  Target target;
+  for (const Size& each : kSmaller) {
+    if (!size) target.smaller.push_back(name + ":" + text_of(each));
+  }
+  target.name = size ? name + ":" + text_of(*size) : name;
+  target.about = std::move(about);
+  target.program = [limits] { run_writer(limits); };
+  target.world = writer_world;
+  target.shape = [limits] { return describe(draw_shape(limits)); };
+  target.branches = [] { return writer_counts().branches; };
+  return target;
+}
+
+// Nothing is drawn: for searches that are to be exhausted.
+Target shutdown_target(const Size& size) {
+  WriterShape shape;
+  shape.publishers = size.publishers;
+  shape.events = size.events;
+  shape.sessions = size.sessions;
+  Target target;
+  target.name = "shutdown:" + text_of(size);
+  target.about =
+      "publishers of the reference writer, and its shutdown at any moment; the shape is fixed by the size";
+  target.program = [shape] { run_writer(shape, WriterWay::direct); };
+  target.world = writer_world;
+  target.shape = [shape] { return describe(shape); };
+  target.branches = [] { return writer_counts().branches; };
+  return target;
+}
+
+std::optional<Target> make(std::string_view name, const std::optional<Size>& size) {
+  if (name == "writer") {
+    return writer_target("writer",
+                         "the reference writer against the service, append by append; size "
+                         "publishers.events.sessions.faults.acts",
+                         {}, size);
+  }
+  if (name == "writer-http2") {
+    return writer_target("writer-http2", "the same over HTTP/2 bytes, torn and delayed",
+                         {.way = WriterWay::http2}, size);
+  }
+  if (name == "shutdown") return shutdown_target(size.value_or(Size{2, 1, 1, 0, 0}));
+  if (name == "ring" && !size) {
+    Target ring;
+    ring.name = "ring";
+    ring.about = "a bounded queue that is right: 3 producers, 1 consumer, about 850 points";
+    ring.program = run_ring;
+    return ring;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::vector<Target> targets() {
+  std::vector<Target> all;
+  for (const char* name : {"writer", "writer-http2", "shutdown", "ring"})
+    all.push_back(*make(name, std::nullopt));
+  return all;
+}
+
+std::optional<Target> target_named(std::string_view name) {
+  const std::size_t colon = name.find(':');
+  if (colon == std::string_view::npos) return make(name, std::nullopt);
+  const auto size = size_of(name.substr(colon + 1));
+  if (!size) return std::nullopt;
+  return make(name.substr(0, colon), size);
+}
+
+std::string list_of_targets() {
+  std::string list;
+  for (const Target& target : targets()) list += (list.empty() ? "" : ", ") + target.name;
+  return list;
+}
+
+#ifdef PLANTED_BUGS
+std::vector<PlantedBugText> planted_bugs() {
+  std::vector<PlantedBugText> all;
+  for (const writer::PlantedBugRow& row : writer::kPlantedBugs)
+    all.push_back({std::string(row.name), std::string(row.effect)});
+  return all;
+}
+
+bool plant_bug(std::string_view name) {
+  const auto bug = writer::planted_bug_named(name);
+  if (bug) writer::plant(*bug);
+  return bug.has_value();
+}
+#else
+std::vector<PlantedBugText> planted_bugs() {
+  return {};
+}
+
+bool plant_bug(std::string_view name) {
+  return name.empty();
+}
+#endif
+
+}  // namespace s2::fuzz

@@ -55,7 +55,13 @@ Job fork_job(const CampaignOptions& options, unsigned number, const volatile boo
 }
 
 void add(CampaignResult& sum, const CampaignResult& job) {
-  sum.findings.insert(sum.findings.end(), job.findings.begin(), job.findings.end());
+  for (const Finding& finding : job.findings) {  // several jobs may come upon the same
+    const bool known = std::any_of(sum.findings.begin(), sum.findings.end(), [&](const Finding& other) {
+      return other.invariant == finding.invariant && other.kind == finding.kind &&
+             other.target == finding.target && other.schedule_text() == finding.schedule_text();
+    });
+    if (!known) sum.findings.push_back(finding);
+  }
   sum.executions += job.executions;
   sum.points += job.points;
   sum.branches += job.branches;

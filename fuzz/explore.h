@@ -73,8 +73,9 @@ struct Shrunk {
 // preemptions, fewer than are left, and takes the first that fails.
 Shrunk shrink(const Failure& failure, const ShrinkOptions& options, const Program& program);
 
-// The steps of an execution (with its trace) as a person reads them: one line a turn of a thread, preemptions
-// marked.
-std::string story_of(const sim::Execution& execution);
+// An execution (with its trace) as a person reads it: a line for each turn of a thread, with what the program
+// noted of itself in it (sim::note), and where a turn was cut short. With `lines`, the places in the source.
+class SourceLines;
+std::string story_of(const sim::Execution& execution, const SourceLines* lines = nullptr);
 
 }  // namespace s2::fuzz

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cctype>
 
+#include "fuzz/source_lines.h"
+
 namespace s2::fuzz {
 namespace {
 
@@ -94,7 +96,8 @@ std::optional<ReplayToken> parse_replay_token(std::string_view text, std::string
 }
 
 std::vector<std::string> steps_of(const sim::Execution& execution) {
-  const std::string text = story_of(execution);
+  const SourceLines places(execution);
+  const std::string text = story_of(execution, &places);
   std::vector<std::string> lines;
   for (std::size_t begin = 0; begin < text.size();) {
     const std::size_t end = std::min(text.find('\n', begin), text.size());

@@ -26,6 +26,7 @@ struct Finding {
   bool fewest = false;     // no schedule of this shape with fewer preemptions fails so
   std::string token;       // what `replay` takes; "" when it is longer than a line may be:
   std::string long_token;  // then this, by a file
+  const std::string& schedule_text() const { return token.empty() ? long_token : token; }
   Schedule schedule;
   std::string found_by;  // the strategy
   std::uint64_t execution = 0;

@@ -100,13 +100,13 @@ Target writer_target(std::string name, std::string about, WriterLimits limits,
 }
 
 // Nothing is drawn: for searches that are to be exhausted.
-Target shutdown_target(const Size& size) {
+Target shutdown_target(const Size& size, bool by_default) {
   WriterShape shape;
   shape.publishers = size.publishers;
   shape.events = size.events;
   shape.sessions = size.sessions;
   Target target;
-  target.name = "shutdown:" + text_of(size);
+  target.name = by_default ? "shutdown" : "shutdown:" + text_of(size);
   target.about =
       "publishers of the reference writer, and its shutdown at any moment; the shape is fixed by the size";
   target.program = [shape] { run_writer(shape, WriterWay::direct); };
@@ -127,7 +127,7 @@ std::optional<Target> make(std::string_view name, const std::optional<Size>& siz
     return writer_target("writer-http2", "the same over HTTP/2 bytes, torn and delayed",
                          {.way = WriterWay::http2}, size);
   }
-  if (name == "shutdown") return shutdown_target(size.value_or(Size{2, 1, 1, 0, 0}));
+  if (name == "shutdown") return shutdown_target(size.value_or(Size{2, 1, 1, 0, 0}), !size);
   if (name == "ring" && !size) {
     Target ring;
     ring.name = "ring";

@@ -11,6 +11,12 @@
 namespace s2::fuzz {
 namespace {
 
+// What happened, for the story of an execution.
+template <class... Arguments>
+void note(fmt::format_string<Arguments...> text, Arguments&&... arguments) {
+  if (sim::tracing()) sim::note(fmt::format(text, std::forward<Arguments>(arguments)...));
+}
+
 // Orders of what is on its way that are judged after one send; the first so many.
 constexpr std::uint64_t kMostOrders = 24;
 
@@ -50,10 +56,12 @@ WriterLedger::Number& WriterLedger::number(std::uint64_t seq) {
 
 std::uint64_t WriterLedger::offered(Offer offer) {
   events_.push_back({.offer = offer, .storing = storing_, .changes = storing_changes_});
+  note("publishes event #{} to {}", events_.size(), stream_name(offer.stream));
   return events_.size();
 }
 
 void WriterLedger::accepted(std::uint64_t n, std::uint64_t seq) {
+  note("event #{} is accepted as seq {}", n, seq);
   Event& event = events_[n - 1];
   event.seq = seq;
   event.accepted_at = sim::now() - sim::hurried();
@@ -76,10 +84,12 @@ void WriterLedger::accepted(std::uint64_t n, std::uint64_t seq) {
 }
 
 void WriterLedger::rejected(std::uint64_t n) {
+  note("event #{} is rejected", n);
   events_[n - 1].rejected = true;
 }
 
 void WriterLedger::storing_changes(bool on) {
+  note("storing goes {}", on ? "on" : "off");
   ++storing_changes_;
   storing_ = Storing::changing;
   becomes_ = on ? Storing::on : Storing::off;
@@ -109,6 +119,7 @@ std::string WriterLedger::describe(std::uint64_t seq) const {
 // --- what the writer says ---
 
 void WriterLedger::acked(const writer::SessionIdentity& session, std::uint64_t through) {
+  note("the writer says: {} is acked through {}", session.id, through);
   Stream& stream = streams_[stream_of(session.id)];
   if (through > highest_ + 1)
     broken("I1", "false_ack", fmt::format("acked through {}, which was never published", through));
@@ -121,6 +132,7 @@ void WriterLedger::acked(const writer::SessionIdentity& session, std::uint64_t t
 }
 
 void WriterLedger::dropped(const writer::SessionIdentity& session, std::uint64_t from, std::uint64_t to) {
+  note("the writer says: seq {} to {} of {} were dropped", from, to, session.id);
   // Each call that was begun may have taken a number, and each session's start and end some of its own.
   if (to + ring_events_ > events_.size() + 64)
     broken("I7", "false_failure",
@@ -130,6 +142,7 @@ void WriterLedger::dropped(const writer::SessionIdentity& session, std::uint64_t
 
 void WriterLedger::lost(const writer::SessionIdentity& session, std::uint64_t from, std::uint64_t to,
                         const std::string& reason) {
+  note("the writer says: seq {} to {} of {} are lost: {}", from, to, session.id, reason);
   tell(stream_of(session.id), from, to, reason.starts_with("outcome unknown") ? Told::unknown : Told::lost);
 }
 
@@ -150,7 +163,12 @@ void WriterLedger::tell(std::size_t stream, std::uint64_t from, std::uint64_t to
 }
 
 void WriterLedger::flush_answered(std::uint64_t began, const writer::FlushAnswer& answer) {
-  if (!answer.flushed) return;
+  if (answer.flushed) {
+    note("the flush is answered: all through {} is stored", answer.through);
+  } else {
+    note("the flush failed: {} pending", answer.pending);
+    return;
+  }
   for (std::uint64_t i = 0; i < accepted_.size(); ++i) {
     const std::uint64_t seq = events_[accepted_[i] - 1].seq;
     if ((i < began || seq <= answer.through) && owed(seq))
@@ -160,6 +178,7 @@ void WriterLedger::flush_answered(std::uint64_t began, const writer::FlushAnswer
 }
 
 void WriterLedger::stopped(std::size_t stream, const writer::Stopped& stopped) {
+  note("the stop of {} is answered: {}", stream_name(stream), stopped.complete ? "complete" : "not complete");
   if (!stopped.complete) return;
   for (const std::uint64_t n : accepted_) {
     const Event& event = events_[n - 1];
@@ -186,6 +205,14 @@ WriterLedger::Stored WriterLedger::read(std::string_view envelope) {
   return stored;
 }
 
+std::string WriterLedger::text_of(const Append& append) {
+  if (append.records.empty()) return "a fence";
+  std::string text;
+  for (const Stored& record : append.records)
+    text += (text.empty() ? "seq " : ", ") + std::to_string(record.seq);
+  return text;
+}
+
 std::uint64_t WriterLedger::sent(const std::string& stream, const wire::AppendInput& input) {
   Append append;
   append.stream = stream_of(stream);
@@ -199,6 +226,8 @@ std::uint64_t WriterLedger::sent(const std::string& stream, const wire::AppendIn
       append.records.push_back(read(record.body));
     }
   }
+  note("sends {} to {} at {}", text_of(append), stream,
+       append.match_seq_num == kNoGuard ? "any place" : std::to_string(append.match_seq_num));
   appends_.push_back(std::move(append));
   return appends_.size() - 1;
 }
@@ -208,6 +237,7 @@ void WriterLedger::committed(std::uint64_t name) {
   if (append.stream == kMaxStreams)
     return broken("I9", "wrong_stream", "an append went to a stream that no session has");
   Stream& stream = streams_[append.stream];
+  note("commits {} to {}", text_of(append), stream_name(append.stream));
   stream.tail += append.size;
   if (append.size != append.records.size()) stream.token = append.new_token;
   for (const Stored& record : append.records) lands(append.stream, record);

@@ -134,6 +134,7 @@ class WriterLedger final : public writer::DurabilityListener {
   using UnderWay = std::vector<std::vector<std::uint64_t>>;
   void land_in_every_order(const UnderWay& sessions, const Landing& so_far, std::uint64_t& orders);
   bool land(const Append& append, Landing& landing);
+  static std::string text_of(const Append& append);
   static Stored read(std::string_view envelope);
 
   const std::uint64_t ring_events_;

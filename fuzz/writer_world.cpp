@@ -34,6 +34,7 @@ constexpr std::uint64_t kLastFaultyAppend = 6;
 constexpr std::uint64_t kMostPoints = 200'000;  // some hundred times what an execution has: it does not end
 constexpr std::uint64_t kRoomyRing = 64;        // events: never full
 constexpr std::uint64_t kFewInFlight = 2;
+constexpr milliseconds kLongLinger{100};
 constexpr milliseconds kTooLate{2000};  // behind a deadline, when nothing on the network was slow
 
 template <class T, std::size_t N>
@@ -174,6 +175,7 @@ class WriterRun {
   }
 
   void start(std::size_t stream) {
+    if (sim::tracing()) sim::note("starts " + stream_name(stream));
     if (writer_->start(stream_name(stream))) active_ |= 1U << stream;
   }
 
@@ -210,6 +212,7 @@ class WriterRun {
   void perform(Act act) {
     switch (act) {
       case Act::flush: {
+        sim::note("asks for a flush");
         const std::uint64_t began = ledger_.flush_began();
         const Stopwatch watch;
         ledger_.flush_answered(began, writer_->flush(Clock::now() + shape_.budget));
@@ -247,6 +250,7 @@ class WriterRun {
 
   void stop(std::size_t stream) {
     const auto deadline = Clock::now() + shape_.budget;
+    if (sim::tracing()) sim::note("stops " + stream_name(stream));
     const Stopwatch watch;
     const auto end = writer_->end(stream_name(stream), deadline);
     if (!end) return;
@@ -258,6 +262,7 @@ class WriterRun {
 
   void end() {
     if (shape_.teardown == Teardown::destroy) {
+      sim::note("the writer is destroyed");
       // Nothing is promised but that it ends, and that what is said is true.
       join();
       writer_.reset();
@@ -269,6 +274,7 @@ class WriterRun {
     const std::uint32_t active = active_;
     const std::uint64_t attempts = network_->attempts(), given_up = ledger_.given_up();
     const auto began = sim::now();
+    sim::note("the shutdown begins");
     const Stopwatch watch;
     const writer::ShutdownReport report =
         writer_->shutdown(shape_.budget, [](writer::Deadline) { return true; });
@@ -338,11 +344,12 @@ WriterShape draw_shape(const WriterLimits& limits) {
   shape.ring_events = one_of(std::array<std::uint64_t, 4>{kRoomyRing, kRoomyRing, 2, 1 + sim::choose(4)});
   shape.batch_records = 1 + sim::choose(4);
   shape.in_flight_records = one_of(std::array<std::uint64_t, 3>{8192, 8192, 1 + sim::choose(kFewInFlight)});
-  shape.linger = milliseconds(one_of(std::array{0, 1, 100}));
+  shape.linger = one_of(std::array{milliseconds(0), milliseconds(1), kLongLinger});
   shape.budget = milliseconds(one_of(std::array{10'000, 10'000, 600'000, 400}));
   shape.between = milliseconds(one_of(std::array{0, 0, 0, 60, 200}));
   shape.big_event = sim::choose(kBigOneIn) == 0;
   shape.unstorable_event = sim::choose(kUnstorableOneIn) == 0;
+  if (shape.unstorable_event) shape.linger = kLongLinger;  // it shows what else was left lying
   shape.journal = sim::choose(kJournalOneIn) == 0;
   for (std::uint64_t i = sim::choose(limits.faults + 1); i > 0; --i) {
     shape.faults.push_back({static_cast<scenarios::DirectFault>(sim::choose(scenarios::kDirectFaults)),

@@ -178,6 +178,7 @@ std::uint64_t DirectS2::now_ms() const {
 }
 
 void DirectS2::run() {
+  pthread_setname_np(pthread_self(), "service");
   std::unique_lock lock(mutex_);
   while (!ending_) {
     if (const SessionPtr session = next_session()) {

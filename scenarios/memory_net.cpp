@@ -4,6 +4,7 @@
 namespace s2::scenarios {
 
 void MemoryNet::Impl::run() {
+  pthread_setname_np(pthread_self(), "service");
   std::unique_lock lock(mutex_);
   while (!ending_) {
     const Time now = SteadyClock::now();

@@ -29,7 +29,8 @@ __extension__ typedef unsigned __int128 Product;
 using Nanos = std::int64_t;
 inline constexpr Nanos kSteadyStart = 1'000'000'000'000;          // CLOCK_MONOTONIC when an execution begins
 inline constexpr Nanos kSystemStart = 1'767'225'600'000'000'000;  // CLOCK_REALTIME then: 2026-01-01
-// A deadline farther away than 50 years is none: so say time_point::max() and its kin that they wait for ever.
+// A deadline farther away than 50 years is none: so say time_point::max() and its kin that they wait for
+// ever.
 inline constexpr Nanos kNever = 50LL * 365 * 24 * 3600 * 1'000'000'000;
 inline constexpr unsigned kUnwindPatience = 10'000;  // operations that one thread may do while it is unwound
 
@@ -207,6 +208,10 @@ class Engine {
   std::uint64_t draw(std::uint64_t below);
   std::uint32_t named_object(const char* name);
   void name_object(std::uint32_t object, std::string_view name);
+  bool tracing() const { return options_->keep_trace && !over_; }
+  void note(std::string text) {
+    notes_.push_back({trace_.size(), current_->id, std::chrono::nanoseconds(now_), std::move(text)});
+  }
   std::string thread_name(std::uint32_t thread) const;
   std::string object_name(std::uint32_t object) const;
   std::string describe_here() const;
@@ -258,6 +263,7 @@ class Engine {
   std::vector<std::string> object_names_;
   std::vector<std::pair<const char*, std::uint32_t>> user_objects_;  // of point(), by name
   std::vector<TraceStep> trace_;
+  std::vector<TraceNote> notes_;
   const WorldOptions* options_ = nullptr;
   Chooser* chooser_ = nullptr;
   Fiber* current_ = nullptr;

@@ -84,6 +84,7 @@ void Engine::begin(const WorldOptions& options) {
   object_names_.clear();
   user_objects_.clear();
   trace_.clear();
+  notes_.clear();
   runnable_ = alive_ = timed_ = parked_ = waiting_ = 0;
   hash_ = points_ = choices_ = switches_ = preemptions_ = next_id_ = 0;
   max_points_ = options.max_points;
@@ -411,6 +412,8 @@ Execution Engine::result() {
   if (options_->keep_trace) {
     execution.trace = std::move(trace_);
     trace_.clear();
+    execution.notes = std::move(notes_);
+    notes_.clear();
     for (std::uint32_t id = 0; id < records_.size(); ++id) execution.thread_names.push_back(thread_name(id));
     for (std::uint32_t id = 0; id <= objects_; ++id) execution.object_names.push_back(object_name(id));
   }

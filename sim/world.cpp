@@ -1,6 +1,7 @@
 // The face of a world (world.h) over its engine, and the names of things.
 #include "sim/world.h"
 
+#include <algorithm>
 #include <csignal>
 #include <stdexcept>
 
@@ -80,6 +81,14 @@ void point(Kind kind, const char* name) {
   (void)world->point(kind, world->named_object(name));
 }
 
+bool tracing() {
+  return tls.world != nullptr && tls.world->tracing();
+}
+
+void note(std::string text) {
+  if (tracing()) tls.world->note(std::move(text));
+}
+
 void name_thread(std::string_view name) {
   if (tls.world != nullptr) tls.world->records()[tls.world->self().id].name = name;
 }
@@ -147,7 +156,11 @@ std::string Engine::object_name(std::uint32_t object) const {
 std::string Engine::thread_name(std::uint32_t thread) const {
   if (thread >= records_.size()) return "?";
   const ThreadRecord& record = records_[thread];
-  if (!record.name.empty()) return record.name;
+  if (!record.name.empty()) {
+    const auto same = std::count_if(records_.begin(), records_.begin() + thread,
+                                    [&](const ThreadRecord& other) { return other.name == record.name; });
+    return same == 0 ? record.name : record.name + std::to_string(same + 1);
+  }
   return thread == 0 ? "main" : thread_name(record.parent) + "." + std::to_string(record.child_number);
 }
 

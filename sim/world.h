@@ -76,6 +76,14 @@ struct TraceStep {
   std::array<const void*, kTraceFrames> frames{};  // return addresses, innermost first; for a symbolizer
 };
 
+// What the program says of itself while a trace is kept: it came before the step of that index.
+struct TraceNote {
+  std::size_t step = 0;
+  std::uint32_t thread = 0;
+  std::chrono::nanoseconds now{};
+  std::string text;
+};
+
 struct WorldOptions {
   Chooser& chooser;
   std::uint64_t max_points = 1'000'000;
@@ -105,6 +113,7 @@ struct Execution {
       0;  // threads that a failed execution could not unwind: what they owned has leaked
   std::chrono::nanoseconds virtual_time{};
   std::vector<TraceStep> trace;           // with keep_trace
+  std::vector<TraceNote> notes;           // likewise
   std::vector<std::string> thread_names;  // with keep_trace, by thread
   std::vector<std::string> object_names;  // with keep_trace, by object; "" where none was given
 };
@@ -129,10 +138,14 @@ std::chrono::nanoseconds now();  // virtual time since the start, no point; outs
 std::chrono::nanoseconds hurried();
 std::uint64_t choose(std::uint64_t below);       // a value the chooser draws; outside 0
 [[gnu::cold]] void fail(std::string_view what);  // ends the execution as failed; does not return inside
+// Whether a trace is kept, and a note in it: not a point, and not in the hash. Outside false, and nothing.
+bool tracing();
+void note(std::string text);
 // A point of the caller's own; the name must live as long as the process. Outside nothing.
 void point(Kind kind, const char* name);
-void name_thread(
-    std::string_view name);  // the current one; default: parent's name, ".", the how-manieth child
+// The current one; default: parent's name, ".", the how-manieth child. Of several with one name the later
+// ones get a number behind it. pthread_setname_np does the same.
+void name_thread(std::string_view name);
 // Names an object, and counts it as used. Use the native_handle() of the std:: types.
 void name_object(pthread_mutex_t* object, std::string_view name);
 void name_object(pthread_cond_t* object, std::string_view name);

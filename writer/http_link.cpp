@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "writer/thread_name.h"
+
 namespace s2::writer {
 
 HttpLink::HttpLink(std::unique_ptr<Connection> connection, std::function<void()> wake)
@@ -31,6 +33,7 @@ void HttpLink::start(wire::Protocol protocol) {
 }
 
 void HttpLink::read_on() {
+  name_this_thread("reader");
   std::string piece(kReadPieceBytes, '\0');
   while (true) {
     const auto got = connection_->read(piece.data(), piece.size());

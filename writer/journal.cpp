@@ -12,6 +12,8 @@
 #include <system_error>
 #include <utility>
 
+#include "writer/thread_name.h"
+
 namespace s2::writer {
 
 namespace {
@@ -51,6 +53,7 @@ Journal::~Journal() {
 }
 
 void Journal::run() {
+  name_this_thread("journal");
   while (true) {
     take(reader_->next(Clock::time_point::max()));
     std::lock_guard lock(mutex_);

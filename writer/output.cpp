@@ -10,6 +10,8 @@
 #include <climits>
 #include <utility>
 
+#include "writer/thread_name.h"
+
 namespace s2::writer {
 namespace {
 
@@ -83,6 +85,7 @@ bool Output::flush(std::chrono::steady_clock::time_point deadline) {
 }
 
 void Output::run(const std::stop_token& stop) {
+  name_this_thread("output");
   while (true) {
     std::string bytes;
     std::uint64_t lines = 0;

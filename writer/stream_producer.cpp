@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "writer/planted_bugs.h"
+#include "writer/thread_name.h"
 
 namespace s2::writer {
 
@@ -167,6 +168,7 @@ std::vector<Unsaved> StreamProducer::finish_close() {
 }
 
 void StreamProducer::run() {
+  name_this_thread("producer");
   while (true) {
     {
       const std::lock_guard lock(mutex_);
@@ -345,13 +347,14 @@ bool StreamProducer::has_work() const {
   return due && *due <= looked_at_;
 }
 
-// Called with the lock held. What was not due at this look is due at another, be it in the past by now: a newer
-// `now` in here would let the producer sleep over what fell due in between.
+// Called with the lock held. What was not due at this look is due at another, be it in the past by now: a
+// newer `now` in here would let the producer sleep over what fell due in between.
 StreamProducer::Time StreamProducer::next_look() const {
   Time next = end_by_;
   if (looked_at_ < retry_at_) next = std::min(next, retry_at_);
   if (const auto due = batcher_.due(); due && *due > looked_at_) next = std::min(next, *due);
-  if (in_session_ && awaiting()) next = std::min(next, Clock::now() + std::max(ack_patience() / 10, milliseconds(1)));
+  if (in_session_ && awaiting())
+    next = std::min(next, Clock::now() + std::max(ack_patience() / 10, milliseconds(1)));
   return next;
 }
 

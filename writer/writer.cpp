@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "writer/planted_bugs.h"
+#include "writer/thread_name.h"
 
 namespace s2::writer {
 
@@ -30,6 +31,7 @@ tl::expected<std::unique_ptr<Writer>, std::string> Writer::make(WriterOptions op
                                         writer->outcomes_, writer->options_.batch_records);
     writer->run_ =
         std::jthread([storage = writer->storage_.get(), &log_line = writer->log_](std::stop_token stop) {
+          name_this_thread("storage-writer");
           if (auto ran = storage->run(std::move(stop)); !ran) log_line(ran.error());
         });
   }

@@ -1,125 +1,313 @@
-// Asks addr2line; see source_lines.h.
+// See source_lines.h.
 #include "fuzz/source_lines.h"
 
+#include <cxxabi.h>
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <fmt/format.h>
+#include <link.h>
+#include <poll.h>
+#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
-#include <cstdint>
-#include <cstdio>
+#include <charconv>
+#include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
-#include <string_view>
+#include <memory>
 #include <vector>
 
 namespace s2::fuzz {
 namespace {
 
-// Addresses are read from a file, so that any number of them fits.
-std::string output_of_addr2line(const std::string& module, const std::vector<std::uint64_t>& addresses) {
-  char name[] = "/tmp/s2-fuzz-addresses-XXXXXX";
-  const int file = ::mkstemp(name);
-  if (file < 0) return "";
-  ::unlink(name);
-  std::string text;
-  char line[32];
-  for (const std::uint64_t address : addresses) {
-    std::snprintf(line, sizeof line, "0x%llx\n", static_cast<unsigned long long>(address));
-    text += line;
+using RealClock = std::chrono::steady_clock;
+
+constexpr std::size_t kMostAddresses = 16'384;  // asked of the tool for one module; the rest by symbol
+constexpr std::size_t kMostOutput = 16 << 20;   // bytes that the tool may print
+constexpr auto kMostToolTime = std::chrono::seconds(20);  // for one module
+
+// One function that an address lies in; inlined ones share theirs.
+struct Place {
+  std::string function;  // without arguments; "" unknown
+  std::string file;      // as the compiler was given it; "" unknown
+  unsigned line = 0;
+};
+
+struct Module {
+  std::string file;
+  std::vector<const void*> addresses;
+};
+
+bool starts_with_any(std::string_view text, std::initializer_list<std::string_view> heads) {
+  return std::any_of(heads.begin(), heads.end(),
+                     [&](std::string_view head) { return text.starts_with(head); });
+}
+
+// The folder of the sources: this file is two levels below it.
+const std::string& source_root() {
+  static const std::string root =
+      (std::filesystem::path(__FILE__).lexically_normal().parent_path().parent_path() / "").string();
+  return root;
+}
+
+// Past a group of brackets that opens at `at`.
+std::size_t past_group(std::string_view text, std::size_t at) {
+  std::size_t depth = 0;
+  for (; at < text.size(); ++at) {
+    if (text[at] == '<' || text[at] == '(') ++depth;
+    if ((text[at] == '>' || text[at] == ')') && --depth == 0) return at + 1;
   }
+  return at;
+}
+
+// Without arguments, template arguments and the type that it returns.
+std::string plain_name(std::string_view demangled) {
+  constexpr std::string_view kUnnamed = "(anonymous namespace)::", kOperator = "operator", kAbi = "[abi:";
+  std::string name;
+  for (std::size_t at = 0; at < demangled.size();) {
+    const std::string_view rest = demangled.substr(at);
+    if (rest.starts_with(kUnnamed)) {
+      at += kUnnamed.size();
+    } else if (rest.starts_with(kAbi)) {
+      at = std::min(demangled.find(']', at), demangled.size() - 1) + 1;
+    } else if (name.ends_with(kOperator) && rest.find_first_of("<>-=!+*/%&|^~[]( ") == 0) {
+      std::size_t symbols = rest.starts_with("()") ? 2 : rest.find_first_not_of("<>-=!+*/%&|^~[]");
+      if (symbols == 0) symbols = 1;
+      name += rest.substr(0, symbols);
+      at += std::min(symbols, rest.size());
+    } else if (rest[0] == '<' || rest[0] == '(') {
+      at = past_group(demangled, at);
+    } else if (rest.starts_with(" const") || rest.starts_with(" [")) {
+      break;
+    } else if (rest[0] == ' ') {
+      name.clear();  // that was the type it returns
+      ++at;
+    } else {
+      name += rest[0];
+      ++at;
+    }
+  }
+  constexpr std::string_view kCall = "}::operator()";
+  if (name.ends_with(kCall)) name.resize(name.size() - kCall.size() + 1);  // of a lambda: there is no other
+  return name;
+}
+
+// An optimised build knows a thread's or function's lambda only as an argument of the library's template that
+// calls it: then the lambda's own name.
+std::string_view called(std::string_view demangled) {
+  const std::size_t lambda = demangled.find("{lambda");
+  if (!demangled.starts_with("std::") || lambda == std::string_view::npos) return demangled;
+  std::size_t begin = lambda, depth = 0;
+  for (; begin > 0; --begin) {
+    const char c = demangled[begin - 1];
+    if (depth == 0 && (c == '<' || c == ',' || c == ' ' || c == '(')) break;
+    if (c == '>' || c == ')') ++depth;
+    if (c == '<' || c == '(') --depth;
+  }
+  return demangled.substr(begin, demangled.find('}', lambda) + 1 - begin);
+}
+
+// What stands between the code under test and the world: the world itself, and what it is reached by.
+bool is_between(const Place& place) {
+  static constexpr std::array<std::string_view, 10> kOfTheLibrary = {
+      "clock_gettime", "clock_nanosleep", "nanosleep", "usleep",    "sleep",
+      "sched_yield",   "gettimeofday",    "time",      "getrandom", "syscall"};
+  if (starts_with_any(place.file, {"/usr/include/", "/usr/lib/", source_root() + "sim/"})) return true;
+  if (std::find(kOfTheLibrary.begin(), kOfTheLibrary.end(), place.function) != kOfTheLibrary.end())
+    return true;
+  return starts_with_any(place.function, {"s2::sim::", "std::", "__", "pthread_", "sem_", "s2_sim_"});
+}
+
+// What the tool prints, "" if it cannot be run, does not end well or takes too long.
+std::string output_of(const std::vector<std::string>& command) {
   int ends[2];
-  const bool ready = ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
-                     ::lseek(file, 0, SEEK_SET) == 0 && ::pipe(ends) == 0;
-  if (!ready) {
-    ::close(file);
-    return "";
+  if (pipe2(ends, O_CLOEXEC) != 0) return "";
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+  std::vector<char*> arguments;
+  for (const std::string& one : command) arguments.push_back(const_cast<char*>(one.c_str()));
+  arguments.push_back(nullptr);
+  pid_t child = 0;
+  const bool started = posix_spawnp(&child, arguments[0], &actions, nullptr, arguments.data(), environ) == 0;
+  posix_spawn_file_actions_destroy(&actions);
+  close(ends[1]);
+
+  std::string output;
+  bool whole = false;
+  const auto deadline = RealClock::now() + kMostToolTime;
+  while (started && !whole && output.size() < kMostOutput) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - RealClock::now()).count();
+    pollfd readable{ends[0], POLLIN, 0};
+    if (left <= 0 || (poll(&readable, 1, static_cast<int>(left)) < 0 && errno != EINTR)) break;
+    if (readable.revents == 0) continue;
+    char bytes[1 << 16];
+    const ssize_t got = read(ends[0], bytes, sizeof bytes);
+    if (got > 0) output.append(bytes, static_cast<std::size_t>(got));
+    whole = got == 0;
   }
-  const pid_t pid = ::fork();
-  if (pid == 0) {
-    ::dup2(file, STDIN_FILENO);
-    ::dup2(ends[1], STDOUT_FILENO);
-    if (const int nowhere = ::open("/dev/null", O_WRONLY); nowhere >= 0) ::dup2(nowhere, STDERR_FILENO);
-    ::close(ends[0]);
-    ::close(ends[1]);
-    ::execlp("addr2line", "addr2line", "-a", "-i", "-e", module.c_str(), nullptr);
-    ::_exit(127);
+  close(ends[0]);
+  if (!started) return "";
+  if (!whole) kill(child, SIGKILL);
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
-  ::close(file);
-  ::close(ends[1]);
-  std::string said;
-  char buffer[65536];
-  while (pid > 0) {
-    const ssize_t got = ::read(ends[0], buffer, sizeof buffer);
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) break;
-    said.append(buffer, static_cast<std::size_t>(got));
-  }
-  ::close(ends[0]);
-  while (pid > 0 && ::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
-  }
-  return said;
+  return whole && WIFEXITED(status) && WEXITSTATUS(status) == 0 ? output : "";
 }
 
-bool is_the_programs(std::string_view place) {
-  return !place.starts_with("?") && !place.starts_with("/usr/") &&
-         place.find("/sim/") == std::string_view::npos && place.find(":?") == std::string_view::npos &&
-         !place.ends_with(":0");
+// The program itself has no name in its link map, and what it was called by may be relative.
+const std::string& program_file() {
+  static const std::string file = [] {
+    std::error_code error;
+    return std::filesystem::read_symlink("/proc/self/exe", error).string();
+  }();
+  return file;
 }
 
-std::string base_name(std::string_view place) {
-  place = place.substr(0, place.find(" (discriminator"));
-  const std::size_t slash = place.rfind('/');
-  return std::string(slash == std::string_view::npos ? place : place.substr(slash + 1));
+bool is_of_the_system(const std::string& file) {
+  return file != program_file() && starts_with_any(file, {"/lib/", "/lib64/", "/usr/"});
+}
+
+struct Loaded {
+  std::string file;           // "" unknown
+  std::uintptr_t offset = 0;  // as the file's symbols count
+  std::string symbol;
+};
+
+Loaded loaded(const void* address) {
+  Dl_info info{};
+  void* extra = nullptr;
+  if (dladdr1(address, &info, &extra, RTLD_DL_LINKMAP) == 0 || extra == nullptr) return {};
+  const auto* map = static_cast<const link_map*>(extra);
+  Loaded found;
+  found.file = map->l_name != nullptr && *map->l_name != '\0' ? map->l_name : program_file();
+  found.offset = reinterpret_cast<std::uintptr_t>(address) - map->l_addr;
+  if (info.dli_sname != nullptr) {
+    int status = 0;
+    const std::unique_ptr<char, void (*)(void*)> plain(
+        abi::__cxa_demangle(info.dli_sname, nullptr, nullptr, &status), std::free);
+    found.symbol = plain_name(called(status == 0 ? plain.get() : info.dli_sname));
+  }
+  return found;
+}
+
+// The frames hold return addresses: the call is before.
+const void* call_at(const void* frame) {
+  return static_cast<const char*>(frame) - 1;
+}
+
+std::vector<std::string_view> lines_of(std::string_view text) {
+  std::vector<std::string_view> lines;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    lines.push_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return lines;
+}
+
+Place place_said(std::string_view function, std::string_view where) {
+  Place place;
+  if (function != "??") place.function = plain_name(called(function));
+  where = where.substr(0, where.find(" (discriminator"));
+  const std::size_t colon = where.rfind(':');
+  if (colon == std::string_view::npos || where.starts_with("??")) return place;
+  std::from_chars(where.data() + colon + 1, where.data() + where.size(), place.line);
+  if (place.line == 0) return place;  // "?"
+  place.file = std::filesystem::path(where.substr(0, colon)).lexically_normal().string();
+  return place;
+}
+
+using Places = std::unordered_map<const void*, std::vector<Place>>;  // innermost first
+
+// The tool answers each address with the address, and a function and a place for each that is inlined there.
+void ask(const std::string& tool, const Module& module, Places& places) {
+  std::vector<std::string> command{tool, "-a", "-f", "-i", "-C", "-e", module.file};
+  for (const void* address : module.addresses)
+    command.push_back(fmt::format("{:#x}", loaded(address).offset));
+  const std::string output = output_of(command);
+  std::size_t next = 0;
+  std::vector<Place>* answer = nullptr;
+  const std::vector<std::string_view> lines = lines_of(output);
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    if (lines[i].starts_with("0x") && next < module.addresses.size()) {
+      answer = &places[module.addresses[next++]];
+    } else if (answer != nullptr && i + 1 < lines.size()) {
+      answer->push_back(place_said(lines[i], lines[i + 1]));
+      ++i;
+    }
+  }
+}
+
+// Below the sources their own path; elsewhere the last two parts.
+std::string short_file(const std::string& file) {
+  if (file.starts_with(source_root())) return file.substr(source_root().size());
+  const std::filesystem::path path(file);
+  return (path.parent_path().filename() / path.filename()).string();
+}
+
+// "" for what stands between.
+std::string text_at(const void* address, const std::vector<Place>& said) {
+  const Loaded where = loaded(address);
+  if (where.file.empty() || is_of_the_system(where.file)) return "";
+  std::vector<Place> inlined = said;
+  if (inlined.empty()) inlined.emplace_back();
+  if (inlined.back().function.empty()) inlined.back().function = where.symbol;
+  const auto place = std::find_if_not(inlined.begin(), inlined.end(), is_between);
+  if (place == inlined.end()) return "";
+  std::string text = short_name(place->function);
+  if (text == "operator()") text.clear();  // an inlined lambda, of which no more is known
+  if (!text.empty()) text += ' ';
+  if (place->line != 0) return text + fmt::format("{}:{}", short_file(place->file), place->line);
+  return text + fmt::format("{}+{:#x}", std::filesystem::path(where.file).filename().string(), where.offset);
 }
 
 }  // namespace
 
-SourceLines::SourceLines(const sim::Execution& execution) {
-  // The program's own name may be another than its file's: argv[0] is what dladdr() says.
-  Dl_info own{};
-  std::error_code error;
-  dladdr(reinterpret_cast<const void*>(&output_of_addr2line), &own);
-  const std::string self = std::filesystem::read_symlink("/proc/self/exe", error).string();
-  std::map<std::string, std::map<std::uint64_t, const void*>> modules;
+std::string short_name(std::string_view demangled) {
+  std::string name = plain_name(demangled);
+  std::size_t begin = name.size();
+  for (int scopes = name.find("{lambda") != std::string::npos ? 3 : 2; scopes > 0; --scopes) {
+    const std::size_t colons = begin == 0 ? std::string::npos : name.rfind("::", begin - 1);
+    if (colons == std::string::npos) return name;
+    begin = colons;
+  }
+  return name.substr(begin + 2);
+}
+
+SourceLines::SourceLines(const sim::Execution& execution, const std::string& tool) {
+  Places places;
+  std::map<std::string, Module> modules;
   for (const sim::TraceStep& step : execution.trace) {
     for (const void* frame : step.frames) {
-      if (frame == nullptr || places_.contains(frame)) continue;
-      places_[frame] = "";
-      Dl_info info{};
-      if (dladdr(frame, &info) == 0 || info.dli_fname == nullptr) continue;
-      // A return address is behind its call.
-      const auto offset =
-          reinterpret_cast<std::uintptr_t>(frame) - reinterpret_cast<std::uintptr_t>(info.dli_fbase) - 1;
-      modules[info.dli_fbase == own.dli_fbase ? self : info.dli_fname][offset] = frame;
+      if (frame == nullptr || !places.try_emplace(call_at(frame)).second) continue;
+      const std::string file = loaded(call_at(frame)).file;
+      if (file.empty() || is_of_the_system(file)) continue;
+      Module& module = modules[file];
+      module.file = file;
+      if (module.addresses.size() < kMostAddresses) module.addresses.push_back(call_at(frame));
     }
   }
-  for (const auto& [module, frames] : modules) {
-    std::vector<std::uint64_t> addresses;
-    for (const auto& [offset, frame] : frames) addresses.push_back(offset);
-    const std::string said = output_of_addr2line(module, addresses);
-    std::string* place = nullptr;
-    for (std::size_t begin = 0; begin < said.size();) {
-      const std::size_t end = std::min(said.find('\n', begin), said.size());
-      const std::string line = said.substr(begin, end - begin);
-      begin = end + 1;
-      if (line.starts_with("0x")) {
-        const auto found = frames.find(std::strtoull(line.c_str(), nullptr, 16));
-        place = found == frames.end() ? nullptr : &places_[found->second];
-      } else if (place != nullptr && place->empty() && is_the_programs(line)) {
-        *place = base_name(line);
-      }
-    }
+  for (const auto& [file, module] : modules) ask(tool, module, places);
+  for (const auto& [address, said] : places) {
+    std::string text = text_at(address, said);
+    if (!text.empty()) places_.emplace(address, std::move(text));
   }
 }
 
 std::string SourceLines::of(const sim::TraceStep& step) const {
   for (const void* frame : step.frames) {
-    const auto found = places_.find(frame);
-    if (found != places_.end() && !found->second.empty()) return found->second;
+    if (frame == nullptr) break;
+    const auto found = places_.find(call_at(frame));
+    if (found != places_.end()) return found->second;
   }
   return "";
 }

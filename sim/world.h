@@ -65,7 +65,7 @@ struct Point {
   std::chrono::nanoseconds now{};
 };
 
-inline constexpr std::size_t kTraceFrames = 8;
+inline constexpr std::size_t kTraceFrames = 12;
 struct TraceStep {
   std::uint32_t thread = 0;
   Kind kind = Kind::start;

@@ -95,7 +95,7 @@ Finding crash_of(const CampaignOptions& options, unsigned number, int status) {
 }  // namespace
 
 std::vector<std::string> strategy_names() {
-  return {"portfolio", "random", "urw", "pct", "dfs"};
+  return {"portfolio", "random", "urw", "pct", "dfs", "dfs-operations"};
 }
 
 std::unique_ptr<Strategy> make_strategy(const std::string& name, unsigned preemptions, std::uint64_t seed) {
@@ -104,6 +104,9 @@ std::unique_ptr<Strategy> make_strategy(const std::string& name, unsigned preemp
   if (name == "random") return make_random();
   if (name == "urw") return make_urw();
   if (name == "pct") return make_pct(kPctDepth);
+  if (name == "dfs-operations")
+    return make_dfs(
+        {.preemptions = preemptions, .rising = true, .draw_seed = mixed(seed), .before_operations = true});
   if (name == "dfs") return make_dfs({.preemptions = preemptions, .rising = true, .draw_seed = mixed(seed)});
   return nullptr;
 }

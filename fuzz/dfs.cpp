@@ -67,6 +67,21 @@ void end_at(Effect& effect, const sim::Standing& standing) {
   }
 }
 
+// Where a thread stands between two of its operations.
+bool is_between_operations(sim::Kind kind) {
+  switch (kind) {
+    case sim::Kind::clock:
+    case sim::Kind::unlocked:
+    case sim::Kind::rw_unlocked:
+    case sim::Kind::notified:
+    case sim::Kind::posted:
+    case sim::Kind::created:
+      return true;
+    default:
+      return false;
+  }
+}
+
 struct Step {
   std::uint32_t thread = kNothing;
   Effect effect;
@@ -77,6 +92,7 @@ struct Node {
   std::uint32_t tried = 0;                   // alternatives gone through, the usual one first
   std::uint32_t free_from = 0, free_to = 0;  // those that are no preemptions
   unsigned spent = 0;                        // preemptions before this choice
+  std::uint32_t barred_to = 0;               // threads by index below it are no alternatives
   // With the reduction only:
   std::vector<std::uint32_t> threads;  // by index; kNothing for what is no thread
   std::vector<Step> asleep;            // whose step here leads to nothing new
@@ -161,6 +177,8 @@ class DepthFirst final : public Dfs {
       if (last != sim::Choices::kNone) {
         node.free_from = static_cast<std::uint32_t>(last);
         node.free_to = node.free_from + 1;
+        if (options_.before_operations && is_between_operations(choices.here().kind))
+          node.barred_to = static_cast<std::uint32_t>(choices.threads());
       } else if (choices.threads() != 0) {
         node.free_to = static_cast<std::uint32_t>(choices.threads());
       }
@@ -191,6 +209,7 @@ class DepthFirst final : public Dfs {
   bool next_awake(Node& node) {
     while (++node.tried < node.size) {
       const std::uint32_t candidate = node.nth(node.tried);
+      if (candidate < node.barred_to) continue;
       if ((candidate < node.free_from || candidate >= node.free_to) && node.spent + 1 > bound_) {
         left_out_ = true;
         continue;

@@ -70,6 +70,10 @@ struct DfsOptions {
   // by atomics that are points: steps on different mutexes are then independent, everything else is taken to
   // depend on everything.
   bool reduced = false;
+  // Threads are preempted before operations only, not behind them nor at clock reads: up to its next
+  // operation a thread touches nothing that others see, so that both are one order. Sound for programs as
+  // above, but for the nanoseconds that a clock shows; timers fire at every point all the same.
+  bool before_operations = false;
 };
 class Dfs : public Strategy {
  public:

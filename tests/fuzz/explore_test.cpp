@@ -204,34 +204,38 @@ std::vector<Observable> programs_with_classes() {
           }};
 }
 
-// For ever: the reduced search visits the same classes as the full one.
-TEST(Explore, TheReducedSearchVisitsTheSameClassesAsTheFullOne) {
+// For ever: the reduced searches visit the same classes as the full one.
+TEST(Explore, TheReducedSearchesVisitTheSameClassesAsTheFullOne) {
   std::size_t number = 0;
   for (const Observable& program : programs_with_classes()) {
-    std::set<std::pair<sim::Ending, Observed>> classes[2];
-    std::uint64_t executions[2] = {0, 0};
-    for (const bool reduced : {false, true}) {
-      const auto dfs = make_dfs({.preemptions = DfsOptions::kNoBound, .reduced = reduced});
+    std::set<std::pair<sim::Ending, Observed>> classes[3];
+    std::uint64_t executions[3] = {0, 0, 0};
+    for (const std::size_t way : {0, 1, 2}) {
+      const auto dfs =
+          make_dfs({.preemptions = DfsOptions::kNoBound, .reduced = way == 1, .before_operations = way == 2});
       bool more = true;
       while (more) {
         Observed seen;
         dfs->begin(0);
         const sim::Execution execution = sim::run({.chooser = *dfs}, [&] { program(seen); });
         more = dfs->end(execution);
-        ++executions[reduced];
-        ASSERT_LT(executions[reduced], 3'000'000U);
+        ++executions[way];
+        ASSERT_LT(executions[way], 3'000'000U);
         if (execution.ending != sim::Ending::abandoned)
-          classes[reduced].emplace(execution.ending, std::move(seen));
+          classes[way].emplace(execution.ending, std::move(seen));
       }
     }
     EXPECT_EQ(classes[0], classes[1]) << "program " << number;
+    EXPECT_EQ(classes[0], classes[2]) << "program " << number;
     EXPECT_GT(classes[0].size(), 1U);
     EXPECT_LT(executions[1], executions[0]) << "program " << number;
+    EXPECT_LT(executions[2], executions[0]) << "program " << number;
     RecordProperty("program_" + std::to_string(number),
                    std::to_string(executions[0]) + " -> " + std::to_string(executions[1]));
-    std::printf("program %zu: %zu classes, %llu executions, %llu reduced\n", number, classes[0].size(),
-                static_cast<unsigned long long>(executions[0]),
-                static_cast<unsigned long long>(executions[1]));
+    std::printf("program %zu: %zu classes, %llu executions, %llu reduced, %llu before operations\n", number,
+                classes[0].size(), static_cast<unsigned long long>(executions[0]),
+                static_cast<unsigned long long>(executions[1]),
+                static_cast<unsigned long long>(executions[2]));
     ++number;
   }
 }

@@ -150,9 +150,12 @@ void AsioLoop::post(std::function<void()> work) {
 }
 
 void AsioLoop::set_alarm(std::chrono::nanoseconds after, std::function<void()> callback) {
-  timer_.expires_after(after);
-  timer_.async_wait([callback = std::move(callback)](const error_code& error) {
-    if (!error) callback();
+  timer_.expires_after(
+      after);  // drops the one before, unless its turn has come already: then it is no longer the one
+  const std::uint64_t alarm = ++alarms_;
+  if (!callback) return;
+  timer_.async_wait([this, alarm, callback = std::move(callback)](const error_code& error) {
+    if (!error && alarm == alarms_) callback();
   });
 }
 

@@ -20,6 +20,7 @@ class AsioLoop final : public Loop {
  private:
   boost::asio::io_context& io_;
   boost::asio::steady_timer timer_;
+  std::uint64_t alarms_ = 0;  // set so far; the last one counts
 };
 
 // Bound to `host`, an address or "localhost", and to `port`, or to a free one for 0; listens at once. Throws

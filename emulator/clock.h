@@ -20,6 +20,7 @@ class Clock {
   using TimerId = std::uint64_t;  // never 0
 
   explicit Clock(Loop& loop) : loop_(loop) {}
+  ~Clock() { loop_.set_alarm({}, nullptr); }
   Clock(const Clock&) = delete;
   Clock& operator=(const Clock&) = delete;
 

@@ -20,7 +20,8 @@ class Loop {
   virtual ~Loop() = default;
   // Runs `work` after what runs now; in the order of posting.
   virtual void post(std::function<void()> work) = 0;
-  // The one alarm: replaces what was set before. Not before `after` has passed on the steady clock.
+  // The one alarm: replaces what was set before and has not been called yet, be it due or not. Not before
+  // `after` has passed on the steady clock. A null callback: none.
   virtual void set_alarm(std::chrono::nanoseconds after, std::function<void()> callback) = 0;
 };
 

@@ -100,16 +100,18 @@ Target writer_target(std::string name, std::string about, WriterLimits limits,
 }
 
 // Nothing is drawn: for searches that are to be exhausted.
-Target shutdown_target(const Size& size, bool by_default) {
+Target shutdown_target(std::string name, WriterWay way, const Size& size, bool by_default) {
   WriterShape shape;
   shape.publishers = size.publishers;
   shape.events = size.events;
   shape.sessions = size.sessions;
+  shape.one_piece = true;
   Target target;
-  target.name = by_default ? "shutdown" : "shutdown:" + text_of(size);
-  target.about =
-      "publishers of the reference writer, and its shutdown at any moment; the shape is fixed by the size";
-  target.program = [shape] { run_writer(shape, WriterWay::direct); };
+  target.name = by_default ? name : name + ":" + text_of(size);
+  target.about = way == WriterWay::direct
+                     ? "publishers of the reference writer, and its shutdown at any moment: nothing is drawn"
+                     : "the same over HTTP/2 bytes";
+  target.program = [shape, way] { run_writer(shape, way); };
   target.world = writer_world;
   target.shape = [shape] { return describe(shape); };
   target.branches = [] { return writer_counts().branches; };
@@ -127,7 +129,11 @@ std::optional<Target> make(std::string_view name, const std::optional<Size>& siz
     return writer_target("writer-http2", "the same over HTTP/2 bytes, torn and delayed",
                          {.way = WriterWay::http2}, size);
   }
-  if (name == "shutdown") return shutdown_target(size.value_or(Size{2, 1, 1, 0, 0}), !size);
+  const Size two_publishers{2, 1, 1, 0, 0};
+  if (name == "shutdown")
+    return shutdown_target("shutdown", WriterWay::direct, size.value_or(two_publishers), !size);
+  if (name == "shutdown-http2")
+    return shutdown_target("shutdown-http2", WriterWay::http2, size.value_or(two_publishers), !size);
   if (name == "ring" && !size) {
     Target ring;
     ring.name = "ring";
@@ -142,7 +148,7 @@ std::optional<Target> make(std::string_view name, const std::optional<Size>& siz
 
 std::vector<Target> targets() {
   std::vector<Target> all;
-  for (const char* name : {"writer", "writer-http2", "shutdown", "ring"})
+  for (const char* name : {"writer", "writer-http2", "shutdown", "shutdown-http2", "ring"})
     all.push_back(*make(name, std::nullopt));
   return all;
 }

@@ -74,12 +74,16 @@ class Http2Network final : public Network {
  public:
   Http2Network(const WriterShape& shape, WriterLedger& ledger)
       : net_({.draw = sim::choose,
-              .latency_max = std::chrono::microseconds(sim::choose(3) * 150),
-              .piece_max = sim::choose(2) == 0 ? std::size_t{16 * 1024} : std::size_t{48}}) {
+              .latency_max = std::chrono::microseconds(shape.one_piece ? 0 : sim::choose(3) * 150),
+              // A big event in small pieces would be nothing but pieces.
+              .piece_max = shape.one_piece || sim::choose(2) == 0 || shape.big_event ? std::size_t{16 * 1024}
+                                                                                     : std::size_t{48},
+              .tear = !shape.one_piece}) {
     net_.in_loop([&] {
       host_ = std::make_unique<emulator::Host>(net_.loop(), emulator::Options{.faults_json = plan_of(shape)});
       host_->create_basin(scenarios::kDirectBasin, R"({"create_stream_on_append":true})");
-      host_->world().moments.observe([&ledger](const emulator::ProtocolEvent& event) {
+      host_->world().moments.observe([this, &ledger](const emulator::ProtocolEvent& event) {
+        if (event.moment == emulator::Moment::append_received) ++received_;
         if (event.moment != emulator::Moment::committed) return;
         ledger.committed(ledger.sent(event.stream, *event.input));
       });
@@ -105,9 +109,10 @@ class Http2Network final : public Network {
   Http2Network(const Http2Network&) = delete;
   Http2Network& operator=(const Http2Network&) = delete;
   writer::AppendClient& client() override { return *client_; }
-  std::uint64_t attempts() const override { return net_.connections(); }
+  std::uint64_t attempts() const override { return net_.connections() + received_; }
 
  private:
+  std::uint64_t received_ = 0;  // appends
   scenarios::MemoryNet net_;
   std::unique_ptr<emulator::Host> host_;
   std::unique_ptr<writer::AppendClient> client_;

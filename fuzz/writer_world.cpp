@@ -104,7 +104,7 @@ class Stopwatch {
 // A directory of this process for the journal's files, empty, gone with the object.
 class JournalDirectory {
  public:
-  JournalDirectory() : path_(std::filesystem::temp_directory_path() / fmt::format("s2-fuzz-{}", ::getpid())) {
+  JournalDirectory() : path_(memory_or_temporary() / fmt::format("s2-fuzz-{}", ::getpid())) {
     std::filesystem::remove_all(path_);
   }
   ~JournalDirectory() {
@@ -122,6 +122,12 @@ class JournalDirectory {
   }
 
  private:
+  static std::filesystem::path memory_or_temporary() {
+    const std::filesystem::path memory("/dev/shm");
+    std::error_code error;
+    return std::filesystem::is_directory(memory, error) ? memory : std::filesystem::temp_directory_path();
+  }
+
   const std::filesystem::path path_;
 };
 

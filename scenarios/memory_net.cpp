@@ -8,15 +8,19 @@ void MemoryNet::Impl::run() {
   std::unique_lock lock(mutex_);
   while (!ending_) {
     const Time now = SteadyClock::now();
-    if (!events_.empty() && events_.begin()->first <= now) {
+    while (!events_.empty() && events_.begin()->first <= now) {
       const auto event = events_.extract(events_.begin());
       event.mapped()();
-      continue;
     }
-    if (alarm_ && alarm_due_ <= now) posted_.push_back(std::exchange(alarm_, nullptr));
-    if (!posted_.empty()) {
-      auto work = std::move(posted_.front());
-      posted_.pop_front();
+    const bool rings = alarm_ && alarm_due_ <= now;
+    if (rings || !posted_.empty()) {
+      std::function<void()> work;
+      if (rings) {
+        work = std::exchange(alarm_, nullptr);
+      } else {
+        work = std::move(posted_.front());
+        posted_.pop_front();
+      }
       lock.unlock();
       work();
       work = nullptr;  // it may own a socket, which takes the lock
@@ -26,11 +30,13 @@ void MemoryNet::Impl::run() {
     Time next = Time::max();
     if (!events_.empty()) next = events_.begin()->first;
     if (alarm_) next = std::min(next, alarm_due_);
+    loop_waits_ = true;
     if (next == Time::max()) {
       changed_.wait(lock);
     } else {
       changed_.wait_until(lock, next);
     }
+    loop_waits_ = false;
   }
   // Callbacks may own sockets, whose destructors take the lock.
   auto posted = std::move(posted_);

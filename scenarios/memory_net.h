@@ -26,7 +26,8 @@ struct NetOptions {
   std::function<std::uint64_t(std::uint64_t below)> draw;
   std::chrono::microseconds latency_max{200};  // each piece takes a drawn time up to it, each way
   std::size_t piece_max = 16 * 1024;           // bytes that arrive at once; torn at drawn places below it
-  std::size_t capacity = 256 * 1024;           // bytes under way or unread, each way; then writing waits
+  bool tear = true;                   // at drawn places; otherwise only where a piece would be larger
+  std::size_t capacity = 256 * 1024;  // bytes under way or unread, each way; then writing waits
 };
 
 class MemoryNet {

@@ -24,8 +24,8 @@ class ClientEnd final : public writer::Connection {
     std::unique_lock lock(net_.mutex_);
     if (link_->client_closed) return closed();
     net_.connect(link_);
-    link_->changed.wait_until(lock, deadline,
-                              [&] { return link_->connected || link_->refused || link_->client_closed; });
+    Net::wait_for(*link_, lock, deadline,
+                  [&] { return link_->connected || link_->refused || link_->client_closed; });
     if (link_->client_closed) return closed();
     if (link_->connected) return {};
     if (link_->refused) return tl::unexpected(io_error(IoError::Kind::refused, "connection refused"));
@@ -35,7 +35,8 @@ class ClientEnd final : public writer::Connection {
   tl::expected<std::size_t, IoError> read(char* into, std::size_t capacity) override {
     std::unique_lock lock(net_.mutex_);
     Lane& lane = link_->to_client;
-    link_->changed.wait(lock, [&] { return !lane.arrived.empty() || lane.ended || link_->client_closed; });
+    Net::wait_for(*link_, lock, Deadline::max(),
+                  [&] { return !lane.arrived.empty() || lane.ended || link_->client_closed; });
     if (link_->client_closed) return tl::unexpected(io_error(IoError::Kind::closed, "closed"));
     if (lane.arrived.empty()) {
       if (lane.reset) return tl::unexpected(io_error(IoError::Kind::reset, "connection reset by peer"));
@@ -52,8 +53,8 @@ class ClientEnd final : public writer::Connection {
     std::unique_lock lock(net_.mutex_);
     Lane& lane = link_->to_server;
     while (!bytes.empty()) {
-      const bool ready = link_->changed.wait_until(
-          lock, deadline, [&] { return net_.room(lane) > 0 || lane.ending || link_->client_closed; });
+      const bool ready = Net::wait_for(
+          *link_, lock, deadline, [&] { return net_.room(lane) > 0 || lane.ending || link_->client_closed; });
       if (link_->client_closed) return closed();
       if (lane.ending) return tl::unexpected(io_error(IoError::Kind::reset, "connection reset by peer"));
       if (!ready) return tl::unexpected(io_error(IoError::Kind::timed_out, "writing took too long"));
@@ -68,7 +69,7 @@ class ClientEnd final : public writer::Connection {
     const std::lock_guard lock(net_.mutex_);
     if (std::exchange(link_->client_closed, true)) return;
     net_.end(link_, true, false);
-    link_->changed.notify_all();
+    Net::wake_client(*link_);
   }
 
  private:

@@ -39,6 +39,7 @@ struct Link {
   Lane to_server;
   Lane to_client;
   std::condition_variable changed;  // for the client's threads
+  int waiting = 0;                  // so many of them
   bool connected = false;
   bool refused = false;
   bool client_closed = false;
@@ -65,7 +66,7 @@ class MemoryNet::Impl : public writer::Transport, public emulator::Loop {
     {
       const std::lock_guard lock(mutex_);
       ending_ = true;
-      changed_.notify_all();
+      wake_loop();
     }
     thread_.join();
   }
@@ -80,7 +81,7 @@ class MemoryNet::Impl : public writer::Transport, public emulator::Loop {
     const std::lock_guard lock(mutex_);
     alarm_ = std::move(callback);
     alarm_due_ = SteadyClock::now() + std::max(after, std::chrono::nanoseconds(0));
-    changed_.notify_all();
+    wake_loop();
   }
 
   // --- the writer's side ---
@@ -89,25 +90,46 @@ class MemoryNet::Impl : public writer::Transport, public emulator::Loop {
   // All below: with the lock held.
   void soon(std::function<void()> work) {
     posted_.push_back(std::move(work));
-    changed_.notify_all();
+    wake_loop();
   }
 
-  Time due_time(Lane& lane) {
+  // Nobody is notified who does not wait: it would cost a deterministic world two points each time.
+  void wake_loop() {
+    if (std::exchange(loop_waits_, false)) changed_.notify_all();
+  }
+  static void wake_client(Link& link) {
+    if (link.waiting > 0) link.changed.notify_all();
+  }
+  // A client's thread waits for its link. False: until the deadline.
+  template <class Ready>
+  static bool wait_for(Link& link, std::unique_lock<std::mutex>& lock, Time deadline, const Ready& ready) {
+    ++link.waiting;
+    bool done = true;
+    if (deadline == Time::max()) {
+      link.changed.wait(lock, ready);
+    } else {
+      done = link.changed.wait_until(lock, deadline, ready);
+    }
+    --link.waiting;
+    return done;
+  }
+
+  Time due_time(Lane& lane, Time now) {
     const auto delay = std::chrono::microseconds(
         options_.draw(static_cast<std::uint64_t>(options_.latency_max.count()) + 1));
-    lane.last_due = std::max(lane.last_due, SteadyClock::now() + delay);
+    lane.last_due = std::max(lane.last_due, now + delay);
     return lane.last_due;
   }
 
   void at(Time due, std::function<void()> event) {
     events_.emplace(due, std::move(event));
-    changed_.notify_all();
+    wake_loop();
   }
 
   // Lets `event` happen at the receiving end after the lane's latency, or when the direction is heard again.
-  void deliver(const LinkPtr& link, bool to_server, std::function<void()> event) {
+  void deliver(const LinkPtr& link, bool to_server, Time now, std::function<void()> event) {
     Lane& lane = to_server ? link->to_server : link->to_client;
-    at(due_time(lane), [this, link, to_server, event = std::move(event)] {
+    at(due_time(lane, now), [this, link, to_server, event = std::move(event)] {
       Lane& at_end = to_server ? link->to_server : link->to_client;
       if (to_server ? server_deaf_ : client_deaf_) {
         at_end.held.push_back(event);
@@ -127,11 +149,12 @@ class MemoryNet::Impl : public writer::Transport, public emulator::Loop {
     Lane& lane = to_server ? link->to_server : link->to_client;
     const std::size_t taken = std::min(bytes.size(), room(lane));
     bytes = bytes.substr(0, taken);
+    const Time now = SteadyClock::now();
     while (!bytes.empty()) {
       const std::size_t most = std::min(bytes.size(), options_.piece_max);
-      const std::size_t size = most - static_cast<std::size_t>(options_.draw(most));
+      const std::size_t size = most - static_cast<std::size_t>(options_.tear ? options_.draw(most) : 0);
       lane.under_way += size;
-      deliver(link, to_server, [this, link, to_server, piece = std::string(bytes.substr(0, size))] {
+      deliver(link, to_server, now, [this, link, to_server, piece = std::string(bytes.substr(0, size))] {
         Lane& at_end = to_server ? link->to_server : link->to_client;
         at_end.under_way -= piece.size();
         if (to_server ? link->server_closed : link->client_closed) {
@@ -152,7 +175,7 @@ class MemoryNet::Impl : public writer::Transport, public emulator::Loop {
     if (lane.resetting || (lane.ending && !with_reset)) return;
     lane.ending = true;
     lane.resetting = with_reset;
-    deliver(link, to_server, [this, link, to_server, with_reset] {
+    deliver(link, to_server, SteadyClock::now(), [this, link, to_server, with_reset] {
       Lane& at_end = to_server ? link->to_server : link->to_client;
       at_end.ended = true;
       at_end.reset = with_reset;
@@ -167,7 +190,7 @@ class MemoryNet::Impl : public writer::Transport, public emulator::Loop {
 
   void tell_receiver(const LinkPtr& link, bool to_server) {
     if (!to_server) {
-      link->changed.notify_all();
+      wake_client(*link);
     } else if (link->on_readable) {
       soon(std::exchange(link->on_readable, nullptr));
     }
@@ -175,7 +198,7 @@ class MemoryNet::Impl : public writer::Transport, public emulator::Loop {
 
   void tell_sender(const LinkPtr& link, bool to_server) {
     if (to_server) {
-      link->changed.notify_all();
+      wake_client(*link);
     } else if (link->on_writable) {
       soon(std::exchange(link->on_writable, nullptr));
     }
@@ -184,16 +207,16 @@ class MemoryNet::Impl : public writer::Transport, public emulator::Loop {
   void connect(const LinkPtr& link) {
     ++opened_;
     links_.push_back(link);
-    deliver(link, true, [this, link] {
+    deliver(link, true, SteadyClock::now(), [this, link] {
       const bool taken = listening_ && !link->client_closed;
       if (taken) {
         backlog_.push_back(link);
         if (on_connected_) soon(std::exchange(on_connected_, nullptr));
       }
-      deliver(link, false, [link, taken] {
+      deliver(link, false, SteadyClock::now(), [link, taken] {
         link->connected = taken;
         link->refused = !taken;
-        link->changed.notify_all();
+        wake_client(*link);
       });
     });
   }
@@ -222,6 +245,7 @@ class MemoryNet::Impl : public writer::Transport, public emulator::Loop {
   std::function<void()> alarm_;
   Time alarm_due_{};
   bool ending_ = false;
+  bool loop_waits_ = false;
 
   std::list<std::weak_ptr<Link>> links_;
   std::deque<LinkPtr> backlog_;

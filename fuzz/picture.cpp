@@ -29,7 +29,7 @@ constexpr std::size_t kShownLines = 3;                      // of a long turn, b
 constexpr std::size_t kMostFolded = 40;                     // lines within a fold
 constexpr std::size_t kMostNote = 200;                      // bytes of what the program noted
 constexpr std::size_t kMostNotedLines = 2000;               // of one turn, from which on no note is drawn
-constexpr std::size_t kBoxesAbreast = 6;                    // with more lanes than this, a box covers several
+constexpr std::size_t kBoxesAbreast = 5;                    // with more lanes than this, a box covers several
 constexpr auto kLongPause = std::chrono::microseconds(50);  // of virtual time between turns, worth telling
 
 std::string cut(std::string_view text, std::size_t most) {
@@ -147,7 +147,7 @@ class Page {
     std::string html = fmt::format("<b class={}>{}</b>", colour_of(one.kind), sim::name_of(one.kind));
     if (one.object == 0) return html;
     const std::string& name = execution_.object_names[one.object];
-    return html + " " +
+    return html + "&nbsp;" +
            (name.empty() ? fmt::format("object&nbsp;{}", one.object) : for_html(cut(name, kMostName)));
   }
   static std::string place_html(const std::string& place) {
@@ -160,9 +160,10 @@ class Page {
                                    failed() ? "" : " held", sim::name_of(e.ending),
                                    for_html(cut(about_.title, kMostText)), lines_html(about_.lost));
     html += fmt::format(
-        "<p class=facts>{} points · {} choices · {} preemptions · {} threads · {} of virtual time · order "
+        "<p class=facts>{} points · {} choices · {} preemption{} · {} threads · {} of virtual time · order "
         "{:016x}</p>\n",
-        e.points, e.choices, e.preemptions, e.threads, pause_text(e.virtual_time), e.trace_hash);
+        e.points, e.choices, e.preemptions, e.preemptions == 1 ? "" : "s", e.threads,
+        pause_text(e.virtual_time), e.trace_hash);
     if (!about_.replay.empty()) {
       html += "<p class=replay><span>Run it again</span><code>" + for_html(cut(about_.replay, kMostText)) +
               "</code></p>";

@@ -4,6 +4,7 @@
 // 3 means.
 #pragma once
 
+#include "fuzz/finding.h"
 #include "fuzz/program_options.h"
 
 namespace s2::fuzz {
@@ -14,6 +15,10 @@ int mutants_command(const FuzzOptions& options, const volatile bool& stop);
 int determinism_command(const FuzzOptions& options);
 int hashes_command(const FuzzOptions& options);
 int list_command();
+
+// Runs the finding's execution once more, in this process, and draws it (picture.h). `command` is what makes
+// it again. Its planted bug is planted already.
+void write_picture(const Finding& finding, const std::string& command, const std::string& path);
 
 // Bad usage that shows only later: says it on stderr in one line.
 int complain(int exit_code, const std::string& what);

@@ -26,6 +26,12 @@ std::string shortened(const std::string& line) {
   return line.substr(0, kMostLineBytes / 2) + " … " + line.substr(line.size() - kMostLineBytes / 2);
 }
 
+// What makes a finding again; "" when nothing that is kept does.
+std::string replay_command_of(const Finding& finding, const std::string& file) {
+  if (!finding.token.empty()) return "s2-fuzz replay " + finding.token;
+  return file.empty() ? "" : "s2-fuzz replay @" + file;
+}
+
 void print_finding(const Finding& finding, const std::string& file) {
   fmt::print("BROKEN  {} {}: {}\n", finding.invariant, finding.kind, finding.detail);
   if (!finding.found_by.empty())
@@ -34,10 +40,8 @@ void print_finding(const Finding& finding, const std::string& file) {
                finding.fewest ? ", and with fewer it does not break so" : "");
   if (!finding.shape.empty()) fmt::print("        {}\n", finding.shape);
   for (const std::string& step : finding.steps) fmt::print("  {}\n", shortened(step));
-  if (!finding.token.empty()) {
-    fmt::print("        replay: s2-fuzz replay {}\n", finding.token);
-  } else if (!file.empty()) {
-    fmt::print("        replay: s2-fuzz replay @{}\n", file);
+  if (const std::string command = replay_command_of(finding, file); !command.empty()) {
+    fmt::print("        replay: {}\n", command);
   } else if (finding.execution != 0) {
     fmt::print("        the schedule is too long for a line: --out DIR keeps it\n");
   }
@@ -83,9 +87,14 @@ int explore_command(const FuzzOptions& options, const volatile bool& stop) {
     const std::filesystem::path out(options.out);
     write_file(out / "result.json", to_json_line(result));
     for (std::size_t i = 0; i < result.findings.size(); ++i) {
-      if (result.findings[i].long_token.empty()) continue;
-      files[i] = (out / fmt::format("schedule-{}.txt", i + 1)).string();
-      write_file(files[i], result.findings[i].long_token + "\n");
+      const Finding& finding = result.findings[i];
+      if (!finding.long_token.empty()) {
+        files[i] = (out / fmt::format("schedule-{}.txt", i + 1)).string();
+        write_file(files[i], finding.long_token + "\n");
+      }
+      if (finding.schedule_text().empty()) continue;  // a crash of a job
+      write_picture(finding, replay_command_of(finding, files[i]),
+                    (out / fmt::format("picture-{}.html", i + 1)).string());
     }
   }
   if (options.json) {
@@ -125,6 +134,8 @@ int replay_command(const FuzzOptions& options) {
   classify(execution.ending, execution.why, finding);
   finding.steps = steps_of(execution);
   finding.token = options.token.front() == '@' ? "" : options.token;
+  finding.long_token = finding.token.empty() ? token_given(options.token) : "";
+  if (!options.picture.empty()) write_picture(finding, "s2-fuzz replay " + options.token, options.picture);
   if (options.json) {
     CampaignResult result;
     result.executions = 1;

@@ -123,11 +123,13 @@ ParsedFuzzOptions parse_fuzz_options(int argc, const char* const* argv) {
   add(*explore, "--executions", options.campaign.executions, "so many, instead of a time; 0: no bound");
   add(*explore, "--shard", raw.shard, "I/N: the I-th part of a campaign on N machines");
   add(*explore, "--mutant", options.campaign.mutant, "with this planted bug (mutants lists them)");
-  add(*explore, "--out", options.out, "directory for result.json, and schedules too long for a line");
+  add(*explore, "--out", options.out,
+      "directory for result.json, a picture of each failure, and schedules too long for a line");
   replay
       ->add_option("TOKEN", options.token,
                    "TARGET[+BUG]/SCHEDULE as a failure prints it, or @FILE that holds one")
       ->required();
+  add(*replay, "--picture", options.picture, "file for the execution as a page: threads as lanes, time down");
   add_search_flags(*mutants, options, raw);
   mutants->add_flag("!--no-none", options.with_none, "leave out the writer as it is")
       ->envname(twin("--no-none"));

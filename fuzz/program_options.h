@@ -21,7 +21,8 @@ struct FuzzOptions {
   bool duration_given = false;
   bool json = false;
   bool with_none = true;  // mutants: and the writer as it is
-  std::string out;        // explore: directory for result.json and long schedules; replay: none
+  std::string out;        // explore: directory for result.json, pictures and long schedules
+  std::string picture;    // replay: file
 };
 
 struct ParsedFuzzOptions {

@@ -204,26 +204,36 @@ TEST(Picture, IsWrittenToDisk) {
   const auto write = [&](const std::string& name, const std::string& page) {
     std::ofstream(std::filesystem::path(folder) / (name + ".html"), std::ios::binary) << page;
   };
+  const auto placed = [&](const std::string& name, const sim::Execution& execution, Picture about) {
+    const SourceLines lines(execution);
+    about.place_of = [&](const sim::TraceStep& step) { return lines.of(step); };
+    write(name, picture_of(execution, about));
+  };
   for (const Canary& canary : canaries()) {
-    Told one = told(canary.program);
-    one.about.lost = "<img src=x onerror=alert('owned')> is text";
-    const SourceLines lines(one.execution);
-    one.about.place_of = [&](const sim::TraceStep& step) { return lines.of(step); };
-    write(canary.name, picture_of(one.execution, one.about));
+    const Told one = told(canary.program);
+    placed(canary.name, one.execution, one.about);
   }
-  WriterShape shape;
-  shape.publishers = 3;
-  shape.events = 4;
-  Picture about{
-      .title = "The writer, as it is", .lost = "nothing", .replay = "s2-fuzz replay x", .followed = {}};
   const auto random = make_random();
   random->begin(3);
   sim::WorldOptions options = writer_world(*random);
   options.keep_trace = true;
-  const sim::Execution execution = sim::run(options, [&] { run_writer(shape, WriterWay::http2); });
-  const SourceLines lines(execution);
-  about.place_of = [&](const sim::TraceStep& step) { return lines.of(step); };
-  write("writer", picture_of(execution, about));
+  WriterShape shape;
+  shape.publishers = 3;
+  const sim::Execution writer = sim::run(options, [&] { run_writer(shape, WriterWay::http2); });
+  placed("writer", writer, {.title = "The writer as it is", .lost = "", .replay = "", .followed = {}});
+
+  sim::Execution execution = made_up(12, 30);
+  const std::string hostile =
+      "</p></script><img src=x onerror=alert('owned')><script>alert('owned')</script>";
+  execution.thread_names = execution.object_names = {hostile, hostile, hostile};
+  execution.why = hostile;
+  execution.trace[31].preempted = true;
+  execution.notes = {{.step = 3, .thread = 0, .now = {}, .text = hostile}};
+  write("hostile", picture_of(execution, {.title = hostile,
+                                          .lost = hostile,
+                                          .replay = hostile,
+                                          .followed = {},
+                                          .place_of = [&](const sim::TraceStep&) { return hostile; }}));
 }
 
 // -- The lines of source. --

@@ -40,12 +40,8 @@ namespace {
 
 // 0: linearizable, 1: not, 2: no history, 3: undecided.
 int decide_linearizability(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  if (file.bad() || !file.is_open()) return fail(2, fmt::format("cannot read the history `{}`", path));
-  const auto history = parse_history(text, path);
+  const auto history = parse_history_file(path);
   if (!history) return fail(2, history.error());
-  text = {};
   const Linearity linearity = check_linearity(*history);
   switch (linearity.verdict) {
     case Linearity::Verdict::linearizable:

@@ -1,9 +1,14 @@
-// See linear_history.h: the parser. It goes through the text once, line by line, and keeps no tree.
+// See linear_history.h: the parser. It goes through the text once, line by line, and keeps no tree; a file is
+// read in blocks.
 #include "scenarios/linear_history.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <memory>
 #include <unordered_map>
 
 #include "wire/json_reader.h"
@@ -17,21 +22,39 @@ const char* kind_name(LinearOp::Kind kind) {
   return kind == LinearOp::Kind::append ? "append" : kind == LinearOp::Kind::read ? "read" : "check-tail";
 }
 
+// Of a length that the compiler knows: no call.
+template <std::size_t n>
+bool is(std::string_view word, const char (&name)[n]) {
+  return word.size() == n - 1 && std::memcmp(word.data(), name, n - 1) == 0;
+}
+
 class HistoryParser {
  public:
-  HistoryParser(std::string_view text, std::string name) : text_(text) { history_.name = std::move(name); }
+  // `bytes`: how many there are, as far as it is known.
+  HistoryParser(std::string name, std::size_t bytes) : bytes_(bytes) { history_.name = std::move(name); }
 
-  tl::expected<LinearHistory, std::string> parse() {
-    if (text_.size() > kMaxHistoryBytes)
-      return tl::unexpected(
-          fmt::format("{}: a history of at most {} bytes was expected", history_.name, kMaxHistoryBytes));
-    for (std::size_t at = 0; at < text_.size();) {
-      const std::size_t end = std::min(text_.find('\n', at), text_.size());
+  // Whole lines; the last one may lack the newline at its end.
+  bool take_lines(std::string_view text) {
+    taken_ += text.size();
+    if (taken_ > kMaxHistoryBytes) {
+      error_ = fmt::format("{}: a history of at most {} bytes was expected", history_.name, kMaxHistoryBytes);
+      return false;
+    }
+    for (std::size_t at = 0; at < text.size();) {
+      const std::size_t end = std::min(text.find('\n', at), text.size());
       ++line_;
-      if (!take(text_.substr(at, end - at)))
-        return tl::unexpected(fmt::format("{}:{}: {}", history_.name, line_, what_));
+      if (!take(text.substr(at, end - at))) {
+        error_ = fmt::format("{}:{}: {}", history_.name, line_, what_);
+        return false;
+      }
       at = end + 1;
     }
+    make_room();
+    return true;
+  }
+
+  tl::expected<LinearHistory, std::string> result() {
+    if (!error_.empty()) return tl::unexpected(error_);
     // Nobody came to say what became of these.
     for (LinearOp& op : history_.ops) {
       if (!is_open(op)) continue;
@@ -50,6 +73,17 @@ class HistoryParser {
     return false;
   }
 
+  // For what follows, if it is like what was taken so far: so that little is moved while it grows.
+  void make_room() {
+    if (taken_ == 0 || bytes_ <= taken_ || history_.ops.capacity() > history_.ops.size() * 2) return;
+    const double times = 1.05 * static_cast<double>(bytes_) / static_cast<double>(taken_);
+    const auto grown = [&](std::size_t size) {
+      return static_cast<std::size_t>(static_cast<double>(size) * times);
+    };
+    history_.ops.reserve(grown(history_.ops.size()));
+    history_.hashes.reserve(grown(history_.hashes.size()));
+  }
+
   bool take(std::string_view line) {
     op_ = {};
     is_start_ = is_finish_ = false;
@@ -60,13 +94,13 @@ class HistoryParser {
     wire::JsonReader json(line);
     unsigned seen = 0;
     const bool read = json.object([&](std::string_view key) {
-      if (key == "event") return json.once(seen, 1) && event(json);
-      if (key == "client_id") return json.once(seen, 2) && json.u64(op_.client);
-      if (key == "op_id") return json.once(seen, 4) && json.u64(op_.op_id);
-      if (key == "kind" && json.at_string()) return json.string(kind_);
-      if (key == "tail") return json.optional_u64(refused_tail_);
-      if (key == "fencing_token" && json.at_string()) return token(json, refused_token_);
-      if (key == "record_hashes") {
+      if (is(key, "event")) return json.once(seen, 1) && event(json);
+      if (is(key, "client_id")) return json.once(seen, 2) && json.u64(op_.client);
+      if (is(key, "op_id")) return json.once(seen, 4) && json.u64(op_.op_id);
+      if (is(key, "kind") && json.at_string()) return json.string(kind_);
+      if (is(key, "tail")) return json.optional_u64(refused_tail_);
+      if (is(key, "fencing_token") && json.at_string()) return token(json, refused_token_);
+      if (is(key, "record_hashes")) {
         listed_ = true;
         listed_first_ = history_.hashes.size();
         return hashes(json);
@@ -83,11 +117,11 @@ class HistoryParser {
   bool event(wire::JsonReader& json) {
     const bool read = json.object([&](std::string_view key) {
       if (is_start_ || is_finish_) return json.fail("expected one of `Start` and `Finish`, and no more");
-      if (key == "Start") {
+      if (is(key, "Start")) {
         is_start_ = true;
         return start_event(json);
       }
-      if (key == "Finish") {
+      if (is(key, "Finish")) {
         is_finish_ = true;
         return finish_event(json);
       }
@@ -98,13 +132,14 @@ class HistoryParser {
 
   bool start_event(wire::JsonReader& json) {
     if (json.at_string()) {
-      if (!json.string(word_)) return false;
-      op_.kind = word_ == "Read" ? LinearOp::Kind::read : LinearOp::Kind::check_tail;
-      return word_ == "Read" || word_ == "CheckTail" || json.fail("expected `Read` or `CheckTail`");
+      std::string_view word;
+      if (!json.string(word_, word)) return false;
+      op_.kind = is(word, "Read") ? LinearOp::Kind::read : LinearOp::Kind::check_tail;
+      return is(word, "Read") || is(word, "CheckTail") || json.fail("expected `Read` or `CheckTail`");
     }
     return only_member(json, [&](std::string_view key) {
       op_.kind = LinearOp::Kind::append;
-      return key == "Append" ? append(json) : json.fail("expected `Append`");
+      return is(key, "Append") ? append(json) : json.fail("expected `Append`");
     });
   }
 
@@ -114,13 +149,13 @@ class HistoryParser {
     std::optional<std::uint64_t> match;
     op_.first_hash = history_.hashes.size();
     const bool read = json.object([&](std::string_view key) {
-      if (key == "num_records") return json.once(seen, 1) && json.u64(num_records);
-      if (key == "record_hashes") return json.once(seen, 2) && hashes(json);
-      if (key == "set_fencing_token")
+      if (is(key, "num_records")) return json.once(seen, 1) && json.u64(num_records);
+      if (is(key, "record_hashes")) return json.once(seen, 2) && hashes(json);
+      if (is(key, "set_fencing_token"))
         return json.once(seen, 4) && (json.null() || token(json, op_.set_token));
-      if (key == "fencing_token")
+      if (is(key, "fencing_token"))
         return json.once(seen, 8) && (json.null() || token(json, op_.fencing_token));
-      if (key == "match_seq_num") return json.once(seen, 16) && json.optional_u64(match);
+      if (is(key, "match_seq_num")) return json.once(seen, 16) && json.optional_u64(match);
       return json.skip();
     });
     if (!read) return false;
@@ -143,17 +178,18 @@ class HistoryParser {
     using Kind = LinearOp::Kind;
     using End = LinearOp::End;
     if (json.at_string()) {
-      if (!json.string(word_)) return false;
-      if (word_ == "AppendDefiniteFailure") return ends(Kind::append, End::failed);
-      if (word_ == "AppendIndefiniteFailure") return ends(Kind::append, End::unknown);
-      if (word_ == "ReadFailure") return ends(Kind::read, End::failed);
-      if (word_ == "CheckTailFailure") return ends(Kind::check_tail, End::failed);
+      std::string_view word;
+      if (!json.string(word_, word)) return false;
+      if (is(word, "AppendDefiniteFailure")) return ends(Kind::append, End::failed);
+      if (is(word, "AppendIndefiniteFailure")) return ends(Kind::append, End::unknown);
+      if (is(word, "ReadFailure")) return ends(Kind::read, End::failed);
+      if (is(word, "CheckTailFailure")) return ends(Kind::check_tail, End::failed);
       return json.fail("expected an outcome such as `AppendDefiniteFailure`");
     }
     return only_member(json, [&](std::string_view key) {
-      if (key == "AppendSuccess") return ends(Kind::append, End::success) && outcome(json, false);
-      if (key == "ReadSuccess") return ends(Kind::read, End::success) && outcome(json, true);
-      if (key == "CheckTailSuccess") return ends(Kind::check_tail, End::success) && outcome(json, false);
+      if (is(key, "AppendSuccess")) return ends(Kind::append, End::success) && outcome(json, false);
+      if (is(key, "ReadSuccess")) return ends(Kind::read, End::success) && outcome(json, true);
+      if (is(key, "CheckTailSuccess")) return ends(Kind::check_tail, End::success) && outcome(json, false);
       return json.fail("expected `AppendSuccess`, `ReadSuccess` or `CheckTailSuccess`");
     });
   }
@@ -170,8 +206,8 @@ class HistoryParser {
   bool outcome(wire::JsonReader& json, bool with_hash) {
     unsigned seen = 0;
     const bool read = json.object([&](std::string_view key) {
-      if (key == "tail") return json.once(seen, 1) && json.u64(op_.tail);
-      if (key == "stream_hash" && with_hash) return json.once(seen, 2) && json.u64(op_.stream_hash);
+      if (is(key, "tail")) return json.once(seen, 1) && json.u64(op_.tail);
+      if (is(key, "stream_hash") && with_hash) return json.once(seen, 2) && json.u64(op_.stream_hash);
       return json.skip();
     });
     if (!read) return false;
@@ -240,13 +276,13 @@ class HistoryParser {
   // Why an append was refused, where the line says so.
   bool refusal(LinearOp& op) {
     if (op.kind != LinearOp::Kind::append || op.end != LinearOp::End::failed) return true;
-    if (kind_ == "seq_num_mismatch") {
+    if (is(kind_, "seq_num_mismatch")) {
       if (!refused_tail_) return wrong("`tail` was expected beside the kind `seq_num_mismatch`");
       if (!op.has_match)
         return wrong("an append with a `match_seq_num` was expected where the kind is `seq_num_mismatch`");
       op.end = LinearOp::End::seq_num_refused;
       op.tail = *refused_tail_;
-    } else if (kind_ == "fencing_token_mismatch") {
+    } else if (is(kind_, "fencing_token_mismatch")) {
       if (refused_token_ == kNoToken)
         return wrong("`fencing_token` was expected beside the kind `fencing_token_mismatch`");
       if (op.fencing_token == kNoToken)
@@ -270,10 +306,11 @@ class HistoryParser {
     return true;
   }
 
-  std::string_view text_;
+  const std::size_t bytes_;
+  std::size_t taken_ = 0;
   LinearHistory history_;
   std::size_t line_ = 0;
-  std::string what_;
+  std::string what_, error_;
   // Of the line under way.
   LinearOp op_;
   bool is_start_ = false, is_finish_ = false, listed_ = false;
@@ -300,7 +337,36 @@ std::string LinearHistory::describe(std::size_t op) const {
 }
 
 tl::expected<LinearHistory, std::string> parse_history(std::string_view text, std::string name) {
-  return HistoryParser(text, std::move(name)).parse();
+  HistoryParser parser(std::move(name), text.size());
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = text.find('\n', std::min(text.size(), at + kHistoryBlockBytes));
+    const std::size_t next = end == std::string_view::npos ? text.size() : end + 1;
+    if (!parser.take_lines(text.substr(at, next - at))) break;
+    at = next;
+  }
+  return parser.result();
+}
+
+tl::expected<LinearHistory, std::string> parse_history_file(const std::string& path) {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), std::fclose);
+  const auto unreadable = [&] { return tl::unexpected(fmt::format("cannot read the history `{}`", path)); };
+  std::error_code error;
+  const std::uintmax_t bytes = std::filesystem::file_size(path, error);
+  if (!file || error) return unreadable();
+  HistoryParser parser(path, bytes);
+  std::string block(kHistoryBlockBytes, '\0');
+  std::size_t kept = 0;  // the beginning of a line whose end was not read yet
+  while (const std::size_t got = std::fread(block.data() + kept, 1, block.size() - kept, file.get())) {
+    const std::size_t newline = std::string_view(block.data() + kept, got).rfind('\n');
+    const std::size_t lines = newline == std::string_view::npos ? 0 : kept + newline + 1;
+    if (!parser.take_lines({block.data(), lines})) return parser.result();
+    block.erase(0, lines);
+    kept = kept + got - lines;
+    block.resize(std::max(kHistoryBlockBytes, kept * 2));
+  }
+  if (std::ferror(file.get()) != 0) return unreadable();
+  parser.take_lines({block.data(), kept});
+  return parser.result();
 }
 
 }  // namespace s2::scenarios

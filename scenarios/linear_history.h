@@ -15,6 +15,7 @@
 namespace s2::scenarios {
 
 inline constexpr std::size_t kMaxHistoryBytes = 4ULL << 30;
+inline constexpr std::size_t kHistoryBlockBytes = 1 << 20;  // read at a time; more where one line is longer
 inline constexpr std::uint32_t kNever = std::numeric_limits<std::uint32_t>::max();  // later than every line
 inline constexpr std::int32_t kNoToken = -1;
 inline constexpr std::int32_t kEmptyToken = 0;  // what a stream begins with
@@ -68,6 +69,8 @@ struct LinearHistory {
 
 // Every fault is one line: "history.jsonl:12: …". The text may lack the newline at its end.
 tl::expected<LinearHistory, std::string> parse_history(std::string_view text, std::string name);
+// The same of a file, which is not held whole in memory.
+tl::expected<LinearHistory, std::string> parse_history_file(const std::string& path);
 
 // h' of the stream hash h and the next record's hash, and back: h of h' and that record's hash. A stream
 // begins with 0. Written anew here, so that the emulator's is tried against it.

@@ -2,6 +2,9 @@
 // wrong.
 #include "wire/json_reader.h"
 
+#include <algorithm>
+#include <bit>
+#include <cstring>
 #include <limits>
 #include <vector>
 
@@ -15,6 +18,22 @@ constexpr std::size_t kMaxNameInPathBytes = 64;  // a hostile member name must n
 
 bool is_digit(char c) {
   return c >= '0' && c <= '9';
+}
+
+// Eight digits at once, the first in the lowest byte: pairs, then fours, then all.
+constexpr std::size_t kDigitsAtOnce = 8;
+bool eight_digits(const char* text, std::uint64_t& out) {
+  std::uint64_t word = 0;
+  std::memcpy(&word, text, sizeof word);
+  static_assert(std::endian::native == std::endian::little);
+  const std::uint64_t digits = word - 0x3030303030303030ULL;
+  if (((digits | (word + 0x4646464646464646ULL)) & 0x8080808080808080ULL) != 0) return false;
+  std::uint64_t value = digits * 10 + (digits >> 8);
+  value = ((value & 0x000000FF000000FFULL) * (100 + (1000000ULL << 32)) +
+           ((value >> 16) & 0x000000FF000000FFULL) * (1 + (10000ULL << 32))) >>
+          32;
+  out = value;
+  return true;
 }
 
 bool is_printable(std::string_view name) {
@@ -59,34 +78,8 @@ bool JsonReader::once(unsigned& seen, unsigned bit) {
   return true;
 }
 
-void JsonReader::skip_space() {
-  while (at_ < text_.size() &&
-         (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\r' || text_[at_] == '\t'))
-    ++at_;
-}
-
-bool JsonReader::open(char bracket, std::string_view what) {
-  skip_space();
-  if (at_ == text_.size() || text_[at_] != bracket) return fail("expected " + std::string(what));
-  ++at_;
-  return true;
-}
-
-// Moves to the next member or element (`more`), or past the closing bracket.
-bool JsonReader::next(char closing, bool& first, bool& more) {
-  skip_space();
-  if (at_ == text_.size()) return fail("the text ends too early");
-  more = text_[at_] != closing;
-  if (!more) {
-    ++at_;
-    return true;
-  }
-  if (!first) {
-    if (text_[at_] != ',') return fail("expected a comma or the end");
-    ++at_;
-  }
-  first = false;
-  return true;
+bool JsonReader::expected(const char* what) {
+  return fail(std::string("expected ") + what);
 }
 
 bool JsonReader::at_string() {
@@ -94,8 +87,8 @@ bool JsonReader::at_string() {
   return at_ < text_.size() && text_[at_] == '"';
 }
 
-bool JsonReader::key(std::string& out) {
-  if (!string(out)) return false;
+bool JsonReader::key(std::string& scratch, std::string_view& out) {
+  if (!string(scratch, out)) return false;
   skip_space();
   if (at_ == text_.size() || text_[at_] != ':') return fail("expected a colon");
   ++at_;
@@ -118,6 +111,21 @@ bool JsonReader::string(std::string& out) {
     if (!escape(out)) return false;
   }
   return fail("a string without end");
+}
+
+bool JsonReader::string(std::string& scratch, std::string_view& out) {
+  if (at_string()) {
+    const std::size_t begin = at_ + 1;
+    const std::size_t end = json_plain_run_end(text_, begin);
+    if (end < text_.size() && text_[end] == '"') {
+      out = text_.substr(begin, end - begin);
+      at_ = end + 1;
+      return true;
+    }
+  }
+  if (!string(scratch)) return false;
+  out = scratch;
+  return true;
 }
 
 bool JsonReader::hex4(std::uint32_t& out) {
@@ -185,8 +193,15 @@ bool JsonReader::escape(std::string& out) {
 bool JsonReader::u64(std::uint64_t& out) {
   skip_space();
   constexpr std::uint64_t kMax = std::numeric_limits<std::uint64_t>::max();
+  constexpr std::size_t kSafeDigits = std::numeric_limits<std::uint64_t>::digits10;  // so many always fit
   std::size_t at = at_;
   std::uint64_t value = 0;
+  const std::size_t safe = std::min(text_.size(), at_ + kSafeDigits);
+  for (std::uint64_t eight = 0; at + kDigitsAtOnce <= safe && eight_digits(text_.data() + at, eight);
+       at += kDigitsAtOnce)
+    value = value * 100'000'000 + eight;
+  for (; at < safe && is_digit(text_[at]); ++at)
+    value = value * 10 + static_cast<std::uint64_t>(text_[at] - '0');
   for (; at < text_.size() && is_digit(text_[at]); ++at) {
     const auto digit = static_cast<std::uint64_t>(text_[at] - '0');
     if (value > (kMax - digit) / 10) return fail("a number over 64 bits");
@@ -245,7 +260,8 @@ bool JsonReader::skip_number() {
 
 bool JsonReader::skip_scalar() {
   std::string scratch;
-  if (text_[at_] == '"') return string(scratch);
+  std::string_view text;
+  if (text_[at_] == '"') return string(scratch, text);
   return literal("null") || literal("true") || literal("false") || skip_number();
 }
 
@@ -269,8 +285,9 @@ bool JsonReader::skip() {
       if (!next(closings.back(), first, more)) return false;
       if (!more) closings.pop_back();
     }
-    std::string name;
-    if (closings.back() == '}' && !key(name)) return false;
+    std::string scratch;
+    std::string_view name;
+    if (closings.back() == '}' && !key(scratch, name)) return false;
   }
 }
 

@@ -30,6 +30,8 @@ class JsonReader {
   bool array(OnElement&& on_element);
 
   bool string(std::string& out);
+  // The same without a copy where it has no escapes: then `out` is a part of the text, else of `scratch`.
+  bool string(std::string& scratch, std::string_view& out);
   bool u64(std::uint64_t& out);
   bool optional_u64(std::optional<std::uint64_t>& out);  // null: none
   bool null();                                           // takes null if it comes next; false changes nothing
@@ -44,12 +46,22 @@ class JsonReader {
   DecodeError error() const;
 
  private:
-  bool open(char bracket, std::string_view what);
+  bool open(char bracket, const char* what) {
+    skip_space();
+    if (at_ == text_.size() || text_[at_] != bracket) return expected(what);
+    ++at_;
+    return true;
+  }
   bool next(char closing, bool& first, bool& more);
-  bool key(std::string& out);
+  bool expected(const char* what);
+  bool key(std::string& scratch, std::string_view& out);
   void in_member(std::string_view name);
   void in_element(std::size_t index);
-  void skip_space();
+  void skip_space() {
+    while (at_ < text_.size() &&
+           (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\r' || text_[at_] == '\t'))
+      ++at_;
+  }
   bool literal(std::string_view word);
   bool skip_number();
   bool skip_scalar();
@@ -62,15 +74,33 @@ class JsonReader {
   std::string path_;
 };
 
+// Moves to the next member or element (`more`), or past the closing bracket.
+inline bool JsonReader::next(char closing, bool& first, bool& more) {
+  skip_space();
+  if (at_ == text_.size()) return fail("the text ends too early");
+  more = text_[at_] != closing;
+  if (!more) {
+    ++at_;
+    return true;
+  }
+  if (!first) {
+    if (text_[at_] != ',') return fail("expected a comma or the end");
+    ++at_;
+  }
+  first = false;
+  return true;
+}
+
 template <class OnMember>
 bool JsonReader::object(OnMember&& on_member) {
   if (!open('{', "an object")) return false;
-  std::string name;
+  std::string scratch;
+  std::string_view name;
   bool first = true;
   for (bool more = false; next('}', first, more);) {
     if (!more) return true;
-    if (!key(name)) return false;
-    if (!on_member(std::string_view(name))) {
+    if (!key(scratch, name)) return false;
+    if (!on_member(name)) {
       in_member(name);
       return false;
     }

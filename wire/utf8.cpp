@@ -1,4 +1,5 @@
 // UTF-8: what is valid, what replaces the rest, and JSON strings, which are built on both.
+#include <bit>
 #include <cstring>
 
 #include "wire/json.h"
@@ -22,6 +23,12 @@ std::uint64_t bytes_below(std::uint64_t word, std::uint64_t n) {
   return (word - kOnes * n) & ~word & kHighBits;
 }
 
+// Of the first byte in memory that has its high bit set.
+std::size_t first_marked(std::uint64_t marks) {
+  static_assert(std::endian::native == std::endian::little);
+  return static_cast<std::size_t>(std::countr_zero(marks)) / 8;
+}
+
 bool is_json_plain(unsigned char byte) {
   return byte >= 0x20 && byte != '"' && byte != '\\';
 }
@@ -35,7 +42,8 @@ std::uint64_t not_json_plain(std::uint64_t word) {
 std::size_t plain_ascii_run_end(std::string_view text, std::size_t at) {
   for (; at + 8 <= text.size(); at += 8) {
     const std::uint64_t word = load8(text.data() + at);
-    if (((word & kHighBits) | not_json_plain(word)) != 0) break;
+    const std::uint64_t marks = (word & kHighBits) | not_json_plain(word);
+    if (marks != 0) return at + first_marked(marks);
   }
   while (at < text.size() && is_json_plain(static_cast<unsigned char>(text[at])) &&
          static_cast<unsigned char>(text[at]) < 0x80)
@@ -157,7 +165,10 @@ void append_utf8(std::string& out, std::uint32_t code_point) {
 }
 
 std::size_t json_plain_run_end(std::string_view text, std::size_t at) {
-  while (at + 8 <= text.size() && not_json_plain(load8(text.data() + at)) == 0) at += 8;
+  for (; at + 8 <= text.size(); at += 8) {
+    const std::uint64_t marks = not_json_plain(load8(text.data() + at));
+    if (marks != 0) return at + first_marked(marks);
+  }
   while (at < text.size() && is_json_plain(static_cast<unsigned char>(text[at]))) ++at;
   return at;
 }

@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <ctime>
 #include <functional>
+#include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "emulator/history.h"
 #include "scenarios/linear_check.h"
@@ -98,6 +100,13 @@ TEST(LinearAgreement, ALongHistoryIsDecidedByItsLogGoodOrBad) {
     const double deciding = seconds_of([&] { good = check_linearity(history); });
     EXPECT_TRUE(good.holds()) << good.why;
     EXPECT_FALSE(good.by_search);
+    // linear-bench measures; this only notices when it has become another kind of slow.
+    const double general = seconds_of([&] {
+      std::istringstream lines(text);
+      for (std::string line; std::getline(lines, line);)
+        EXPECT_TRUE(nlohmann::json::parse(line).contains("event"));
+    });
+    EXPECT_LT(parsing + deciding, general) << "slower than a general parser alone";
     printf("%zu operations, %zu MB, %s: parsed in %.3f s, good in %.3f s\n", history.ops.size(),
            text.size() / 1'000'000, listed ? "records listed" : "hash only", parsing, deciding);
     // An acknowledged append in the middle that claims the wrong place; a check of the tail that is stale; a

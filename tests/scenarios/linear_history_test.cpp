@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <fstream>
 
 #include "scenarios/linear_check.h"
 
@@ -129,6 +131,43 @@ TEST(LinearVerdict, ALostAppendMayLandLateOrNeverButNotTwice) {
   EXPECT_NE(why(lost + read(2, once, "[2,1]")), "");
   EXPECT_NE(why(lost + read(1, chain(0, 1), "[1]")), "");         // half of it
   EXPECT_NE(why(read(2, once, "") + start(1, "", "[1,2]")), "");  // before it was sent
+}
+
+TEST(LinearHistory, AFileIsReadInBlocksAsTheTextIsAtOnce) {
+  const std::string path = ::testing::TempDir() + "linear_history_blocks.jsonl";
+  std::string text;
+  std::uint64_t op_id = 0;
+  const auto start = [&](std::size_t records) {
+    text += R"({"client_id":1,"op_id":)" + std::to_string(++op_id) + R"(,"event":{"Start":{"Append":{)" +
+            R"("num_records":)" + std::to_string(records) + R"(,"record_hashes":[)";
+    for (std::size_t n = 0; n < records; ++n)
+      text += (n ? ",1844674407370955" : "1844674407370955") + std::to_string(n % 10);
+    text += "]}}}}\n";
+  };
+  while (text.size() < kHistoryBlockBytes - 500) start(1);
+  start(kHistoryBlockBytes / 5);  // one line over several blocks
+  for (int i = 0; i < 1000; ++i) start(3);
+  text.pop_back();  // no newline at the end
+  for (const bool is_good : {true, false}) {
+    if (!is_good) text += "\n{";
+    std::ofstream(path, std::ios::binary) << text;
+    const auto whole = parse_history(text, path);
+    const auto blocks = parse_history_file(path);
+    ASSERT_EQ(whole.has_value(), is_good);
+    ASSERT_EQ(blocks.has_value(), is_good);
+    if (!is_good) {
+      EXPECT_EQ(whole.error(), blocks.error());
+      continue;
+    }
+    EXPECT_EQ(whole->ops.size(), op_id);
+    EXPECT_EQ(blocks->ops.size(), op_id);
+    EXPECT_EQ(whole->hashes, blocks->hashes);
+    EXPECT_EQ(whole->ops.back().start_line, blocks->ops.back().start_line);
+  }
+  std::remove(path.c_str());
+  const auto nothing = parse_history_file(path);
+  ASSERT_FALSE(nothing.has_value());
+  EXPECT_EQ(nothing.error(), "cannot read the history `" + path + "`");
 }
 
 }  // namespace

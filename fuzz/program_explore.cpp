@@ -154,7 +154,7 @@ int replay_command(const FuzzOptions& options) {
 }
 
 int list_command() {
-  for (const Target& target : targets()) fmt::print("{:<14}{}\n", target.name, target.about);
+  for (const Target& target : targets()) fmt::print("{:<16}{}\n", target.name, target.about);
   const auto bugs = planted_bugs();
   if (!bugs.empty()) {
     fmt::print("\nplanted bugs:\n");

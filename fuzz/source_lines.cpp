@@ -49,10 +49,9 @@ bool starts_with_any(std::string_view text, std::initializer_list<std::string_vi
                      [&](std::string_view head) { return text.starts_with(head); });
 }
 
-// The folder of the sources: this file is two levels below it.
+// The folder of the sources, with its slash. Not by __FILE__: a compiler's cache may make that relative.
 const std::string& source_root() {
-  static const std::string root =
-      (std::filesystem::path(__FILE__).lexically_normal().parent_path().parent_path() / "").string();
+  static const std::string root = S2_SOURCE_ROOT;
   return root;
 }
 

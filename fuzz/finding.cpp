@@ -12,6 +12,7 @@ namespace {
 using RealClock = std::chrono::steady_clock;
 
 constexpr std::uint64_t kExecutionsPerSize = 4000;
+constexpr std::size_t kFewPreemptions = 2;  // then nobody looks for fewer in other sizes
 constexpr std::uint64_t kSizeSeed = 7;
 
 // "I4 lost": what two failures have in common when they are the same.
@@ -107,45 +108,74 @@ std::vector<std::string> steps_of(const sim::Execution& execution) {
   return lines;
 }
 
+namespace {
+
+struct Candidate {
+  Target target;
+  Shrunk shrunk;
+  std::size_t length() const { return text_of(shrunk.failure.schedule).size(); }
+  bool is_small() const {
+    return shrunk.failure.schedule.preemptions() <= kFewPreemptions && length() <= kMostTokenBytes / 2;
+  }
+};
+
+Candidate shrunk_candidate(const Target& target, const Failure& failure, std::chrono::milliseconds time) {
+  ShrinkOptions options;
+  options.world = target.world;
+  options.max_time = time;
+  return {target, shrink(failure, options, target.program)};
+}
+
+// The failure of that signature in this size; nothing when the search does not come upon it.
+std::optional<Failure> search_again(const Target& target, const std::string& wanted, std::uint64_t seed,
+                                    std::chrono::nanoseconds time) {
+  const auto strategy = make_portfolio();
+  ExploreOptions options;
+  options.seed = seed;
+  options.max_executions = kExecutionsPerSize;
+  options.max_time = time;
+  options.world = target.world;
+  Exploration found = explore(*strategy, options, target.program);
+  if (!found.failure || signature(*found.failure) != wanted) return std::nullopt;
+  return std::move(*found.failure);
+}
+
+}  // namespace
+
 Finding find_smallest(const Target& target, const std::string& mutant, const Failure& failure,
                       const SmallestOptions& options) {
   const std::string wanted = signature(failure);
-  Target best = target;
-  Failure small = failure;
   const auto until = RealClock::now() + options.for_sizes;
-  for (const std::string& name : target.smaller) {
-    if (RealClock::now() >= until) break;
-    const auto candidate = target_named(name);
-    if (!candidate) continue;
-    const auto strategy = make_portfolio();
-    ExploreOptions explore_options;
-    explore_options.seed = kSizeSeed;
-    explore_options.max_executions = kExecutionsPerSize;
-    explore_options.max_time = until - RealClock::now();
-    explore_options.world = candidate->world;
-    const Exploration found = explore(*strategy, explore_options, candidate->program);
-    if (!found.failure || signature(*found.failure) != wanted) continue;
-    best = *candidate;
-    small = *found.failure;
-    break;
+  std::optional<Candidate> best;
+  // Round by round, each with other draws: the first in a small size may still be a long order.
+  for (std::uint64_t seed = kSizeSeed; !target.smaller.empty() && RealClock::now() < until; ++seed) {
+    for (const std::string& name : target.smaller) {
+      if (RealClock::now() >= until || (best && best->is_small())) break;
+      const auto smaller = target_named(name);
+      if (!smaller) continue;
+      const auto again = search_again(*smaller, wanted, seed, until - RealClock::now());
+      if (!again) continue;
+      Candidate candidate = shrunk_candidate(*smaller, *again, options.for_schedule);
+      if (!best || candidate.length() < best->length()) best = std::move(candidate);
+    }
+    if (best && best->is_small()) break;
   }
-  ShrinkOptions shrink_options;
-  shrink_options.world = best.world;
-  shrink_options.max_time = options.for_schedule;
-  const Shrunk shrunk = shrink(small, shrink_options, best.program);
+  if (!best) best = shrunk_candidate(target, failure, options.for_schedule);
+  const Shrunk& shrunk = best->shrunk;
 
   Finding finding;
-  finding.target = best.name;
+  finding.target = best->target.name;
   finding.mutant = mutant;
   finding.schedule = shrunk.failure.schedule;
   finding.preemptions = finding.schedule.preemptions();
   finding.fewest = shrunk.fewest;
   finding.found_by = failure.found_by;
   finding.execution = failure.execution;
-  finding.token = replay_text(best.name, mutant, finding.schedule);
+  finding.token = replay_text(best->target.name, mutant, finding.schedule);
   if (finding.token.size() > kMostTokenBytes) finding.long_token.swap(finding.token);
-  if (best.shape) replay(finding.schedule, best.world, [&] { finding.shape = best.shape(); });
-  const sim::Execution execution = replay(finding.schedule, best.world, best.program, true);
+  const Target& small = best->target;
+  if (small.shape) replay(finding.schedule, small.world, [&] { finding.shape = small.shape(); });
+  const sim::Execution execution = replay(finding.schedule, small.world, small.program, true);
   classify(execution.ending, execution.why, finding);
   finding.steps = steps_of(execution);
   return finding;

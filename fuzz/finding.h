@@ -47,8 +47,9 @@ std::optional<ReplayToken> parse_replay_token(std::string_view text, std::string
 std::vector<std::string> steps_of(const sim::Execution& execution);
 
 struct SmallestOptions {
-  std::chrono::milliseconds for_sizes{2000};     // looking for it in smaller sizes
-  std::chrono::milliseconds for_schedule{3000};  // and then for a shorter schedule, each of several ways
+  std::chrono::milliseconds for_sizes{8000};  // looking for it in smaller sizes, with other draws
+  std::chrono::milliseconds for_schedule{
+      1000};  // for a shorter schedule, each time and in each of several ways
 };
 // The same failure in the smallest size and the shortest schedule that can be had in the time given.
 Finding find_smallest(const Target& target, const std::string& mutant, const Failure& failure,

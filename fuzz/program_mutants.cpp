@@ -19,6 +19,7 @@ namespace {
 using RealClock = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kForEachBug{30};
+constexpr SmallestOptions kSmallestOfMany{std::chrono::milliseconds(2000), std::chrono::milliseconds(400)};
 constexpr std::chrono::milliseconds kLeastForNone{1000};
 
 std::string own_path() {
@@ -88,6 +89,7 @@ std::vector<MutantResult> try_all(const FuzzOptions& options, const volatile boo
     CampaignOptions campaign = options.campaign;
     campaign.mutant = bug.name;
     campaign.jobs = 1;
+    campaign.smallest = kSmallestOfMany;
     campaign.duration = options.duration_given ? options.campaign.duration : kForEachBug;
     plant_bug(bug.name);
     rows.push_back(row_of(bug, run_campaign(campaign, stop)));

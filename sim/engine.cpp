@@ -169,22 +169,28 @@ void Engine::fire_earliest_timer() {
     wake(earliest->lane, WakeReason::timeout);
     return;
   }
+  const TimerId id = pending_.front().id;
   auto function = std::move(pending_.front().function);
   pending_.erase(pending_.begin());
   Fiber* fiber = spawn(std::move(function), nullptr, nullptr, true);
-  if (fiber != nullptr) records_[fiber->id].name = "timer";
+  if (fiber == nullptr) return;
+  name_thread(fiber->id, "timer");
+  fiber->starts_after = order_of_timer(id);
 }
 
 TimerId Engine::after(Nanos delay, std::function<void()> function) {
+  const sanitizers::Ignore ours;
   const Nanos deadline = now_ + std::max<Nanos>(delay, 0);
   const auto place =
       std::upper_bound(pending_.begin(), pending_.end(), deadline,
                        [](Nanos at, const PendingTimer& timer) { return at < timer.deadline; });
   pending_.insert(place, {deadline, ++next_id_, std::move(function)});
+  sanitizers::release(order_of_timer(next_id_));
   return next_id_;
 }
 
 bool Engine::cancel(TimerId timer) {
+  const sanitizers::Ignore ours;
   return std::erase_if(pending_, [&](const PendingTimer& one) { return one.id == timer; }) != 0;
 }
 
@@ -221,11 +227,13 @@ void Engine::nobody_can_go() {
 }
 
 WatchId Engine::watch(std::string_view name, std::function<bool()> has_work, std::string_view consumer) {
+  const sanitizers::Ignore ours;
   watches_.push_back({++next_id_, std::string(name), std::move(has_work), std::string(consumer)});
   return next_id_;
 }
 
 void Engine::unwatch(WatchId watch) {
+  const sanitizers::Ignore ours;
   std::erase_if(watches_, [&](const Watch& one) { return one.id == watch; });
 }
 

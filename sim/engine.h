@@ -48,6 +48,7 @@ struct Fiber : Context {
   std::uint64_t* rejoins = nullptr;   // the contenders of the mutex that a woken waiter of a condition needs
   const std::uint8_t* rejoins_owner = nullptr;
   const void* parked_at = nullptr;               // futex or once flag
+  void* starts_after = nullptr;                  // what ordered its start, for ThreadSanitizer
   std::array<std::uint32_t, kKinds> ordinals{};  // points so far, by kind
   void* (*routine)(void*) = nullptr;
   void* argument = nullptr;
@@ -70,7 +71,6 @@ struct ThreadRecord {
   void* result = nullptr;
   std::uint8_t lane = 0;
   bool ended = false, detached = false, joined = false;
-  char sync = 0;  // its address orders creation, end and join for ThreadSanitizer
 };
 
 struct PendingTimer {
@@ -183,6 +183,10 @@ class Engine {
   // -- threads --
   Fiber* spawn(std::function<void()> function, void* (*routine)(void*), void* argument, bool detached);
   std::vector<ThreadRecord>& records() { return records_; }
+  // What orders creation, end and join of a thread for ThreadSanitizer, and the setting and firing of a
+  // timer.
+  void* order_of_thread(std::uint32_t thread) { return &orders_[thread % (kOrders / 2)]; }
+  void* order_of_timer(TimerId timer) { return &orders_[kOrders / 2 + timer % (kOrders / 2)]; }
   Fiber* fiber_of(std::uint32_t thread);
   std::uint64_t parked_on(const void* address) const {
     std::uint64_t found = 0;
@@ -203,13 +207,15 @@ class Engine {
   bool cancel(TimerId timer);
   WatchId watch(std::string_view name, std::function<bool()> has_work, std::string_view consumer);
   void unwatch(WatchId watch);
-  void send_signal(int signal) { signals_.push_back(signal); }
+  void send_signal(int signal);
 
   std::uint64_t draw(std::uint64_t below);
   std::uint32_t named_object(const char* name);
   void name_object(std::uint32_t object, std::string_view name);
+  void name_thread(std::uint32_t thread, std::string_view name);
   bool tracing() const { return options_->keep_trace && !over_; }
   void note(std::string text) {
+    const sanitizers::Ignore ours;
     notes_.push_back({trace_.size(), current_->id, std::chrono::nanoseconds(now_), std::move(text)});
   }
   std::string thread_name(std::uint32_t thread) const;
@@ -251,9 +257,13 @@ class Engine {
   std::string names_of_the_living() const;
   Execution result();
 
+  static constexpr std::size_t kOrders =
+      1024;  // two that share one are merely ordered more than they need be
+
   Runtime runtime_;
   StackPool stacks_;
   Context main_;
+  std::array<std::uint64_t, kOrders> orders_{};
   std::array<Standing, kMaxLanes> standings_{};
   std::array<std::unique_ptr<Fiber>, kMaxLanes> fibers_;
   std::vector<ThreadRecord> records_;

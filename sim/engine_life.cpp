@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <mutex>
 #include <stdexcept>
 #include <thread>
 
@@ -65,7 +66,12 @@ void fiber_entry(boost::context::detail::transfer_t transfer) {
 
 Engine::Engine() : runtime_(Runtime::of_this_thread()) {
   main_.tls = std::make_unique<char[]>(runtime_.tls.bytes);
+  main_.outer = true;
   sanitizers::benign(runtime_.tls.at, runtime_.tls.bytes);
+  sanitizers::benign(runtime_.errno_at, sizeof *runtime_.errno_at);
+  sanitizers::benign(&std::__once_callable,
+                     sizeof std::__once_callable);  // what std::call_once hands over in
+  sanitizers::benign(&std::__once_call, sizeof std::__once_call);
 }
 
 Engine& Engine::of_this_thread() {
@@ -109,10 +115,12 @@ Execution Engine::run(const WorldOptions& options, const std::function<void()>& 
   current_->started = true;
   switch_context(runtime_, main_, *current_, false);
   unwind_all();
+  sanitizers::acquire(this);
   return result();
 }
 
 Fiber* Engine::spawn(std::function<void()> function, void* (*routine)(void*), void* argument, bool detached) {
+  const sanitizers::Ignore ours;
   const std::uint64_t taken = alive_ | (departing_ != nullptr ? departing_->bit() : 0);
   const auto lane = static_cast<std::size_t>(std::countr_zero(~taken));
   if (lane >= kMaxLanes || static_cast<std::size_t>(std::popcount(alive_)) >= max_threads_) {
@@ -132,6 +140,7 @@ Fiber* Engine::spawn(std::function<void()> function, void* (*routine)(void*), vo
   fiber.waits_in = nullptr;
   fiber.rejoins = nullptr;
   fiber.parked_at = nullptr;
+  fiber.starts_after = order_of_thread(fiber.id);
   fiber.ordinals.fill(0);
   fiber.routine = routine;
   fiber.argument = argument;
@@ -165,7 +174,7 @@ Fiber* Engine::fiber_of(std::uint32_t thread) {
 
 void Engine::live(Fiber& fiber) {
   std::string error;
-  sanitizers::acquire(&records_[fiber.id].sync);
+  sanitizers::acquire(fiber.starts_after);
   after_switch();
   try {
     if (fiber.routine != nullptr) {
@@ -212,6 +221,7 @@ void Engine::run_exit_handlers(Fiber& fiber) {
 }
 
 void Engine::retire(Fiber& fiber) {
+  const sanitizers::Ignore ours;
   ThreadRecord& record = records_[fiber.id];
   record.ended = true;
   runnable_ &= ~fiber.bit();
@@ -224,14 +234,16 @@ void Engine::retire(Fiber& fiber) {
 void Engine::bury(Fiber& fiber) {
   departing_ = nullptr;
   fiber.function = nullptr;
+  const sanitizers::Ignore ours;
   end_context(fiber);
   stacks_.give(fiber.stack);
 }
 
 void Engine::end_of_fiber(Fiber& fiber) {
+  sanitizers::release(this);  // what run() returns after
   if (!over_) {
     arrive(Kind::exit, 0);
-    sanitizers::release(&records_[fiber.id].sync);
+    sanitizers::release(order_of_thread(fiber.id));
     enable(records_[fiber.id].joiners);
     retire(fiber);
     departing_ = &fiber;

@@ -55,6 +55,13 @@ int find_executable_tls(dl_phdr_info* info, std::size_t, void* found) {
   return 1;  // the executable comes first; nothing else is looked at
 }
 
+// ThreadSanitizer must forget who used a stack: it does when the memory is mapped anew.
+#if defined(S2_SIM_TSAN)
+constexpr std::size_t kKeptStacks = 0;
+#else
+constexpr std::size_t kKeptStacks = kPooledStacks;
+#endif
+
 }  // namespace
 
 StackPool::~StackPool() {
@@ -79,7 +86,7 @@ Stack StackPool::take() {
 
 void StackPool::give(Stack stack) {
   sanitizers::forget_stack(stack.low, stack.bytes);
-  if (free_.size() < kPooledStacks) {
+  if (free_.size() < kKeptStacks) {
     free_.push_back(stack);
   } else {
     munmap(stack.low - page_bytes(), stack.bytes + page_bytes());
@@ -113,7 +120,8 @@ void switch_context(const Runtime& runtime, Context& from, Context& to, bool las
     copy_bytes(from.tls.get(), runtime.tls.at, bytes);
     copy_bytes(runtime.tls.at, to.tls.get(), bytes);
   }
-  sanitizers::leave(last ? nullptr : &from.asan_fake_stack, to.stack.low, to.stack.bytes, to.tsan);
+  sanitizers::leave(last ? nullptr : &from.asan_fake_stack, to.stack.low, to.stack.bytes, to.tsan,
+                    from.outer || to.outer);
   const auto transfer = boost::context::detail::jump_fcontext(to.context, &from);
   entered(transfer, from);
 }

@@ -49,6 +49,7 @@ struct Context {
   void* exceptions[2] = {nullptr,
                          nullptr};  // __cxa_eh_globals: what is being caught, and how many are in flight
   int saved_errno = 0;
+  bool outer = false;           // the OS thread's own, which runs before and after all others
   std::unique_ptr<char[]> tls;  // as large as the executable's block; kept for the next user of the lane
   Stack stack;                  // of the OS thread itself for the main context
   void* tsan = nullptr;

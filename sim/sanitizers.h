@@ -56,14 +56,16 @@ inline void forget_stack(void* low, std::size_t bytes) {
 inline void forget_stack(void*, std::size_t) {}
 #endif
 
-// Around a switch. `save` null: the context that is left will never run again.
+// Around a switch. `save` null: the context that is left will never run again. `ordered`: what was done
+// before the switch happens before what follows it, as between run() and the body.
 inline void leave([[maybe_unused]] void** save, [[maybe_unused]] const void* low,
-                  [[maybe_unused]] std::size_t bytes, [[maybe_unused]] void* tsan) {
+                  [[maybe_unused]] std::size_t bytes, [[maybe_unused]] void* tsan,
+                  [[maybe_unused]] bool ordered) {
 #if defined(S2_SIM_ASAN)
   __sanitizer_start_switch_fiber(save, low, bytes);
 #endif
 #if defined(S2_SIM_TSAN)
-  __tsan_switch_to_fiber(tsan, 1);  // 1: no synchronisation
+  __tsan_switch_to_fiber(tsan, ordered ? 0 : 1);  // 1: no synchronisation
 #endif
 }
 inline void arrive([[maybe_unused]] void* saved) {
@@ -111,7 +113,7 @@ inline void release([[maybe_unused]] void* object) {
 #endif
 }
 // Thread-locals of all fibers share addresses: not a race.
-inline void benign([[maybe_unused]] void* at, [[maybe_unused]] std::size_t bytes) {
+inline void benign([[maybe_unused]] const volatile void* at, [[maybe_unused]] std::size_t bytes) {
 #if defined(S2_SIM_TSAN)
   AnnotateBenignRaceSized("sim", 0, at, static_cast<long>(bytes), "thread-locals of fibers");
 #endif

@@ -28,7 +28,7 @@ int create(Engine& world, pthread_t* handle, const pthread_attr_t* attributes, v
   if (!world.point(Kind::create, 0)) return EAGAIN;
   const Fiber* fiber = world.spawn(nullptr, routine, argument, state == PTHREAD_CREATE_DETACHED);
   if (fiber == nullptr) return EAGAIN;
-  sanitizers::release(&world.records()[fiber->id].sync);
+  sanitizers::release(world.order_of_thread(fiber->id));
   *handle = handle_of(fiber->id);
   (void)world.point(Kind::created, 0);
   return 0;
@@ -49,7 +49,7 @@ int join(Engine& world, pthread_t handle, void** result) {
   }
   if (!world.reschedule()) return 0;
   ThreadRecord& record = world.records()[thread];
-  sanitizers::acquire(&record.sync);
+  sanitizers::acquire(world.order_of_thread(thread));
   record.joined = true;
   if (result != nullptr) *result = record.result;
   return 0;
@@ -144,8 +144,8 @@ pthread_t pthread_self() {
 int pthread_setname_np(pthread_t handle, const char* name) {
   if (outside()) return S2_SIM_REAL(pthread_setname_np)(handle, name);
   std::uint32_t thread = 0;
-  ThreadRecord* record = tls.world == nullptr ? nullptr : record_of(*tls.world, handle, thread);
-  if (record != nullptr) record->name = name;
+  if (tls.world != nullptr && record_of(*tls.world, handle, thread) != nullptr)
+    tls.world->name_thread(thread, name);
   return 0;
 }
 
@@ -210,6 +210,7 @@ int pthread_setspecific(pthread_key_t key, const void* value) {
   Fiber* fiber = fiber_here();
   if (fiber == nullptr || key < first_key_of_fibers) return S2_SIM_REAL(pthread_setspecific)(key, value);
   if (key >= PTHREAD_KEYS_MAX) return EINVAL;
+  const sanitizers::Ignore ours;
   if (key >= fiber->key_values.size()) fiber->key_values.resize(key + 1);
   fiber->key_values[key] = const_cast<void*>(value);
   return 0;
@@ -219,6 +220,7 @@ int __cxa_thread_atexit(void (*destroy)(void*), void* object, void* handle);
 int __cxa_thread_atexit(void (*destroy)(void*), void* object, void* handle) {
   Fiber* fiber = fiber_here();
   if (fiber == nullptr) return S2_SIM_REAL(__cxa_thread_atexit)(destroy, object, handle);
+  const sanitizers::Ignore ours;
   fiber->at_exit.emplace_back(destroy, object);
   return 0;
 }

@@ -90,7 +90,7 @@ void note(std::string text) {
 }
 
 void name_thread(std::string_view name) {
-  if (tls.world != nullptr) tls.world->records()[tls.world->self().id].name = name;
+  if (tls.world != nullptr) tls.world->name_thread(tls.world->self().id, name);
 }
 
 void name_object(pthread_mutex_t* object, std::string_view name) {
@@ -135,6 +135,7 @@ void send_signal(int signal) {
 // -- the engine's part in names and signals --
 
 std::uint32_t Engine::named_object(const char* name) {
+  const sanitizers::Ignore ours;
   for (const auto& [text, object] : user_objects_) {
     if (text == name || std::strcmp(text, name) == 0) return object;
   }
@@ -145,8 +146,14 @@ std::uint32_t Engine::named_object(const char* name) {
 }
 
 void Engine::name_object(std::uint32_t object, std::string_view name) {
+  const sanitizers::Ignore ours;
   if (object_names_.size() <= object) object_names_.resize(object + std::size_t{1});
   object_names_[object] = name;
+}
+
+void Engine::name_thread(std::uint32_t thread, std::string_view name) {
+  const sanitizers::Ignore ours;
+  records_[thread].name = name;
 }
 
 std::string Engine::object_name(std::uint32_t object) const {
@@ -183,6 +190,12 @@ std::string Engine::names_of_the_living() const {
   return text;
 }
 
+void Engine::send_signal(int signal) {
+  const sanitizers::Ignore ours;
+  signals_.push_back(signal);
+  sanitizers::release(&signals_);
+}
+
 // A thread that waits for the signal gets it; otherwise a thread of its own runs the handler, as an
 // interrupted one would. With every thread blocking it, it stays pending.
 void Engine::deliver_signal() {
@@ -206,7 +219,9 @@ void Engine::deliver_signal() {
     return;
   }
   Fiber* fiber = spawn([action, signal] { action.sa_handler(signal); }, nullptr, nullptr, true);
-  if (fiber != nullptr) records_[fiber->id].name = "signal";
+  if (fiber == nullptr) return;
+  name_thread(fiber->id, "signal");
+  fiber->starts_after = &signals_;
 }
 
 }  // namespace s2::sim

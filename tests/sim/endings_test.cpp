@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <csignal>
 #include <memory>
@@ -21,7 +22,7 @@ namespace {
 using namespace std::chrono_literals;
 
 struct Owned {
-  static inline int alive = 0;
+  static inline std::atomic<int> alive = 0;
   Owned() { ++alive; }
   ~Owned() { --alive; }
   Owned(const Owned&) = delete;

@@ -85,7 +85,7 @@ TEST(StdTypes, CallOnceCallsOnceAndAgainAfterAnException) {
 TEST(StdTypes, SharedMutexExcludesWritersOnly) {
   in_many_orders([] {
     std::shared_mutex mutex;
-    int readers = 0, writers = 0;
+    std::atomic<int> readers = 0, writers = 0;
     std::vector<std::jthread> threads;
     for (int i = 0; i < 2; ++i) {
       threads.emplace_back([&] {
@@ -138,7 +138,8 @@ TEST(StdTypes, SemaphoresLatchesAndBarriers) {
   in_many_orders([] {
     std::counting_semaphore<8> slots(2);
     std::latch start(4);
-    int phases = 0, running = 0;
+    int phases = 0;
+    std::atomic<int> running = 0;
     std::barrier barrier(3, [&]() noexcept { ++phases; });
     std::vector<std::jthread> threads;
     for (int i = 0; i < 3; ++i) {
@@ -230,7 +231,7 @@ TEST(StdTypes, TimedWaitsEndAtTheirTimeOrEarlier) {
 }
 
 struct Counted {
-  static inline int made = 0, gone = 0;
+  static inline std::atomic<int> made = 0, gone = 0;
   int value = 0;
   Counted() { ++made; }
   ~Counted() {
@@ -263,7 +264,7 @@ TEST(StdTypes, ThreadLocalsAreEachThreadsOwn) {
 }
 
 TEST(StdTypes, PthreadKeysAreDestroyedWithTheirThread) {
-  static int destroyed = 0;
+  static std::atomic<int> destroyed = 0;
   pthread_key_t key{};
   ASSERT_EQ(pthread_key_create(&key, [](void* value) { destroyed += *static_cast<int*>(value); }), 0);
   in_many_orders([key] {

@@ -34,7 +34,7 @@ inline void unlock_then_signal() {
     std::mutex mutex;
     std::condition_variable changed;
     bool set = false;
-    bool alive = true;
+    std::atomic<bool> alive = true;  // the bug is the order, not a data race
   } part;
   std::jthread notifier([&] {
     sim::name_thread("notifier");

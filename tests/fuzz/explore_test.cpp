@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <set>
 
 #include "tests/fuzz/canaries.h"
@@ -114,11 +115,8 @@ TEST(Explore, DepthFirstCountsEverySchedule) {
 
 // Programs whose classes are told apart by what happened under each mutex, in order.
 struct Observed {
-  std::vector<std::vector<int>> under;  // by mutex: who
-  void at(std::size_t mutex, int who) {
-    if (under.size() <= mutex) under.resize(mutex + 1);
-    under[mutex].push_back(who);
-  }
+  std::array<std::vector<int>, 4> under;  // by mutex: who
+  void at(std::size_t mutex, int who) { under[mutex].push_back(who); }
   void visit(std::mutex& mutex, std::size_t index, int who) {
     const std::lock_guard lock(mutex);
     at(index, who);

@@ -15,16 +15,16 @@ class Real {
   explicit constexpr Real(const char* name) : name_(name) {}
   template <class... Arguments>
   auto operator()(Arguments... arguments) {
-    Function function = function_.load(std::memory_order_relaxed);
+    void* function = function_.load(std::memory_order_relaxed);
     if (function == nullptr) [[unlikely]] {
-      function = reinterpret_cast<Function>(find_real(name_));
+      function = find_real(name_);
       function_.store(function, std::memory_order_relaxed);
     }
-    return function(arguments...);
+    return reinterpret_cast<Function>(function)(arguments...);
   }
 
  private:
-  std::atomic<Function> function_{nullptr};
+  std::atomic<void*> function_{nullptr};
   const char* name_;
 };
 

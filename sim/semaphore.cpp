@@ -140,6 +140,12 @@ struct Running {  // while the routine runs; an exception makes the flag new aga
 
 int once(Engine& world, pthread_once_t* control, void (*routine)()) {
   int& flag = *reinterpret_cast<int*>(control);
+  // What is done is no point: the unwinder asks at every landing pad, and how many of those there are is the
+  // compiler's.
+  if (__atomic_load_n(&flag, __ATOMIC_ACQUIRE) == kOnceDone) {
+    sanitizers::acquire(&flag);
+    return 0;
+  }
   // std::call_once hands its callable over in thread-locals of libstdc++, which all fibers share.
   void* callable = std::__once_callable;
   void (*call)() = std::__once_call;
@@ -216,7 +222,9 @@ int pthread_once(pthread_once_t* control, void (*routine)()) {
   return S2_SIM_REAL(pthread_once)(control, routine);
 }
 
-long syscall(long number, ...) noexcept(false) {
+// syscall() under a name of our own: unlike the one that <unistd.h> declares, it may throw (Unwind).
+long s2_sim_syscall(long number, ...) __asm__("syscall");
+long s2_sim_syscall(long number, ...) {
   va_list list;
   va_start(list, number);
   long arguments[6];

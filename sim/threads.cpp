@@ -216,8 +216,7 @@ int pthread_setspecific(pthread_key_t key, const void* value) {
   return 0;
 }
 
-int __cxa_thread_atexit(void (*destroy)(void*), void* object, void* handle);
-int __cxa_thread_atexit(void (*destroy)(void*), void* object, void* handle) {
+int __cxa_thread_atexit(void (*destroy)(void*), void* object, void* handle) noexcept {
   Fiber* fiber = fiber_here();
   if (fiber == nullptr) return S2_SIM_REAL(__cxa_thread_atexit)(destroy, object, handle);
   const sanitizers::Ignore ours;

@@ -36,9 +36,15 @@ std::string twin(const std::string& flag) {
   return name;
 }
 
+// CLI11 reads "-1" into an unsigned number, as a large one.
+std::string not_negative(const std::string& text) {
+  return text.starts_with('-') ? "`" + text + "` is negative" : "";
+}
+
 template <class T>
 void add(CLI::App& app, const char* flag, T& into, const std::string& what) {
-  app.add_option(flag, into, what)->envname(twin(flag))->capture_default_str();
+  CLI::Option* option = app.add_option(flag, into, what)->envname(twin(flag))->capture_default_str();
+  if constexpr (std::is_unsigned_v<T>) option->check(not_negative);
 }
 
 std::string joined(const std::vector<std::string>& names) {

@@ -52,6 +52,11 @@ std::string shell_quoted(const std::string& text) {
   return out + "'";
 }
 
+// CLI11 reads "-1" into an unsigned number, as a large one.
+std::string not_negative(const std::string& text) {
+  return text.starts_with('-') ? "`" + text + "` is negative" : "";
+}
+
 void add_run_flags(CLI::App& app, Options& options, Raw& raw) {
   const auto twin = [](const char* flag) {
     std::string name = std::string("S2_SCENARIOS_") + (flag + 2);
@@ -59,7 +64,9 @@ void add_run_flags(CLI::App& app, Options& options, Raw& raw) {
     return name;
   };
   const auto option = [&](const char* flag, auto& into, const std::string& what) {
-    return app.add_option(flag, into, what)->envname(twin(flag))->capture_default_str();
+    CLI::Option* added = app.add_option(flag, into, what)->envname(twin(flag))->capture_default_str();
+    if constexpr (std::is_unsigned_v<std::remove_reference_t<decltype(into)>>) added->check(not_negative);
+    return added;
   };
   option("--seed", options.seed,
          "all chance comes from it: the same seed makes the same runs, whatever --jobs is");

@@ -105,6 +105,7 @@ void describe(CLI::App& app, Arguments& a) {
       ->envname("S2_EMULATOR_HISTORY");
   app.add_option("--seed", a.options.seed, "seed for fault probabilities and heartbeat intervals")
       ->envname("S2_EMULATOR_SEED")
+      ->check([](const std::string& text) { return text.starts_with('-') ? "a seed is not negative" : ""; })
       ->capture_default_str();
   app.add_flag("--no-console", a.no_console, "no page at /")->envname("S2_EMULATOR_NO_CONSOLE");
   app.add_flag("--no-cors", a.no_cors, "no CORS headers")->envname("S2_EMULATOR_NO_CORS");

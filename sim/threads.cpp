@@ -4,8 +4,24 @@
 
 #include "sim/operations.h"
 
+#if defined(__clang__) && (defined(S2_SIM_ASAN) || defined(S2_SIM_TSAN))
+// clang links its sanitizers into the executable: their pthread_create, by which they learn of a thread's
+// stack, is not behind the executable but beside us.
+extern "C" [[gnu::weak]] int __interceptor_pthread_create(pthread_t*, const pthread_attr_t*, void* (*)(void*),
+                                                          void*);
+#define S2_SIM_REAL_CREATE \
+  (__interceptor_pthread_create != nullptr ? __interceptor_pthread_create : create_of_the_library)
+#else
+#define S2_SIM_REAL_CREATE create_of_the_library
+#endif
+
 namespace s2::sim {
 namespace {
+
+int create_of_the_library(pthread_t* handle, const pthread_attr_t* attributes, void* (*routine)(void*),
+                          void* argument) {
+  return S2_SIM_REAL(pthread_create)(handle, attributes, routine, argument);
+}
 
 // A thread of a world as a pthread_t: its number under a mark that no address has.
 constexpr std::uint64_t kHandleMark = 0x5151'0000'0000'0000;
@@ -105,7 +121,7 @@ int pthread_create(pthread_t* handle, const pthread_attr_t* attributes, void* (*
                    void* argument) {
   if (Engine* world = tls.world; world != nullptr)
     return create(*world, handle, attributes, routine, argument);
-  if (tls.quiet == nullptr) return S2_SIM_REAL(pthread_create)(handle, attributes, routine, argument);
+  if (tls.quiet == nullptr) return S2_SIM_REAL_CREATE(handle, attributes, routine, argument);
   tls.quiet->quiet_operation(Kind::create);
   return EAGAIN;
 }

@@ -199,10 +199,14 @@ TEST(Picture, AnExecutionWithoutATraceSaysSo) {
 
 // For looking at, and for a check in a browser: S2_PICTURE_DIR says where.
 TEST(Picture, IsWrittenToDisk) {
-  const char* folder = std::getenv("S2_PICTURE_DIR");
-  if (folder == nullptr) GTEST_SKIP() << "S2_PICTURE_DIR is not set";
+  const char* given = std::getenv("S2_PICTURE_DIR");
+  const std::string folder = given != nullptr ? given : testing::TempDir();
   const auto write = [&](const std::string& name, const std::string& page) {
-    std::ofstream(std::filesystem::path(folder) / (name + ".html"), std::ios::binary) << page;
+    std::ofstream file(std::filesystem::path(folder) / (name + ".html"), std::ios::binary);
+    file << page;
+    file.close();
+    EXPECT_TRUE(file) << name;
+    if (given == nullptr) std::filesystem::remove(std::filesystem::path(folder) / (name + ".html"));
   };
   const auto placed = [&](const std::string& name, const sim::Execution& execution, Picture about) {
     const SourceLines lines(execution);

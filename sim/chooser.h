@@ -5,6 +5,7 @@
 // stack and with the thread-locals of whichever fiber stands at the point). The world owns what it hands out;
 // a Choices is valid during the call only.
 #pragma once
+#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -125,9 +126,13 @@ class Choices {
   std::size_t last() const { return purpose_ == Purpose::run ? index_of_lane(here_) : kNone; }
   bool preempts(std::size_t index) const {
     if (purpose_ != Purpose::run) return false;
-    const std::size_t current = last();
-    if (current != kNone) return index != current && !yields_;
-    return index >= thread_count_ && thread_count_ != 0;
+    const std::uint64_t here = std::uint64_t{1} << here_;
+    const auto current = static_cast<std::size_t>(std::popcount(threads_ & (here - 1)));
+    // Without a branch: nobody can predict what is chosen.
+    const bool goes_on = (threads_ & here) != 0;
+    const bool another = (index != current) & !yields_;
+    const bool early = (index >= thread_count_) & (thread_count_ != 0);
+    return (goes_on & another) | (!goes_on & early);
   }
   bool yields() const { return yields_; }
   // The default policy: the current thread until it blocks, then the lowest lane, then the timer. A thread
@@ -143,7 +148,14 @@ class Choices {
 
  private:
   Choice thread_at(Source source, std::uint64_t mask, std::size_t index) const {
-    while (index-- != 0) mask &= mask - 1;
+    // Nobody can predict how many: up to the fourth without a branch.
+    const std::uint64_t second = mask & (mask - 1), third = second & (second - 1);
+    const std::array<std::uint64_t, 4> from{mask, second, third, third & (third - 1)};
+    if (index < from.size()) [[likely]] {
+      mask = from[index];
+    } else {
+      while (index-- != 0) mask &= mask - 1;
+    }
     const auto lane = static_cast<std::uint8_t>(std::countr_zero(mask));
     return {source, lane, standings_[lane]};
   }

@@ -50,7 +50,7 @@ Fiber* Engine::decide(bool yields) {
       const std::size_t index = choices.size() == 1 && !ask_always_ ? 0 : ask(choices);
       if (over_) [[unlikely]]
         return nullptr;
-      if (choices.preempts(index)) ++preemptions_;
+      preemptions_ += static_cast<std::uint64_t>(choices.preempts(index));
       const Choice choice = choices[index];
       if (choice.source == Source::timer) {
         fire_earliest_timer();

@@ -225,7 +225,7 @@ class Engine {
   [[noreturn]] void terminated();  // std::terminate was called on the current fiber
 
  private:
-  friend void fiber_entry();
+  friend void fiber_entry(boost::context::detail::transfer_t transfer);
 
   void absorb(std::uint64_t event) {
     const auto product = static_cast<Product>(hash_ ^ event) * 0x9E3779B97F4A7C15ULL;

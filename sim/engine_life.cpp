@@ -50,14 +50,15 @@ void own_engine(Engine*& engine) {
 
 }  // namespace
 
-void fiber_entry() {
+void fiber_entry(boost::context::detail::transfer_t transfer) {
   Fiber& fiber = *tls.engine->current_;
   if (tls.engine->main_.stack.low == nullptr) {
     const void* low = nullptr;
+    static_cast<Context*>(transfer.data)->context = transfer.fctx;
     sanitizers::arrive_first(&low, &tls.engine->main_.stack.bytes);
     tls.engine->main_.stack.low = static_cast<char*>(const_cast<void*>(low));
   } else {
-    sanitizers::arrive(fiber.asan_fake_stack);
+    entered(transfer, fiber);
   }
   tls.engine->live(fiber);
   tls.engine->end_of_fiber(fiber);

@@ -13,48 +13,8 @@
 
 #include "sim/sanitizers.h"
 
-// The outermost frame of a fiber: no unwinder looks behind it.
-asm(R"(
-  .text
-  .type s2_sim_fiber_start, @function
-s2_sim_fiber_start:
-  .cfi_startproc
-  .cfi_undefined rip
-  xorl %ebp, %ebp
-  callq *(%rsp)
-  ud2
-  .cfi_endproc
-  .size s2_sim_fiber_start, . - s2_sim_fiber_start
-)");
-extern "C" [[gnu::visibility("hidden")]] void s2_sim_fiber_start();
-
 namespace s2::sim {
 namespace {
-
-// Goes on where the stack `to` was left, and returns when somebody goes on with this one. It is no call, so
-// that the processor's prediction of returns stays in step with the frames: a switch that is called and left
-// by a jump costs a wrong prediction at every return after it. What calls keep is kept by the compiler, which
-// is told that all is lost; the first bytes below the stack pointer may be in use by a function that calls
-// nothing.
-inline void exchange_stacks(void** from, void* to) {
-  asm volatile(
-      "leaq -128(%%rsp), %%rsp\n\t"
-      "pushq %%rbp\n\t"
-      "leaq 1f(%%rip), %%rax\n\t"
-      "pushq %%rax\n\t"
-      "movq %%rsp, (%0)\n\t"
-      "movq %1, %%rsp\n\t"
-      "popq %%rax\n\t"
-      "jmpq *%%rax\n"
-      "1:\n\t"
-      "popq %%rbp\n\t"
-      "leaq 128(%%rsp), %%rsp"
-      : "+D"(from), "+S"(to)
-      :
-      : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "xmm0", "xmm1",
-        "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13",
-        "xmm14", "xmm15", "cc", "memory");
-}
 
 constexpr std::size_t kSmallBlock = 512;  // bytes up to which a loop is faster than calls
 
@@ -171,18 +131,17 @@ void switch_context(const Runtime& runtime, Context& from, Context& to, bool las
   }
   sanitizers::leave(last ? nullptr : &from.asan_fake_stack, to.stack.low, to.stack.bytes, to.tsan,
                     from.outer || to.outer);
-  exchange_stacks(&from.left_at, to.left_at);
-  sanitizers::arrive(from.asan_fake_stack);
+  const auto transfer = boost::context::detail::jump_fcontext(to.context, &from);
+  entered(transfer, from);
 }
 
-void make_context(Context& context, void (*entry)()) {
-  // What exchange_stacks() finds: where to go on, and then what s2_sim_fiber_start calls, at an aligned
-  // place.
-  auto* top = reinterpret_cast<void**>(context.stack.top()) - 4;
-  top[1] = reinterpret_cast<void*>(s2_sim_fiber_start);
-  top[2] = reinterpret_cast<void*>(entry);
-  top[3] = nullptr;
-  context.left_at = top + 1;
+void entered(boost::context::detail::transfer_t transfer, Context& self) {
+  static_cast<Context*>(transfer.data)->context = transfer.fctx;
+  sanitizers::arrive(self.asan_fake_stack);
+}
+
+void make_context(Context& context, void (*entry)(boost::context::detail::transfer_t)) {
+  context.context = boost::context::detail::make_fcontext(context.stack.top(), context.stack.bytes, entry);
   context.exceptions[0] = context.exceptions[1] = nullptr;
   context.saved_errno = 0;
   context.asan_fake_stack = nullptr;

@@ -3,6 +3,7 @@
 // Internal to sim. Everything here belongs to the OS thread that simulates; nothing is shared between OS
 // threads.
 #pragma once
+#include <boost/context/detail/fcontext.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -44,7 +45,7 @@ struct TlsBlock {
 
 // What is saved when a context is left and restored when it is entered again.
 struct Context {
-  void* left_at = nullptr;  // the stack pointer
+  boost::context::detail::fcontext_t context = nullptr;
   void* exceptions[2] = {nullptr,
                          nullptr};  // __cxa_eh_globals: what is being caught, and how many are in flight
   int saved_errno = 0;
@@ -63,11 +64,11 @@ struct Runtime {
   static Runtime of_this_thread();
 };
 
-// Leaves `from` and goes on in `to`. With `last`, `from` is never entered again. The control words of the
-// floating-point units (rounding, traps) are not exchanged: they are the OS thread's.
+// Leaves `from` and goes on in `to`. With `last`, `from` is never entered again.
 void switch_context(const Runtime& runtime, Context& from, Context& to, bool last);
-// The first switch to it calls `entry`, which never returns, on its stack.
-void make_context(Context& context, void (*entry)());
+// The first thing that a new context does, with what it was entered with.
+void entered(boost::context::detail::transfer_t transfer, Context& self);
+void make_context(Context& context, void (*entry)(boost::context::detail::transfer_t));
 void end_context(Context& context);  // after its last switch: forgets what sanitizers know of it
 
 }  // namespace s2::sim

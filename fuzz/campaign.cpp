@@ -54,27 +54,6 @@ Job fork_job(const CampaignOptions& options, unsigned number, const volatile boo
   return {pid, ends[0], "", false};
 }
 
-void add(CampaignResult& sum, const CampaignResult& job) {
-  for (const Finding& finding : job.findings) {  // several jobs may come upon the same
-    const bool known = std::any_of(sum.findings.begin(), sum.findings.end(), [&](const Finding& other) {
-      return other.invariant == finding.invariant && other.kind == finding.kind &&
-             other.target == finding.target && other.schedule_text() == finding.schedule_text();
-    });
-    if (!known) sum.findings.push_back(finding);
-  }
-  sum.executions += job.executions;
-  sum.points += job.points;
-  sum.branches += job.branches;
-  sum.choices += job.choices;
-  sum.preemptions += job.preemptions;
-  sum.abandoned += job.abandoned;
-  sum.reruns += job.reruns;
-  sum.differing += job.differing;
-  sum.seconds = std::max(sum.seconds, job.seconds);
-  sum.job_seconds += job.job_seconds;
-  sum.virtual_seconds += job.virtual_seconds;
-}
-
 Finding crash_of(const CampaignOptions& options, unsigned number, int status) {
   Finding finding;
   finding.target = options.target;
@@ -87,12 +66,34 @@ Finding crash_of(const CampaignOptions& options, unsigned number, int status) {
                                         : "exit code " + std::to_string(WEXITSTATUS(status))) +
                    "; again: s2-fuzz explore --target " + options.target + " --seed " +
                    std::to_string(options.seed) + " --jobs 1 --shard " +
-                   std::to_string(options.shard * options.jobs + number + 1) + "/" +
+                   std::to_string(options.shard + number * options.shards + 1) + "/" +
                    std::to_string(options.shards * options.jobs);
   return finding;
 }
 
 }  // namespace
+
+void add(CampaignResult& sum, const CampaignResult& part) {
+  for (const Finding& finding : part.findings) {  // several may come upon the same
+    const bool known = std::any_of(sum.findings.begin(), sum.findings.end(), [&](const Finding& other) {
+      return other.invariant == finding.invariant && other.kind == finding.kind &&
+             other.target == finding.target && other.mutant == finding.mutant &&
+             other.schedule_text() == finding.schedule_text();
+    });
+    if (!known) sum.findings.push_back(finding);
+  }
+  sum.executions += part.executions;
+  sum.points += part.points;
+  sum.branches += part.branches;
+  sum.choices += part.choices;
+  sum.preemptions += part.preemptions;
+  sum.abandoned += part.abandoned;
+  sum.reruns += part.reruns;
+  sum.differing += part.differing;
+  sum.seconds = std::max(sum.seconds, part.seconds);
+  sum.job_seconds += part.job_seconds;
+  sum.virtual_seconds += part.virtual_seconds;
+}
 
 std::vector<std::string> strategy_names() {
   return {"portfolio", "random", "urw", "pct", "dfs", "dfs-operations"};
@@ -113,7 +114,7 @@ std::unique_ptr<Strategy> make_strategy(const std::string& name, unsigned preemp
 
 CampaignResult run_job(const CampaignOptions& options, unsigned job, const volatile bool& stop) {
   const auto target = target_named(options.target);
-  const unsigned shards = options.shards * options.jobs, shard = options.shard * options.jobs + job;
+  const unsigned shards = options.shards * options.jobs, shard = options.shard + job * options.shards;
   const auto strategy = make_strategy(options.strategy, options.preemptions, options.seed + shard);
   ExploreOptions explore_options;
   explore_options.seed = options.seed;

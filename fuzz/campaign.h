@@ -14,6 +14,8 @@
 namespace s2::fuzz {
 
 inline constexpr unsigned kMaxJobs = 256;
+inline constexpr unsigned kMaxShards = 100'000;  // of one campaign
+inline constexpr const char* kVersion = "0.1.0";
 
 struct CampaignOptions {
   std::string target = "writer";
@@ -24,7 +26,7 @@ struct CampaignOptions {
   std::chrono::milliseconds duration{10'000};
   unsigned jobs = 1;
   std::uint64_t seed = 1;
-  unsigned shard = 0, shards = 1;  // jobs are shards of it
+  unsigned shard = 0, shards = 1;  // jobs are shards of it, so that machines may have as many as they like
   SmallestOptions smallest;
 };
 
@@ -42,6 +44,10 @@ struct CampaignResult {
     return job_seconds > 0 ? static_cast<double>(executions) / job_seconds : 0;  // a job, which is a core
   }
 };
+
+// Counts are summed, `seconds` are the longer; a failure that is there already is not added again. Whether
+// every part is exhausted the caller knows.
+void add(CampaignResult& sum, const CampaignResult& part);
 
 std::vector<std::string> strategy_names();
 // Nothing when there is no strategy of that name.

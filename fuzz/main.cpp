@@ -47,6 +47,8 @@ int dispatch(const s2::fuzz::FuzzOptions& options, char** argv) {
       return hashes_command(options);
     case FuzzCommand::list:
       return list_command();
+    case FuzzCommand::merge:
+      return merge_command(options);
   }
   return 2;
 }

@@ -4,6 +4,9 @@
 // 3 means.
 #pragma once
 
+#include <memory>
+
+#include "fuzz/campaign_ledger.h"
 #include "fuzz/finding.h"
 #include "fuzz/program_options.h"
 
@@ -15,6 +18,16 @@ int mutants_command(const FuzzOptions& options, const volatile bool& stop);
 int determinism_command(const FuzzOptions& options);
 int hashes_command(const FuzzOptions& options);
 int list_command();
+int merge_command(const FuzzOptions& options);
+
+// The campaign's ledger before a shard: is it reached, is this shard in it already, was anything found? With
+// no ledger afterwards, it said why not, and what is returned is the exit code.
+int open_ledger(const FuzzOptions& options, std::unique_ptr<CampaignLedger>& ledger);
+// And after it. 0, or an exit code when it said why it was not written.
+int write_ledger(CampaignLedger& ledger, const ShardRecord& record);
+
+// On stdout; `file` holds the schedule when it is too long for a line, or is "".
+void print_finding(const Finding& finding, const std::string& file);
 
 // Runs the finding's execution once more, in this process, and draws it (picture.h). `command` is what makes
 // it again. Its planted bug is planted already.

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <signal.h>
 
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -32,21 +33,6 @@ std::string replay_command_of(const Finding& finding, const std::string& file) {
   return file.empty() ? "" : "s2-fuzz replay @" + file;
 }
 
-void print_finding(const Finding& finding, const std::string& file) {
-  fmt::print("BROKEN  {} {}: {}\n", finding.invariant, finding.kind, finding.detail);
-  if (!finding.found_by.empty())
-    fmt::print("        found by {} in execution {}; {} preemption{}{}\n", finding.found_by,
-               finding.execution, finding.preemptions, finding.preemptions == 1 ? "" : "s",
-               finding.fewest ? ", and with fewer it does not break so" : "");
-  if (!finding.shape.empty()) fmt::print("        {}\n", finding.shape);
-  for (const std::string& step : finding.steps) fmt::print("  {}\n", shortened(step));
-  if (const std::string command = replay_command_of(finding, file); !command.empty()) {
-    fmt::print("        replay: {}\n", command);
-  } else if (finding.execution != 0) {
-    fmt::print("        the schedule is too long for a line: --out DIR keeps it\n");
-  }
-}
-
 std::string counts_of(const CampaignResult& result, const CampaignOptions& options) {
   return fmt::format(
       "{}{}: {} executions in {:.1f} s ({:.0f} a second and job), {} points, {} kill instants judged{}",
@@ -75,17 +61,39 @@ std::string token_given(const std::string& text) {
 
 }  // namespace
 
+void print_finding(const Finding& finding, const std::string& file) {
+  fmt::print("BROKEN  {} {}: {}\n", finding.invariant, finding.kind, finding.detail);
+  if (!finding.found_by.empty())
+    fmt::print("        found by {} in execution {}; {} preemption{}{}\n", finding.found_by,
+               finding.execution, finding.preemptions, finding.preemptions == 1 ? "" : "s",
+               finding.fewest ? ", and with fewer it does not break so" : "");
+  if (!finding.shape.empty()) fmt::print("        {}\n", finding.shape);
+  for (const std::string& step : finding.steps) fmt::print("  {}\n", shortened(step));
+  if (const std::string command = replay_command_of(finding, file); !command.empty()) {
+    fmt::print("        replay: {}\n", command);
+  } else if (finding.execution != 0) {
+    fmt::print("        the schedule is too long for a line: --out DIR keeps it\n");
+  }
+}
+
 int explore_command(const FuzzOptions& options, const volatile bool& stop) {
   if (!options.out.empty()) {
     std::error_code error;
     std::filesystem::create_directories(options.out, error);
     if (error) throw std::runtime_error("--out: cannot make " + options.out + ": " + error.message());
   }
-  const CampaignResult result = run_campaign(options.campaign, stop);
+  std::unique_ptr<CampaignLedger> ledger;
+  if (!options.ledger.empty()) {
+    const int refused = open_ledger(options, ledger);
+    if (!ledger) return refused;
+  }
+  ShardRecord record{.asked = options.campaign, .result = run_campaign(options.campaign, stop)};
+  const CampaignResult& result = record.result;
+  record.stopped = stop && result.findings.empty();
   std::vector<std::string> files(result.findings.size());
   if (!options.out.empty()) {
     const std::filesystem::path out(options.out);
-    write_file(out / "result.json", to_json_line(result));
+    write_file(out / "result.json", to_json_line(record));
     for (std::size_t i = 0; i < result.findings.size(); ++i) {
       const Finding& finding = result.findings[i];
       if (!finding.long_token.empty()) {
@@ -98,10 +106,15 @@ int explore_command(const FuzzOptions& options, const volatile bool& stop) {
     }
   }
   if (options.json) {
-    std::cout << to_json_line(result);
+    std::cout << to_json_line(record);
   } else {
     for (std::size_t i = 0; i < result.findings.size(); ++i) print_finding(result.findings[i], files[i]);
     fmt::print("{}  {}\n", result.findings.empty() ? "HELD " : "BROKEN", counts_of(result, options.campaign));
+  }
+  if (ledger) {
+    std::cout.flush();
+    std::fflush(stdout);  // whatever becomes of the ledger, the result is told
+    if (const int failed = write_ledger(*ledger, record); failed != 0) return failed;
   }
   return result.findings.empty() ? 0 : 1;
 }

@@ -10,16 +10,17 @@
 #include <stdexcept>
 #include <thread>
 
+#include "fuzz/campaign_ledger.h"
 #include "writer/duration.h"
 
 namespace s2::fuzz {
 namespace {
 
-constexpr const char* kVersion = "0.1.0";
 constexpr const char* kExitCodes =
     "Exit codes: 0 every promise held; 1 a promise was broken (mutants: one was not found, or the writer as "
     "it is "
-    "broke one; determinism: a seed differed); 2 bad usage; 3 the search could not be done.\n"
+    "broke one; determinism: a seed differed); 2 bad usage, or a shard that its ledger has already; 3 the "
+    "search could not be done, a ledger could not be read or written, or (merge) a shard is missing.\n"
     "Each flag has a twin in the environment: S2_FUZZ_SEED for --seed, and so on.";
 
 struct BadUsage : std::runtime_error {
@@ -67,8 +68,11 @@ void read_shard(CampaignOptions& campaign, const std::string& text) {
     return error == std::errc() && rest == part.data() + part.size();
   };
   const bool good = slash != std::string::npos && parse(std::string_view(text).substr(0, slash), i) &&
-                    parse(std::string_view(text).substr(slash + 1), n) && i >= 1 && i <= n;
-  if (!good) throw BadUsage(fmt::format("--shard: `{}` is not I/N with 1 <= I <= N, such as 2/4", text));
+                    parse(std::string_view(text).substr(slash + 1), n) && i >= 1 && i <= n && n <= kMaxShards;
+  if (!good) {
+    throw BadUsage(
+        fmt::format("--shard: `{}` is not I/N with 1 <= I <= N <= {}, such as 2/4", text, kMaxShards));
+  }
   campaign.shard = i - 1;
   campaign.shards = n;
 }
@@ -99,6 +103,10 @@ void check(FuzzOptions& options, const RawFuzz& raw) {
     campaign.duration = std::chrono::hours(24);
   }
   if (!raw.shard.empty()) read_shard(campaign, raw.shard);
+  if (!options.ledger.empty()) {
+    if (const auto address = parse_ledger_address(options.ledger); !address)
+      throw BadUsage("--ledger: " + address.error());
+  }
 }
 
 }  // namespace
@@ -120,6 +128,7 @@ ParsedFuzzOptions parse_fuzz_options(int argc, const char* const* argv) {
       "determinism", "each seed twice in one process and once in another: the same order, by hash");
   CLI::App* hashes = app.add_subcommand("hashes", "the hash of each seed's execution, a line each");
   CLI::App* list = app.add_subcommand("list", "the targets, and how many planted bugs there are");
+  CLI::App* merge = app.add_subcommand("merge", "the results of many shards as one, and who is missing");
 
   add_search_flags(*explore, options, raw);
   add(*explore, "--target", options.campaign.target, "what is explored: " + list_of_targets());
@@ -131,6 +140,16 @@ ParsedFuzzOptions parse_fuzz_options(int argc, const char* const* argv) {
   add(*explore, "--mutant", options.campaign.mutant, "with this planted bug (mutants lists them)");
   add(*explore, "--out", options.out,
       "directory for result.json, a picture of each failure, and schedules too long for a line");
+  add(*explore, "--ledger", options.ledger,
+      "s2://BASIN/STREAM: append the result to it (S2_ACCESS_TOKEN, S2_BASIN_ENDPOINT)");
+  explore->add_flag("--again", options.again, "search although the ledger has this shard already")
+      ->envname(twin("--again"));
+  merge
+      ->add_option("SOURCE", options.sources,
+                   "files of what `explore --json` printed, and ledgers: s2://BASIN/STREAM")
+      ->required();
+  merge->add_flag("--partial", options.partial, "be content with the shards that there are")
+      ->envname(twin("--partial"));
   replay
       ->add_option("TOKEN", options.token,
                    "TARGET[+BUG]/SCHEDULE as a failure prints it, or @FILE that holds one")
@@ -145,11 +164,12 @@ ParsedFuzzOptions parse_fuzz_options(int argc, const char* const* argv) {
   }
   add(*determinism, "--jobs", options.campaign.jobs, "processes at a time, 1 to 256");
   add(*hashes, "--first-seed", options.first_seed, "the first");
-  for (CLI::App* each : {explore, replay, mutants, determinism}) {
+  for (CLI::App* each : {explore, replay, mutants, determinism, merge}) {
     each->add_flag("--json", options.json, "one JSON value on stdout instead of text")
         ->envname(twin("--json"));
   }
-  for (CLI::App* each : {explore, replay, mutants, determinism, hashes, list}) each->footer(kExitCodes);
+  for (CLI::App* each : {explore, replay, mutants, determinism, hashes, list, merge})
+    each->footer(kExitCodes);
 
   ParsedFuzzOptions parsed;
   try {
@@ -171,6 +191,7 @@ ParsedFuzzOptions parse_fuzz_options(int argc, const char* const* argv) {
                       : *determinism ? FuzzCommand::determinism
                       : *hashes      ? FuzzCommand::hashes
                       : *list        ? FuzzCommand::list
+                      : *merge       ? FuzzCommand::merge
                                      : FuzzCommand::explore;
     check(options, raw);
     parsed.options = options;

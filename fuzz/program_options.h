@@ -5,12 +5,13 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "fuzz/campaign.h"
 
 namespace s2::fuzz {
 
-enum class FuzzCommand { explore, replay, mutants, determinism, hashes, list };
+enum class FuzzCommand { explore, replay, mutants, determinism, hashes, list, merge };
 
 struct FuzzOptions {
   FuzzCommand command = FuzzCommand::explore;
@@ -20,9 +21,13 @@ struct FuzzOptions {
   std::uint64_t first_seed = 0;  // hashes
   bool duration_given = false;
   bool json = false;
-  bool with_none = true;  // mutants: and the writer as it is
-  std::string out;        // explore: directory for result.json, pictures and long schedules
-  std::string picture;    // replay: file
+  bool with_none = true;             // mutants: and the writer as it is
+  std::string out;                   // explore: directory for result.json, pictures and long schedules
+  std::string picture;               // replay: file
+  std::string ledger;                // explore: s2://BASIN/STREAM
+  bool again = false;                // explore: though the ledger has this shard
+  std::vector<std::string> sources;  // merge: files and ledgers
+  bool partial = false;              // merge: though shards are missing
 };
 
 struct ParsedFuzzOptions {

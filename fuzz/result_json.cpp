@@ -2,6 +2,7 @@
 #include "fuzz/result_json.h"
 
 #include <nlohmann/json.hpp>
+#include <stdexcept>
 
 namespace s2::fuzz {
 namespace {
@@ -17,6 +18,17 @@ Json json_of(const Finding& finding) {
       {"found_by", finding.found_by},   {"execution", finding.execution}};
 }
 
+struct NoResult : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// What is read may come from anybody: a count is a whole number that fits.
+std::uint64_t count_at(const Json& json, const char* key) {
+  const Json& value = json.at(key);
+  if (!value.is_number_unsigned()) throw NoResult(key);
+  return value;
+}
+
 Finding finding_of(const Json& json) {
   Finding finding;
   finding.invariant = json.at("invariant");
@@ -27,12 +39,12 @@ Finding finding_of(const Json& json) {
   finding.mutant = json.at("mutant");
   finding.shape = json.at("shape");
   finding.steps = json.at("schedule").get<std::vector<std::string>>();
-  finding.preemptions = json.at("preemptions");
+  finding.preemptions = count_at(json, "preemptions");
   finding.fewest = json.at("fewest");
   finding.token = json.at("replay");
   finding.long_token = json.at("long_replay");
   finding.found_by = json.at("found_by");
-  finding.execution = json.at("execution");
+  finding.execution = count_at(json, "execution");
   return finding;
 }
 
@@ -68,21 +80,23 @@ std::optional<CampaignResult> result_of_json(std::string_view text) {
   try {
     const Json json = Json::parse(text);
     CampaignResult result;
-    result.executions = json.at("executions");
+    result.executions = count_at(json, "executions");
     result.seconds = json.at("seconds");
-    result.points = json.at("points");
-    result.branches = json.at("kill_instants").get<std::uint64_t>() - result.points;
-    result.choices = json.at("choices");
-    result.preemptions = json.at("preemptions");
-    result.abandoned = json.at("abandoned");
-    result.reruns = json.at("reruns");
-    result.differing = json.at("differing");
+    result.points = count_at(json, "points");
+    result.branches = count_at(json, "kill_instants") - result.points;
+    result.choices = count_at(json, "choices");
+    result.preemptions = count_at(json, "preemptions");
+    result.abandoned = count_at(json, "abandoned");
+    result.reruns = count_at(json, "reruns");
+    result.differing = count_at(json, "differing");
     result.exhausted = json.at("exhausted");
     result.job_seconds = json.at("job_seconds");
     result.virtual_seconds = json.at("virtual_seconds");
     for (const Json& failure : json.at("failures")) result.findings.push_back(finding_of(failure));
     return result;
   } catch (const nlohmann::json::exception&) {
+    return std::nullopt;
+  } catch (const NoResult&) {
     return std::nullopt;
   }
 }

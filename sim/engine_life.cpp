@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <locale>
 #include <mutex>
 #include <stdexcept>
 #include <thread>
@@ -42,6 +43,13 @@ void own_engine(Engine*& engine) {
     // No thread of a world is one that the C library has counted; with this false libstdc++ leaves out no
     // wake-up.
     __libc_single_threaded = 0;
+    // What the C++ runtime does once a process must not fall into an execution: it sets up the unwinder for
+    // the first exception, and the locale for the first stream.
+    const std::locale locale;
+    try {
+      throw Unwind();
+    } catch (const Unwind&) {
+    }
     return made;
   }();
   engine = new Engine();

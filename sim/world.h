@@ -16,7 +16,7 @@
 //                 destructors included. Those of shared libraries are one for all fibers, except errno, the
 //                 exception state, and what lives in pthread keys (OpenSSL's does).
 //   once, statics outlive an execution, because the process does: the first execution may differ from later
-//   ones.
+//   ones: a once flag that is done is no point.
 //                 Explorers run one execution for warmth first.
 //   atomics       have no call that could be defined here: give those that matter a point (see atomic_point
 //   below).

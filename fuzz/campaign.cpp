@@ -6,7 +6,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <stdexcept>
@@ -72,28 +71,6 @@ Finding crash_of(const CampaignOptions& options, unsigned number, int status) {
 }
 
 }  // namespace
-
-void add(CampaignResult& sum, const CampaignResult& part) {
-  for (const Finding& finding : part.findings) {  // several may come upon the same
-    const bool known = std::any_of(sum.findings.begin(), sum.findings.end(), [&](const Finding& other) {
-      return other.invariant == finding.invariant && other.kind == finding.kind &&
-             other.target == finding.target && other.mutant == finding.mutant &&
-             other.schedule_text() == finding.schedule_text();
-    });
-    if (!known) sum.findings.push_back(finding);
-  }
-  sum.executions += part.executions;
-  sum.points += part.points;
-  sum.branches += part.branches;
-  sum.choices += part.choices;
-  sum.preemptions += part.preemptions;
-  sum.abandoned += part.abandoned;
-  sum.reruns += part.reruns;
-  sum.differing += part.differing;
-  sum.seconds = std::max(sum.seconds, part.seconds);
-  sum.job_seconds += part.job_seconds;
-  sum.virtual_seconds += part.virtual_seconds;
-}
 
 std::vector<std::string> strategy_names() {
   return {"portfolio", "random", "urw", "pct", "dfs", "dfs-operations"};

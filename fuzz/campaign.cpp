@@ -3,6 +3,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -45,7 +46,13 @@ Job fork_job(const CampaignOptions& options, unsigned number, const volatile boo
   if (pid < 0) throw std::system_error(errno, std::generic_category(), "a process for a job");
   if (pid == 0) {
     ::close(ends[0]);
-    ::signal(SIGINT, SIG_IGN);  // of the terminal: the parent says when to stop, by SIGTERM
+    ::signal(SIGINT, SIG_IGN);      // of the terminal: the parent says when to stop, by SIGTERM
+    struct sigaction on_term = {};  // which may come twice, from the parent and to the group
+    if (::sigaction(SIGTERM, nullptr, &on_term) == 0) {
+      on_term.sa_flags &= ~static_cast<int>(SA_RESETHAND);
+      ::sigaction(SIGTERM, &on_term, nullptr);
+    }
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     write_all(ends[1], to_json_line(run_job(options, number, stop)));
     ::_exit(0);
   }
@@ -63,9 +70,11 @@ Finding crash_of(const CampaignOptions& options, unsigned number, int status) {
   finding.detail = std::string("the process of a job ended by ") +
                    (WIFSIGNALED(status) ? std::string("signal ") + strsignal(WTERMSIG(status))
                                         : "exit code " + std::to_string(WEXITSTATUS(status))) +
-                   "; again: s2-fuzz explore --target " + options.target + " --seed " +
-                   std::to_string(options.seed) + " --jobs 1 --shard " +
-                   std::to_string(options.shard + number * options.shards + 1) + "/" +
+                   "; again: s2-fuzz explore --target " + options.target + " --strategy " + options.strategy +
+                   " --preemptions " + std::to_string(options.preemptions) +
+                   (options.mutant.empty() ? "" : " --mutant " + options.mutant) + " --duration " +
+                   std::to_string(options.duration.count()) + "ms --seed " + std::to_string(options.seed) +
+                   " --jobs 1 --shard " + std::to_string(options.shard + number * options.shards + 1) + "/" +
                    std::to_string(options.shards * options.jobs);
   return finding;
 }
@@ -130,7 +139,7 @@ CampaignResult run_campaign(const CampaignOptions& options, const volatile bool&
   CampaignResult sum;
   sum.exhausted = true;
   std::size_t left = jobs.size();
-  bool told = false;
+  bool told = false, killed = false;
   RealClock::time_point last_call = RealClock::time_point::max();
   while (left > 0) {
     if ((stop || !sum.findings.empty()) && !told) {
@@ -165,11 +174,19 @@ CampaignResult run_campaign(const CampaignOptions& options, const volatile bool&
       if (const auto result = result_of_json(job.said)) {
         add(sum, *result);
         sum.exhausted = sum.exhausted && result->exhausted;
-      } else if (!too_late) {
+      } else if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGTERM)) {
+        killed = true;  // by us, who waited long enough, or by somebody else: it says nothing of the program
+      } else {
         sum.findings.push_back(crash_of(options, i, status));
         sum.exhausted = false;
       }
     }
+  }
+  if (killed) {
+    if (sum.findings.empty())
+      throw std::runtime_error(
+          "a job was killed before it could say what it found; what the others did is lost, too");
+    sum.exhausted = false;
   }
   return sum;
 }

@@ -176,7 +176,11 @@ Finding find_smallest(const Target& target, const std::string& mutant, const Fai
   const Target& small = best->target;
   if (small.shape) replay(finding.schedule, small.world, [&] { finding.shape = small.shape(); });
   const sim::Execution execution = replay(finding.schedule, small.world, small.program, true);
-  classify(execution.ending, execution.why, finding);
+  if (sim::is_failure(execution.ending)) {
+    classify(execution.ending, execution.why, finding);
+  } else {
+    classify(shrunk.failure.ending, shrunk.failure.why + " (and this order does not show it again)", finding);
+  }
   finding.steps = steps_of(execution);
   return finding;
 }

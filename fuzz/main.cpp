@@ -25,7 +25,7 @@ void on_stop(int) {
   stop = true;
 }
 
-int dispatch(const s2::fuzz::FuzzOptions& options, char** argv) {
+int dispatch(s2::fuzz::FuzzOptions options, char** argv) {
   using namespace s2::fuzz;
   const bool has_bugs = !planted_bugs().empty();
   switch (options.command) {
@@ -36,6 +36,7 @@ int dispatch(const s2::fuzz::FuzzOptions& options, char** argv) {
                                        options.campaign.mutant));
       return explore_command(options, stop);
     case FuzzCommand::replay:
+      read_token_file(options);
       if (options.token.find('+') < options.token.find('/') && !has_bugs)
         return become_the_one_with_bugs(argv);
       return replay_command(options);

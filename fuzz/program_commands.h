@@ -13,6 +13,8 @@
 namespace s2::fuzz {
 
 int explore_command(const FuzzOptions& options, const volatile bool& stop);
+// A token that is @FILE becomes what the file holds.
+void read_token_file(FuzzOptions& options);
 int replay_command(const FuzzOptions& options);
 int mutants_command(const FuzzOptions& options, const volatile bool& stop);
 int determinism_command(const FuzzOptions& options);

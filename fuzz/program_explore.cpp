@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -51,14 +52,6 @@ bool is_traced() {
   return false;
 }
 
-std::string token_given(const std::string& text) {
-  if (text.empty() || text.front() != '@') return text;
-  std::ifstream file(text.substr(1));
-  std::string token;
-  if (!std::getline(file, token)) throw std::runtime_error("cannot read " + text.substr(1));
-  return token;
-}
-
 }  // namespace
 
 void print_finding(const Finding& finding, const std::string& file) {
@@ -90,38 +83,52 @@ int explore_command(const FuzzOptions& options, const volatile bool& stop) {
   ShardRecord record{.asked = options.campaign, .result = run_campaign(options.campaign, stop)};
   const CampaignResult& result = record.result;
   record.stopped = stop && result.findings.empty();
-  std::vector<std::string> files(result.findings.size());
-  if (!options.out.empty()) {
-    const std::filesystem::path out(options.out);
-    write_file(out / "result.json", to_json_line(record));
-    for (std::size_t i = 0; i < result.findings.size(); ++i) {
-      const Finding& finding = result.findings[i];
-      if (!finding.long_token.empty()) {
-        files[i] = (out / fmt::format("schedule-{}.txt", i + 1)).string();
-        write_file(files[i], finding.long_token + "\n");
-      }
-      if (finding.schedule_text().empty()) continue;  // a crash of a job
-      write_picture(finding, replay_command_of(finding, files[i]),
-                    (out / fmt::format("picture-{}.html", i + 1)).string());
-    }
+  const std::filesystem::path out(options.out);
+  std::vector<std::string> files(result.findings.size());  // of schedules too long for a line
+  for (std::size_t i = 0; i < result.findings.size() && !options.out.empty(); ++i) {
+    if (!result.findings[i].long_token.empty())
+      files[i] = (out / fmt::format("schedule-{}.txt", i + 1)).string();
   }
+  // Said before anything is written: a full disk loses no finding.
   if (options.json) {
-    std::cout << to_json_line(record);
+    std::cout << to_json_line(record) << std::flush;
   } else {
     for (std::size_t i = 0; i < result.findings.size(); ++i) print_finding(result.findings[i], files[i]);
     fmt::print("{}  {}\n", result.findings.empty() ? "HELD " : "BROKEN", counts_of(result, options.campaign));
+    std::fflush(stdout);
+  }
+  int failed = 0;
+  if (!options.out.empty()) {
+    try {
+      write_file(out / "result.json", to_json_line(record));
+      for (std::size_t i = 0; i < result.findings.size(); ++i) {
+        const Finding& finding = result.findings[i];
+        if (!files[i].empty()) write_file(files[i], finding.long_token + "\n");
+        if (finding.schedule_text().empty()) continue;  // a crash of a job
+        write_picture(finding, replay_command_of(finding, files[i]),
+                      (out / fmt::format("picture-{}.html", i + 1)).string());
+      }
+    } catch (const std::exception& error) {
+      complain(3, error.what());
+      if (result.findings.empty()) failed = 3;
+    }
   }
   if (ledger) {
-    std::cout.flush();
-    std::fflush(stdout);  // whatever becomes of the ledger, the result is told
-    if (const int failed = write_ledger(*ledger, record); failed != 0) return failed;
+    if (const int unwritten = write_ledger(*ledger, record); unwritten != 0) failed = unwritten;
   }
-  return result.findings.empty() ? 0 : 1;
+  return failed != 0 ? failed : result.findings.empty() ? 0 : 1;
+}
+
+void read_token_file(FuzzOptions& options) {
+  if (!options.token.starts_with('@')) return;
+  options.token_file = options.token.substr(1);
+  std::ifstream file(options.token_file);
+  if (!std::getline(file, options.token)) throw std::runtime_error("cannot read " + options.token_file);
 }
 
 int replay_command(const FuzzOptions& options) {
   std::string error;
-  const auto token = parse_replay_token(token_given(options.token), error);
+  const auto token = parse_replay_token(options.token, error);
   if (!token) return complain(2, "replay: " + error);
   const auto target = target_named(token->target);
   if (!target) return complain(2, fmt::format("replay: there is no target `{}`", token->target));
@@ -142,13 +149,18 @@ int replay_command(const FuzzOptions& options) {
   finding.schedule = token->schedule;
   finding.preemptions = token->schedule.preemptions();
   if (target->shape) replay(token->schedule, target->world, [&] { finding.shape = target->shape(); });
-  const sim::Execution execution = replay(token->schedule, world, target->program, true);
+  Schedule made;
+  const sim::Execution execution = replay(token->schedule, world, target->program, true, &made);
+  const std::size_t met = static_cast<std::size_t>(std::count_if(
+      token->schedule.deviations.begin(), token->schedule.deviations.end(), [&](const Deviation& one) {
+        return std::find(made.deviations.begin(), made.deviations.end(), one) != made.deviations.end();
+      }));
   const bool broken = sim::is_failure(execution.ending);
   classify(execution.ending, execution.why, finding);
   finding.steps = steps_of(execution);
-  finding.token = options.token.front() == '@' ? "" : options.token;
-  finding.long_token = finding.token.empty() ? token_given(options.token) : "";
-  if (!options.picture.empty()) write_picture(finding, "s2-fuzz replay " + options.token, options.picture);
+  (options.token_file.empty() ? finding.token : finding.long_token) = options.token;
+  if (!options.picture.empty())
+    write_picture(finding, replay_command_of(finding, options.token_file), options.picture);
   if (options.json) {
     CampaignResult result;
     result.executions = 1;
@@ -157,12 +169,18 @@ int replay_command(const FuzzOptions& options) {
     if (broken) result.findings.push_back(finding);
     std::cout << to_json_line(result);
   } else if (broken) {
-    print_finding(finding, options.token.front() == '@' ? options.token.substr(1) : "");
+    print_finding(finding, options.token_file);
   } else {
     fmt::print("        {}\n", finding.shape);
     for (const std::string& step : finding.steps) fmt::print("  {}\n", shortened(step));
-    fmt::print("HELD   {}: nothing was broken in this order\n", target->name);
+    fmt::print("HELD    {}: nothing was broken in this order\n", target->name);
   }
+  // A token of another day may name points that the program does not come to any more: then it is another
+  // order.
+  if (const std::size_t all = token->schedule.deviations.size(); met != all)
+    fmt::print(stderr, "s2-fuzz: replay: {} of the {} places that the token names were not met: {}\n",
+               all - met, all,
+               broken ? "the failure may be another" : "this was not the order that it was made of");
   return broken ? 1 : 0;
 }
 

@@ -17,6 +17,7 @@ struct FuzzOptions {
   FuzzCommand command = FuzzCommand::explore;
   CampaignOptions campaign;
   std::string token;             // replay
+  std::string token_file;        // that it was read from, or ""
   std::uint64_t seeds = 1000;    // determinism, hashes
   std::uint64_t first_seed = 0;  // hashes
   bool duration_given = false;

@@ -3,9 +3,9 @@
 //   s2r1:<draw seed, hex>:<names, by commas>:<deviations, one after the other>
 //
 // A deviation is the thread's number in the list of names, a letter for the kind of point, the ordinal, `+`
-// and the repeat where it is not 0, `^` where it preempts and `>` where it does not, and the target: a
-// number, `t` for the timer, `g` for a signal, `w` and a number for a spurious wake-up. Deviations are
-// separated by dots.
+// and the repeat where it is not 0, `^` where it preempts and `-` where it does not (no shell minds either),
+// and the target: a number, `t` for the timer, `g` for a signal, `w` and a number for a spurious wake-up.
+// Deviations are separated by dots.
 #include <algorithm>
 #include <charconv>
 
@@ -76,7 +76,7 @@ bool read_deviation(Reader& reader, const std::vector<std::string>& names, Devia
   one.kind = static_cast<sim::Kind>(kind);
   if (reader.take('+') && !reader.number(one.repeat)) return false;
   const char mark = reader.next();
-  if (mark != '^' && mark != '>') return false;
+  if (mark != '^' && mark != '-') return false;
   one.preempts = mark == '^';
   if (reader.take('t')) {
     one.source = sim::Source::timer;
@@ -101,7 +101,7 @@ std::string text_of(const Schedule& schedule) {
     body += std::to_string(number_of(names, plain(one.thread))) +
             kLetters[static_cast<std::size_t>(one.kind)] + std::to_string(one.ordinal);
     if (one.repeat != 0) body += "+" + std::to_string(one.repeat);
-    body += one.preempts ? '^' : '>';
+    body += one.preempts ? '^' : '-';
     switch (one.source) {
       case sim::Source::timer:
         body += 't';

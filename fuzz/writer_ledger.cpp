@@ -55,7 +55,10 @@ WriterLedger::Number& WriterLedger::number(std::uint64_t seq) {
 }
 
 std::uint64_t WriterLedger::offered(Offer offer) {
-  events_.push_back({.offer = offer, .storing = storing_, .changes = storing_changes_});
+  events_.push_back({.offer = offer,
+                     .life = streams_[offer.stream].lives,
+                     .storing = storing_,
+                     .changes = storing_changes_});
   note("publishes event #{} to {}", events_.size(), stream_name(offer.stream));
   return events_.size();
 }
@@ -66,6 +69,9 @@ void WriterLedger::accepted(std::uint64_t n, std::uint64_t seq) {
   event.seq = seq;
   event.accepted_at = sim::now() - sim::hurried();
   if (event.changes != storing_changes_) event.storing = Storing::changing;
+  if (event.stored_as != 0 && event.stored_as != seq)
+    broken("I2", "false_ack",
+           fmt::format("event #{} is stored as seq {}, and was accepted as seq {}", n, event.stored_as, seq));
   Number& at = number(seq);
   if (at.n != 0 && at.n != n)
     broken("I3", "reordered", fmt::format("events #{} and #{} were both given seq {}", at.n, n, seq));
@@ -86,6 +92,8 @@ void WriterLedger::accepted(std::uint64_t n, std::uint64_t seq) {
 void WriterLedger::rejected(std::uint64_t n) {
   note("event #{} is rejected", n);
   events_[n - 1].rejected = true;
+  if (events_[n - 1].stored_as != 0)
+    broken("I2", "false_failure", fmt::format("event #{} was rejected, and is stored", n));
 }
 
 void WriterLedger::storing_changes(bool on) {
@@ -120,6 +128,8 @@ std::string WriterLedger::describe(std::uint64_t seq) const {
 
 void WriterLedger::acked(const writer::SessionIdentity& session, std::uint64_t through) {
   note("the writer says: {} is acked through {}", session.id, through);
+  if (stream_of(session.id) == kMaxStreams)
+    return broken("I9", "wrong_stream", "an ack names a session that was never started");
   Stream& stream = streams_[stream_of(session.id)];
   if (through > highest_ + 1)
     broken("I1", "false_ack", fmt::format("acked through {}, which was never published", through));
@@ -133,8 +143,8 @@ void WriterLedger::acked(const writer::SessionIdentity& session, std::uint64_t t
 
 void WriterLedger::dropped(const writer::SessionIdentity& session, std::uint64_t from, std::uint64_t to) {
   note("the writer says: seq {} to {} of {} were dropped", from, to, session.id);
-  // Each call that was begun may have taken a number, and each session's start and end some of its own.
-  if (to + ring_events_ > events_.size() + 64)
+  // No more numbers were taken than events were offered, end markers set and failures told.
+  if (to + ring_events_ > events_.size() + markers_ + lost_calls_)
     broken("I7", "false_failure",
            fmt::format("seq {} to {} were dropped, but the ring holds {} events", from, to, ring_events_));
   tell(stream_of(session.id), from, to, Told::dropped);
@@ -143,10 +153,14 @@ void WriterLedger::dropped(const writer::SessionIdentity& session, std::uint64_t
 void WriterLedger::lost(const writer::SessionIdentity& session, std::uint64_t from, std::uint64_t to,
                         const std::string& reason) {
   note("the writer says: seq {} to {} of {} are lost: {}", from, to, session.id, reason);
+  ++lost_calls_;
   tell(stream_of(session.id), from, to, reason.starts_with("outcome unknown") ? Told::unknown : Told::lost);
 }
 
 void WriterLedger::tell(std::size_t stream, std::uint64_t from, std::uint64_t to, Told told) {
+  if (to > highest_ + events_.size() + kMaxStreams + 1)
+    return broken("I7", "false_failure",
+                  fmt::format("seq {} was told as gone, which was never published", to));
   for (std::uint64_t seq = from; seq <= to; ++seq) {
     Number& at = number(seq);
     if (at.told != Told::nothing)
@@ -177,12 +191,13 @@ void WriterLedger::flush_answered(std::uint64_t began, const writer::FlushAnswer
   }
 }
 
-void WriterLedger::stopped(std::size_t stream, const writer::Stopped& stopped) {
+void WriterLedger::stopped(std::uint64_t began, std::size_t stream, const writer::Stopped& stopped) {
   note("the stop of {} is answered: {}", stream_name(stream), stopped.complete ? "complete" : "not complete");
   if (!stopped.complete) return;
-  for (const std::uint64_t n : accepted_) {
-    const Event& event = events_[n - 1];
-    if (event.offer.stream == stream && event.seq <= stopped.durable_through && owed(event.seq))
+  for (std::uint64_t i = 0; i < began; ++i) {
+    const Event& event = events_[accepted_[i] - 1];
+    // An earlier life of the session had a stop of its own.
+    if (event.offer.stream == stream && event.life == streams_[stream].lives && owed(event.seq))
       broken("I1", "false_ack",
              fmt::format("session {} was said to be complete, but {} is not stored", stream_name(stream),
                          describe(event.seq)));
@@ -261,7 +276,16 @@ void WriterLedger::lands(std::size_t stream_index, const Stored& record) {
              fmt::format("what is stored of {} no longer says which event it is", describe(record.seq)));
     if (record.n > events_.size())
       broken("I2", "false_ack", fmt::format("seq {} holds an event that was never published", record.seq));
-    const Event& event = events_[record.n - 1];
+    Event& event = events_[record.n - 1];
+    if (event.stored_as != 0)
+      broken(
+          "I5", "duplicated",
+          fmt::format("event #{} is stored as seq {} and as seq {}", record.n, event.stored_as, record.seq));
+    event.stored_as = record.seq;
+    if (event.seq != 0 && event.seq != record.seq)
+      broken("I2", "false_ack",
+             fmt::format("event #{} was accepted as seq {}, and is stored as seq {}", record.n, event.seq,
+                         record.seq));
     if (event.rejected)
       broken("I2", "false_failure", fmt::format("event #{} was rejected, and is stored", record.n));
     if (at.n != 0 && at.n != record.n)

@@ -45,9 +45,12 @@ class WriterLedger final : public writer::DurabilityListener {
       : ring_events_(ring_events), linger_(linger), punctual_(punctual) {}
 
   // --- publishers ---
+  void session_starts(std::size_t stream) { ++streams_[stream].lives; }
   std::uint64_t offered(Offer offer);
   void accepted(std::uint64_t n, std::uint64_t seq);
   void rejected(std::uint64_t n);
+  // So many sessions may get their end markers from now on.
+  void may_set_markers(std::uint64_t sessions) { markers_ += sessions; }
   void storing_changes(bool on);  // the call begins
   void storing_changed();         // and has returned
 
@@ -56,9 +59,10 @@ class WriterLedger final : public writer::DurabilityListener {
   void dropped(const writer::SessionIdentity& session, std::uint64_t from, std::uint64_t to) override;
   void lost(const writer::SessionIdentity& session, std::uint64_t from, std::uint64_t to,
             const std::string& reason) override;
-  std::uint64_t flush_began() const { return accepted_.size(); }
+  // What a flush or stop that begins now has to cover.
+  std::uint64_t accepted_so_far() const { return accepted_.size(); }
   void flush_answered(std::uint64_t began, const writer::FlushAnswer& answer);
-  void stopped(std::size_t stream, const writer::Stopped& stopped);
+  void stopped(std::uint64_t began, std::size_t stream, const writer::Stopped& stopped);
 
   // --- what the service did ---
   // An append as it is sent; the name that it is committed by.
@@ -70,8 +74,6 @@ class WriterLedger final : public writer::DurabilityListener {
   // --- the end ---
   struct End {
     bool time_left = false;     // no step of the shutdown ran into its deadline
-    bool faults = false;        // something went wrong on the network
-    bool outcome_known = true;  // nothing that the writer called unknown can be excused by a fault
     std::uint64_t unsaved = 0;  // what the shutdown reported
     std::uint32_t ended = 0;    // sessions whose end marker has to be stored, a bit each
   };
@@ -89,6 +91,8 @@ class WriterLedger final : public writer::DurabilityListener {
   struct Event {
     Offer offer;
     std::uint64_t seq = 0;  // once accepted
+    std::uint64_t stored_as = 0;
+    std::uint64_t life = 0;  // of its session, when it was offered
     bool rejected = false;
     Storing storing = Storing::on;
     std::uint64_t changes = 0;               // of storing, when it was offered
@@ -114,7 +118,7 @@ class WriterLedger final : public writer::DurabilityListener {
     bool guarded_by_token = false;
   };
   struct Stream {
-    std::uint64_t last_stored = 0, acked_through = 0, tail = 0;
+    std::uint64_t lives = 0, last_stored = 0, acked_through = 0, tail = 0;
     std::string token;
     bool ends_with_marker = false;
   };
@@ -148,7 +152,8 @@ class WriterLedger final : public writer::DurabilityListener {
   Storing storing_ = Storing::on, becomes_ = Storing::on;
   std::uint64_t storing_changes_ = 0;
   std::uint64_t highest_ = 0;  // sequence number that anybody has seen
-  std::uint64_t told_ = 0;     // numbers told as gone
+  std::uint64_t markers_ = 0, lost_calls_ = 0;
+  std::uint64_t told_ = 0;  // numbers told as gone
   std::uint64_t given_up_ = 0;
   std::uint64_t branches_ = 0;
 };

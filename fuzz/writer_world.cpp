@@ -42,7 +42,7 @@ T one_of(const std::array<T, N>& values) {
   return values[sim::choose(N)];
 }
 
-// A sum that was started is finished: what waits for the world to become quiet.
+// Wakes whoever waits until something has become true.
 class Settled {
  public:
   void changed() {
@@ -182,7 +182,10 @@ class WriterRun {
 
   void start(std::size_t stream) {
     if (sim::tracing()) sim::note("starts " + stream_name(stream));
-    if (writer_->start(stream_name(stream))) active_ |= 1U << stream;
+    if (const auto started = writer_->start(stream_name(stream)); !started)
+      return sim::fail("I7 false_failure: a session could not be started: " + started.error());
+    ledger_.session_starts(stream);
+    active_ |= 1U << stream;
   }
 
   void publish(std::size_t publisher) {
@@ -219,14 +222,17 @@ class WriterRun {
     switch (act) {
       case Act::flush: {
         sim::note("asks for a flush");
-        const std::uint64_t began = ledger_.flush_began();
+        const std::uint64_t began = ledger_.accepted_so_far();
         const Stopwatch watch;
-        ledger_.flush_answered(began, writer_->flush(Clock::now() + shape_.budget));
+        const writer::FlushAnswer answer = writer_->flush(Clock::now() + shape_.budget);
+        ledger_.flush_answered(began, answer);
+        if (!answer.flushed && nothing_is_slow())
+          sim::fail("I6 false_failure: a flush failed, and nothing was slow");
         judge_time("I6", "a flush", watch);
         return;
       }
       case Act::restart: {
-        stop(0);
+        if (!stop(0)) return;
         start(0);
         publish_one(0, false, false);
         return;
@@ -249,26 +255,34 @@ class WriterRun {
 
   void store(bool on) {
     ledger_.storing_changes(on);
-    static_cast<void>(writer_->set_storing(on));
+    if (const auto set = writer_->set_storing(on); !set)
+      sim::fail("I7 false_failure: storing cannot be switched: " + set.error());
     ledger_.storing_changed();
     storing_ = on;
   }
 
-  void stop(std::size_t stream) {
+  bool stop(std::size_t stream) {
     const auto deadline = Clock::now() + shape_.budget;
     if (sim::tracing()) sim::note("stops " + stream_name(stream));
+    ledger_.may_set_markers(1);
+    const std::uint64_t began = ledger_.accepted_so_far();
     const Stopwatch watch;
     const auto end = writer_->end(stream_name(stream), deadline);
-    if (!end) return;
+    if (!end) return false;
     active_ &= ~(1U << stream);
     if (storing_) ended_ |= 1U << stream;
-    ledger_.stopped(stream, writer_->await_end(*end, deadline));
+    const writer::Stopped stopped = writer_->await_end(*end, deadline);
+    ledger_.stopped(began, stream, stopped);
+    if (!stopped.complete && nothing_is_slow())
+      sim::fail("I7 false_failure: a stop is said to be incomplete, and nothing was slow");
     judge_time("I8", "a stop", watch);
+    return true;
   }
 
   void end() {
     if (shape_.teardown == Teardown::destroy) {
       sim::note("the writer is destroyed");
+      ledger_.may_set_markers(kMaxStreams);
       // Nothing is promised but that it ends, and that what is said is true.
       join();
       writer_.reset();
@@ -278,6 +292,7 @@ class WriterRun {
       for (std::size_t i = 0; i < shape_.sessions; ++i) stop(i);
     }
     const std::uint32_t active = active_;
+    ledger_.may_set_markers(kMaxStreams);
     const std::uint64_t attempts = network_->attempts(), given_up = ledger_.given_up();
     const auto began = sim::now();
     sim::note("the shutdown begins");
@@ -304,6 +319,9 @@ class WriterRun {
     if (directory_ && files_done && shape_.ring_events == kRoomyRing)
       ledger_.judge_journal(directory_->lines());
   }
+
+  // Then a flush and a stop have every reason to succeed.
+  bool nothing_is_slow() const { return is_punctual(shape_) && unhurried() && !shape_.unstorable_event; }
 
   // By its deadline in any case; at once where nothing is slow.
   void judge_time(const char* invariant, const char* what, const Stopwatch& watch) const {

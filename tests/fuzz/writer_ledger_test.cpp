@@ -126,7 +126,7 @@ TEST(WriterLedger, EachPromiseIsNamedWhenItIsBroken) {
             "I3 reordered");
   EXPECT_EQ(verdict([](Story& story) {
               story.publish(1);
-              const std::uint64_t began = story.ledger.flush_began();
+              const std::uint64_t began = story.ledger.accepted_so_far();
               story.ledger.flush_answered(began, {.flushed = true, .through = 1});
             }),
             "I6 false_ack");

@@ -104,7 +104,9 @@ class ReadSession : public std::enable_shared_from_this<ReadSession> {
     world_.clock.cancel(wait_timer_);
     wait_timer_ = world_.clock.after(std::chrono::seconds(*start_.wait_secs), [weak = weak_from_this()] {
       const auto self = weak.lock();
-      if (self && self->subscribed_) self->end();
+      if (!self) return;
+      self->wait_timer_ = 0;  // while a slow reader still gets what is there; the wait begins anew at the tail
+      if (self->subscribed_) self->end();
     });
   }
 

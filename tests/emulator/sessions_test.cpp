@@ -207,5 +207,20 @@ TEST(SessionsSlowReader, ReadsNothingForALongTimeAndGetsEverythingAfterAll) {
   EXPECT_EQ(records, 60u);
 }
 
+// The wait passes while what is there is still on its way; at the tail it begins anew.
+TEST(SessionsSlowReader, ThatIsStillBehindWhenItsWaitPassesIsEndedAtTheTail) {
+  Endpoint endpoint;
+  Client writer = endpoint.client();
+  Client reader = endpoint.client();
+  const std::string body(1'000'000, 'x');
+  for (int n = 0; n < 40; ++n) ASSERT_EQ(writer.append("s", {body}).status, 200);
+  Session session(reader, "GET", "/v1/streams/s/records?seq_num=0&wait=1");
+  for (int n = 0; n < 20; ++n) {  // it reads nothing meanwhile
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    endpoint.emulator.advance_clock(std::chrono::seconds(1));
+  }
+  EXPECT_TRUE(reader.wait(session.id()).ended);
+}
+
 }  // namespace
 }  // namespace s2::emulator::test

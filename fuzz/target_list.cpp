@@ -93,7 +93,7 @@ Target writer_target(std::string name, std::string about, WriterLimits limits,
   target.name = size ? name + ":" + text_of(*size) : name;
   target.about = std::move(about);
   target.program = [limits] { run_writer(limits); };
-  target.world = writer_world;
+  target.world = limits.way == WriterWay::direct ? writer_world : writer_http2_world;
   target.shape = [limits] { return describe(draw_shape(limits)); };
   target.branches = [] { return writer_counts().branches; };
   return target;
@@ -112,7 +112,7 @@ Target shutdown_target(std::string name, WriterWay way, const Size& size, bool b
                      ? "publishers of the reference writer, and its shutdown at any moment: nothing is drawn"
                      : "the same over HTTP/2 bytes";
   target.program = [shape, way] { run_writer(shape, way); };
-  target.world = writer_world;
+  target.world = way == WriterWay::direct ? writer_world : writer_http2_world;
   target.shape = [shape] { return describe(shape); };
   target.branches = [] { return writer_counts().branches; };
   return target;

@@ -31,8 +31,10 @@ constexpr std::uint64_t kBigOneIn =
 constexpr std::uint64_t kUnstorableOneIn = 128;
 constexpr std::uint64_t kJournalOneIn = 16;  // and those with files
 constexpr std::uint64_t kLastFaultyAppend = 6;
-constexpr std::uint64_t kMostPoints = 200'000;  // some hundred times what an execution has: it does not end
-constexpr std::uint64_t kRoomyRing = 64;        // events: never full
+// Some hundred times what an execution has: then it does not end. Bytes of a big event in pieces make many
+// points.
+constexpr std::uint64_t kMostPoints = 200'000, kMostPointsOfBytes = 3'000'000;
+constexpr std::uint64_t kRoomyRing = 64;  // events: never full
 constexpr std::uint64_t kFewInFlight = 2;
 constexpr milliseconds kLongLinger{100};
 constexpr milliseconds kTooLate{2000};  // behind a deadline, when nothing on the network was slow
@@ -432,6 +434,10 @@ void run_writer(const WriterLimits& limits) {
 
 sim::WorldOptions writer_world(sim::Chooser& chooser) {
   return {.chooser = chooser, .max_points = kMostPoints};
+}
+
+sim::WorldOptions writer_http2_world(sim::Chooser& chooser) {
+  return {.chooser = chooser, .max_points = kMostPointsOfBytes};
 }
 
 WriterCounts writer_counts() {

@@ -59,6 +59,7 @@ void run_writer(const WriterLimits& limits);  // of a drawn shape
 
 // Limits for its executions.
 sim::WorldOptions writer_world(sim::Chooser& chooser);
+sim::WorldOptions writer_http2_world(sim::Chooser& chooser);
 
 // Of this process, over all executions so far.
 struct WriterCounts {

@@ -105,8 +105,7 @@ class ReadSession : public std::enable_shared_from_this<ReadSession> {
     wait_timer_ = world_.clock.after(std::chrono::seconds(*start_.wait_secs), [weak = weak_from_this()] {
       const auto self = weak.lock();
       if (!self) return;
-      self->wait_timer_ =
-          0;  // while a slow reader still gets what is there; the wait begins anew at the tail
+      self->wait_timer_ = 0;  // at the tail it begins anew, for a reader that was still behind
       if (self->subscribed_) self->end();
     });
   }

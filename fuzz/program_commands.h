@@ -32,6 +32,8 @@ int write_ledger(CampaignLedger& ledger, const ShardRecord& record);
 void print_finding(const Finding& finding, const std::string& file);
 
 // Runs the finding's execution once more, in this process, and draws it (picture.h). `command` is what makes
+// The whole file; throws when it cannot be written.
+void write_file(const std::string& path, const std::string& text);
 // it again. Its planted bug is planted already.
 void write_picture(const Finding& finding, const std::string& command, const std::string& path);
 

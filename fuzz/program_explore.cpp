@@ -16,13 +16,6 @@ namespace {
 
 constexpr std::size_t kMostLineBytes = 400;  // of a step on the terminal; a turn may have thousands of points
 
-void write_file(const std::filesystem::path& path, const std::string& text) {
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  file << text;
-  file.close();
-  if (!file) throw std::runtime_error("cannot write " + path.string());
-}
-
 std::string shortened(const std::string& line) {
   if (line.size() <= kMostLineBytes) return line;
   return line.substr(0, kMostLineBytes / 2) + " … " + line.substr(line.size() - kMostLineBytes / 2);
@@ -100,7 +93,7 @@ int explore_command(const FuzzOptions& options, const volatile bool& stop) {
   int failed = 0;
   if (!options.out.empty()) {
     try {
-      write_file(out / "result.json", to_json_line(record));
+      write_file((out / "result.json").string(), to_json_line(record));
       for (std::size_t i = 0; i < result.findings.size(); ++i) {
         const Finding& finding = result.findings[i];
         if (!files[i].empty()) write_file(files[i], finding.long_token + "\n");

@@ -10,6 +10,13 @@
 
 namespace s2::fuzz {
 
+void write_file(const std::string& path, const std::string& text) {
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file << text;
+  file.close();
+  if (!file) throw std::runtime_error("cannot write " + path);
+}
+
 void write_picture(const Finding& finding, const std::string& command, const std::string& path) {
   std::string error;
   const auto token = parse_replay_token(finding.schedule_text(), error);
@@ -26,10 +33,7 @@ void write_picture(const Finding& finding, const std::string& command, const std
   about.lost = finding.target + (finding.mutant.empty() ? "" : " with the planted bug " + finding.mutant);
   if (!finding.shape.empty()) about.lost += ": " + finding.shape;
   about.replay = command;
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  file << picture_of(execution, about);
-  file.close();
-  if (!file) throw std::runtime_error("cannot write " + path);
+  write_file(path, picture_of(execution, about));
 }
 
 }  // namespace s2::fuzz

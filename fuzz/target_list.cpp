@@ -15,7 +15,7 @@ namespace {
 
 // Three producers, one consumer, a queue of four: about 850 points. The figure that worlds are compared by.
 void run_ring() {
-  constexpr int kProducers = 3, kEach = 20;
+  constexpr int kProducers = 3, kEach = 32;
   constexpr std::size_t kRoom = 4;
   std::mutex mutex;
   std::condition_variable not_empty, not_full;

@@ -318,7 +318,6 @@ void WriterLedger::lands(std::size_t stream_index, const Stored& record) {
              fmt::format("{} is not stored, but seq {} behind it is", describe(seq), record.seq));
   }
   at.stored = true;
-  at.stream = static_cast<std::uint8_t>(stream_index);
   stream.last_stored = record.seq;
   stream.ends_with_marker = record.end_marker;
 }

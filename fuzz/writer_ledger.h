@@ -100,7 +100,6 @@ class WriterLedger final : public writer::DurabilityListener {
   };
   struct Number {  // a sequence number of the writer
     std::uint64_t n = 0;
-    std::uint8_t stream = kMaxStreams;  // in which it is stored
     bool stored = false;
     Told told = Told::nothing;
   };

@@ -44,48 +44,37 @@ T one_of(const std::array<T, N>& values) {
   return values[sim::choose(N)];
 }
 
-// Wakes whoever waits until something has become true.
-class Settled {
- public:
-  void changed() {
-    const std::lock_guard lock(mutex_);
-    changed_.notify_all();
-  }
-  template <class Done>
-  void wait(const Done& done) {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, done);
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-};
-
 // The ledger, and whoever waits for it to be settled.
 class Listener final : public writer::DurabilityListener {
  public:
   explicit Listener(WriterLedger& ledger) : ledger_(ledger) {}
   void acked(const writer::SessionIdentity& session, std::uint64_t through) override {
     ledger_.acked(session, through);
-    settled_.changed();
+    changed();
   }
   void dropped(const writer::SessionIdentity& session, std::uint64_t from, std::uint64_t to) override {
     ledger_.dropped(session, from, to);
-    settled_.changed();
+    changed();
   }
   void lost(const writer::SessionIdentity& session, std::uint64_t from, std::uint64_t to,
             const std::string& reason) override {
     ledger_.lost(session, from, to, reason);
-    settled_.changed();
+    changed();
   }
   void wait_settled() {
-    settled_.wait([this] { return ledger_.pending() == 0; });
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return ledger_.pending() == 0; });
   }
 
  private:
+  void changed() {
+    const std::lock_guard lock(mutex_);
+    changed_.notify_all();
+  }
+
   WriterLedger& ledger_;
-  Settled settled_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
 };
 
 // Nothing goes wrong on the network, and no event waits for room.

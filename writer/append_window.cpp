@@ -20,7 +20,7 @@ void AppendWindow::renumber(std::uint64_t tail, bool harmless) {
   tail_ = tail;
   std::uint64_t place = tail;
   for (Slot& slot : slots_) {
-    slot.in_doubt = slot.in_doubt && !harmless && slot.begin >= tail;
+    slot.in_doubt = slot.in_doubt && !harmless && slot.doubted >= tail;
     slot.begin = place;
     slot.sent = false;
     place = slot.end();
@@ -34,7 +34,7 @@ std::size_t AppendWindow::in_doubt() const {
 }
 
 AppendWindow::Slot* AppendWindow::next_to_send() {
-  return sent_ < slots_.size() ? &slots_[sent_] : nullptr;
+  return sent_ < slots_.size() && !slots_[sent_].in_doubt_elsewhere() ? &slots_[sent_] : nullptr;
 }
 
 void AppendWindow::mark_sent(std::chrono::steady_clock::time_point now) {
@@ -50,13 +50,17 @@ std::optional<Batch> AppendWindow::acked(const wire::AppendAck& ack) {
                     ack.tail.seq_num >= ack.end.seq_num;
   const bool blind = planted(PlantedBug::unsafe_retry) || planted(PlantedBug::resend_after_reconnect);
   if (!fits && !blind) return std::nullopt;
-  return take(0);
+  const std::uint64_t tail = oldest.end();
+  Batch stored = take(0);
+  for (Slot& slot : slots_) slot.in_doubt = slot.in_doubt && slot.doubted >= tail;
+  return stored;
 }
 
 void AppendWindow::session_lost() {
   for (std::size_t i = 0; i < sent_; ++i) {
     slots_[i].sent = false;
     slots_[i].in_doubt = true;
+    slots_[i].doubted = slots_[i].begin;
   }
   sent_ = 0;
 }
@@ -108,7 +112,7 @@ bool AppendWindow::matches(std::size_t index, const std::vector<wire::SequencedR
   const auto& records = slot.batch.input.records;
   if (stored.size() < records.size()) return false;
   for (std::size_t i = 0; i < records.size(); ++i) {
-    if (stored[i].seq_num != slot.begin + i || stored[i].body != records[i].body ||
+    if (stored[i].seq_num != slot.doubted + i || stored[i].body != records[i].body ||
         stored[i].headers != records[i].headers) {
       return false;
     }

@@ -8,8 +8,9 @@
 //   a tail T that S2 names in a 412 proves every batch with begin < T < end, or T < begin, absent for now;
 //   a batch in doubt (an attempt had no answer) with end <= T was stored, or somebody else's records stand
 //   there.
-// Batches in doubt are always the oldest ones. Renumbering one of them is the producer's decision (see its
-// fencing).
+// Renumbering a batch in doubt is the producer's decision (see its fencing). Without a token that shuts old
+// attempts out, such a batch keeps the place of its doubt beside its new one, and is not sent again before
+// the tail has passed that place: two attempts at two places might both land.
 #pragma once
 
 #include <cstddef>
@@ -28,17 +29,20 @@ class AppendWindow {
  public:
   struct Slot {
     Batch batch;
-    std::uint64_t begin = 0;  // its place
-    bool sent = false;        // in the session that is open now
-    bool in_doubt = false;    // an earlier attempt at this place had no answer
+    std::uint64_t begin = 0;    // its place
+    bool sent = false;          // in the session that is open now
+    bool in_doubt = false;      // an earlier attempt had no answer,
+    std::uint64_t doubted = 0;  // and was made for this place
     std::chrono::steady_clock::time_point sent_at{};
     std::uint64_t end() const { return begin + batch.seqs.size(); }
+    std::uint64_t doubted_end() const { return doubted + batch.seqs.size(); }
+    bool in_doubt_elsewhere() const { return in_doubt && doubted != begin; }
   };
 
   void push(Batch&& batch);
   // Every batch gets a new place, the first one `tail`; nothing is sent. With old attempts `harmless` (a new
   // fencing token) nothing is in doubt any more; otherwise what was, and whose old place is not behind the
-  // tail, still is.
+  // tail, still is: the oldest then, when its old place is not the tail, can never be sent again.
   void renumber(std::uint64_t tail, bool harmless);
 
   bool empty() const { return slots_.empty(); }
@@ -47,7 +51,7 @@ class AppendWindow {
   std::size_t in_doubt() const;
   const std::deque<Slot>& slots() const { return slots_; }
 
-  Slot* next_to_send();  // the oldest that is not sent
+  Slot* next_to_send();  // the oldest that is not sent, unless it is in doubt at another place
   void mark_sent(std::chrono::steady_clock::time_point now);
 
   // The oldest sent batch is stored: out it comes. Nothing: the ack does not fit, believe nothing of this
@@ -68,7 +72,7 @@ class AppendWindow {
   // Two halves in place of the oldest (not in doubt, not sent, at least two records), one right behind the
   // other.
   void split_front();
-  // Whether `stored`, read from that batch's place on, begins with exactly its records.
+  // Whether `stored`, read from the place of that batch's doubt on, begins with exactly its records.
   bool matches(std::size_t index, const std::vector<wire::SequencedRecord>& stored) const;
   std::uint64_t next_place() const { return slots_.empty() ? tail_ : slots_.back().end(); }
 

@@ -171,8 +171,10 @@ void StreamProducer::refused_for_good(const wire::ApiError& error, bool by_conte
     if (fencing_ && stage_ == Stage::flowing) return want_new_token(oldest.begin);
     if (++refusals_in_doubt_ < options_.attempts_per_budget) return back_off(describe(error));
     refusals_in_doubt_ = 0;
+    const std::uint64_t place = oldest.begin;
     report_failed(window_.take(0), FailureKind::unknown,
                   describe(error) + "; an earlier attempt had no answer");
+    close_gap_at(place);
     return back_off(describe(error));
   }
   window_.session_refused();
@@ -182,9 +184,15 @@ void StreamProducer::refused_for_good(const wire::ApiError& error, bool by_conte
   }
   const std::uint64_t place = oldest.begin;
   const Batch batch = window_.take(0);
-  window_.renumber(place, window_.in_doubt() == 0);
+  close_gap_at(place);
   report_failed(batch, FailureKind::refused, describe(error));
   if (!by_content) retry_at_ = Clock::now() + options_.backoff_base;
+}
+
+// The batch that stood there was given up: the next takes its place, but one in doubt the place of its doubt.
+void StreamProducer::close_gap_at(std::uint64_t place) {
+  const bool oldest_in_doubt = !window_.empty() && window_.slots().front().in_doubt;
+  window_.renumber(oldest_in_doubt ? window_.slots().front().doubted : place, window_.in_doubt() == 0);
 }
 
 void StreamProducer::session_lost(const std::string& reason) {
@@ -213,12 +221,12 @@ void StreamProducer::settle() {
                     "the stream is shorter than what it acknowledged");
       continue;
     }
-    if (slot.end() > settle_below_) {  // the stream had no room for it there: it is not stored
+    if (slot.doubted_end() > settle_below_) {  // the stream had no room for it there: it is not stored
       ++index;
       continue;
     }
     const auto stored =
-        channel_->read_back(slot.begin, slot.batch.seqs.size(), attempt_deadline(options_.open_timeout));
+        channel_->read_back(slot.doubted, slot.batch.seqs.size(), attempt_deadline(options_.open_timeout));
     if (!stored && (!stored.error().refused || wire::is_retryable(stored.error().error))) {
       const ReadError& error = stored.error();
       return back_off(error.refused ? describe(error.error) : error.reason);
@@ -236,6 +244,15 @@ void StreamProducer::settle() {
     }
   }
   window_.renumber(settle_next_, fencing_);
+  while (!window_.empty() && window_.slots().front().in_doubt_elsewhere()) {
+    // One before it was given up, so that its own attempt waits for a place which the stream has not reached
+    // yet.
+    report_failed(
+        window_.take(0), FailureKind::unknown,
+        "an append had no answer and may be stored yet, behind the end of the stream; without a fencing "
+        "token it cannot be sent again");
+    window_.renumber(settle_next_, fencing_);
+  }
   known_tail_ = settle_next_;
   stage_ = Stage::flowing;
   went_well();
@@ -259,9 +276,9 @@ void StreamProducer::superseded_by(const std::string& current) {
       ++index;
       continue;
     }
-    const std::uint64_t end = slot.end();
+    const std::uint64_t end = slot.doubted_end();
     const auto stored =
-        channel_->read_back(slot.begin, slot.batch.seqs.size(), attempt_deadline(options_.open_timeout));
+        channel_->read_back(slot.doubted, slot.batch.seqs.size(), attempt_deadline(options_.open_timeout));
     if (stored && window_.matches(index, *stored)) {
       report_acked(window_.take(index), end);
     } else if (stored) {

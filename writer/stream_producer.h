@@ -96,6 +96,7 @@ class StreamProducer {
   void on_fence_refused(const wire::ApiError& error);
   void on_mismatch(std::uint64_t tail);
   void refused_for_good(const wire::ApiError& error, bool by_content);
+  void close_gap_at(std::uint64_t place);
   void session_lost(const std::string& reason);
   void settle();
   void superseded_by(const std::string& token);

@@ -39,6 +39,7 @@ RealmOptions realm_options(const Options& options) {
   RealmOptions realm;
   realm.writer = options.writer_words;
   realm.ready_within = options.ready_within;
+  realm.slack = options.slack;
   if (options.endpoint) realm.external = ServiceAddress{*options.endpoint, options.basin, options.token};
   return realm;
 }

@@ -16,8 +16,7 @@
 namespace s2::scenarios {
 namespace {
 
-constexpr std::int64_t kShutdownSlackNs = 5'000'000'000;  // a slow machine is no broken promise
-constexpr int kExitedBySigterm = 128 + SIGTERM;           // how shells and many runtimes say it
+constexpr int kExitedBySigterm = 128 + SIGTERM;  // how shells and many runtimes say it
 
 using Kind = Statement::Kind;
 
@@ -88,7 +87,7 @@ void check_exit_time(const Facts& facts, Findings& findings, int epoch, const Pr
   const std::int64_t budget = facts.budget_ns();
   if (asked < 0 || asked > end || budget < 0) return;
   const std::int64_t took = end - asked - facts.paused_within(epoch, asked, end);
-  if (took <= budget + kShutdownSlackNs) return;
+  if (took <= budget + facts.ledger.slack_ns) return;
   findings.add(Invariant::I8, killed ? ViolationKind::hung : ViolationKind::late,
                fmt::format("{} {} after its end was asked for; its budget was {}",
                            killed ? "the writer was still running" : "the writer took to end",
@@ -108,7 +107,7 @@ void check_answer(const Facts& facts, Findings& findings, const Statement& ask, 
   }
   if (until < 0) return;
   const std::int64_t took = until - ask.t_ns - facts.paused_within(ask.epoch, ask.t_ns, until);
-  if (took <= allowed + kShutdownSlackNs) return;
+  if (took <= allowed + facts.ledger.slack_ns) return;
   if (answer != nullptr) {
     findings.add(Invariant::I8, ViolationKind::late,
                  fmt::format("the {} of session {} was answered after {}; its deadline was {}", what,

@@ -159,6 +159,8 @@ struct Ledger {
   std::int64_t linger_ns = 0;
   std::int64_t grace_ns = -1;  // outer grace: what the harness gave after SIGTERM or stop before SIGKILL
   std::int64_t shutdown_budget_ns = -1;
+  std::int64_t slack_ns =
+      5'000'000'000;                // on top of the writer's deadlines: a slow machine breaks no promise
   std::int64_t heal_bound_ns = -1;  // I10: after the faults end, everything is stored within this
   std::string fixed_stream;         // S2_STREAM, or empty: stream = session
 

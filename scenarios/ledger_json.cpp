@@ -130,7 +130,7 @@ void fields(Io& io, Ledger& l) {
   io("scenario", l.scenario), io("teardown", l.teardown), io("fault", l.fault), io("workload", l.workload);
   io("realm", l.realm), io("seed", l.seed), io("run", l.run), io("replay", l.replay);
   io("ring_capacity", l.ring_capacity), io("ring_bytes", l.ring_bytes), io("linger_ns", l.linger_ns);
-  io("grace_ns", l.grace_ns), io("shutdown_budget_ns", l.shutdown_budget_ns),
+  io("grace_ns", l.grace_ns), io("shutdown_budget_ns", l.shutdown_budget_ns), io("slack_ns", l.slack_ns),
       io("heal_bound_ns", l.heal_bound_ns);
   io("fixed_stream", l.fixed_stream), io("publications", l.publications), io("statements", l.statements);
   io("appends", l.appends), io("faults", l.faults), io("processes", l.processes), io("stored", l.stored);

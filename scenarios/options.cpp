@@ -35,7 +35,8 @@ struct BadUsage : std::runtime_error {
 struct Raw {
   std::vector<std::string> names;
   std::string argument;
-  std::string duration, shard, writer, driver = "stdio", realm = "process", suite = "quick", ready = "10s";
+  std::string duration, shard, writer, driver = "stdio", realm = "process", suite = "quick", ready = "10s",
+                                       slack = "5s";
   std::string endpoint, token;
   std::vector<std::string> teardowns;
   bool no_color = false;
@@ -97,6 +98,8 @@ void add_run_flags(CLI::App& app, Options& options, Raw& raw) {
       ->envname(twin("--property"));
   option("--out", options.out, "directory of the report: index.html, junit.xml, results.json, runs/");
   option("--ready-timeout", raw.ready, "how long a writer may take to its first line");
+  option("--slack", raw.slack,
+         "what a slow machine may add to a deadline before the writer counts as late; more for sanitizers");
   app.add_flag("--json", options.json, "results.json on stdout instead of the table")
       ->envname(twin("--json"));
   app.add_flag("--no-color", raw.no_color, "no colour on the terminal (so does NO_COLOR)")
@@ -173,8 +176,11 @@ void finish(Options& options, const Raw& raw, const std::string& program_dir) {
   if (options.jobs < 1 || options.jobs > kMaxJobs) throw BadUsage(fmt::format("--jobs is 1 to {}", kMaxJobs));
   if (!raw.duration.empty()) options.duration = duration_of("--duration", raw.duration);
   if (!raw.shard.empty()) read_shard(options, raw.shard);
-  options.ready_within =
-      std::chrono::duration_cast<std::chrono::milliseconds>(duration_of("--ready-timeout", raw.ready));
+  const auto milliseconds_of = [](const char* flag, const std::string& text) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(duration_of(flag, text));
+  };
+  options.ready_within = milliseconds_of("--ready-timeout", raw.ready);
+  options.slack = milliseconds_of("--slack", raw.slack);
   for (const std::string& each : raw.teardowns) {
     const auto teardown = teardown_named(each);
     if (!teardown) {

@@ -39,6 +39,7 @@ struct Options {
   bool json = false;
   bool color = true;
   std::chrono::milliseconds ready_within{10'000};
+  std::chrono::milliseconds slack{5'000};
   std::string flags;  // as given, for a replay line; without secrets
 };
 

@@ -130,6 +130,7 @@ ProcessRun::ProcessRun(const RealmOptions& options, const std::atomic<bool>& can
   ledger_.grace_ns = static_cast<std::int64_t>(drawn_.teardown.grace.lo) * kNsPerUs;
   ledger_.shutdown_budget_ns =
       static_cast<std::int64_t>(config.shutdown_budget.value_or(exactly(10'000'000)).lo) * kNsPerUs;
+  ledger_.slack_ns = std::chrono::nanoseconds(options_.slack).count();
   ledger_.heal_bound_ns = static_cast<std::int64_t>(drawn_.heal_bound.lo) * kNsPerUs;
   if (config.fixed_stream_percent == 100) ledger_.fixed_stream = run_ + "-fixed";
 }

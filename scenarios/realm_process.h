@@ -23,6 +23,7 @@ struct RealmOptions {
   std::vector<std::string> writer;         // the command's words
   std::optional<ServiceAddress> external;  // nothing: an emulator for each run
   std::chrono::milliseconds ready_within{10'000};
+  std::chrono::milliseconds slack{5'000};  // before the judge calls a writer late
 };
 
 struct RunRequest {

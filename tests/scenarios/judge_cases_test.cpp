@@ -349,6 +349,16 @@ TEST(JudgeCases, DeadlinesStandStillWhileTheProcessIsPaused) {
   EXPECT_EQ(stops(7000, true).told(), "");
 }
 
+TEST(JudgeCases, ASlowMachineMayAddTheSlackThatItWasGiven) {
+  Story run(Teardown::stop);
+  run.publish(1).append({1}).say(Kind::ask_stop);
+  run.l.statements.back().deadline_ms = 1000;
+  run.wait(30'000).say(Kind::stopped, 1).exits(0);
+  EXPECT_EQ(run.told(), "I8/late");
+  run.l.slack_ns = 60'000'000'000;
+  EXPECT_EQ(run.told(), "");
+}
+
 TEST(JudgeCases, AKillBeforeTheDeadlineProvesNothingAboutTime) {
   const auto short_grace = [](std::int64_t ms) {
     return Story(Teardown::term_short).publish(1).append({1}).term().wait(ms).killed();

@@ -37,8 +37,11 @@ std::size_t index_of(Statement::Kind kind) {
 
 class StdioDriver::Impl {
  public:
-  Impl(const Pipes& pipes, std::string run)
-      : pipes_(pipes), run_(std::move(run)), wake_(eventfd(0, EFD_CLOEXEC)) {
+  Impl(const Pipes& pipes, std::string run, std::shared_ptr<EventNumbers> numbers)
+      : pipes_(pipes),
+        run_(std::move(run)),
+        numbers_(numbers ? std::move(numbers) : std::make_shared<EventNumbers>(0)),
+        wake_(eventfd(0, EFD_CLOEXEC)) {
     signal(SIGPIPE, SIG_IGN);  // a writer that is gone is an error of write() here
     for (const int fd : {pipes_.in, pipes_.out, pipes_.err}) set_nonblocking(fd);
     thread_ = std::thread([this] { move_bytes(); });
@@ -65,7 +68,7 @@ class StdioDriver::Impl {
     const auto has_room = [&] { return queued_bytes_ < kMaxQueuedBytes || ended_ || input_closed_; };
     if (!changed_.wait_until(lock, give_up, has_room) || ended_ || input_closed_) return 0;
     Publication made;
-    made.n = publications_.size() + 1;
+    made.n = ++*numbers_;
     made.publisher = publisher;
     made.session = session;
     made.type = shape.type;
@@ -79,10 +82,11 @@ class StdioDriver::Impl {
     line += event;
     line += "}\n";
     made.sent_ns = now_ns();
+    const std::uint64_t n = made.n;
     publications_.push_back(std::move(made));
     ++unanswered_;
     enqueue(std::move(line));
-    return publications_.size();
+    return n;
   }
 
   void close_input() {
@@ -107,6 +111,13 @@ class StdioDriver::Impl {
     const std::lock_guard lock(mutex_);
     abandoned_ = true;
     wake();
+  }
+
+  // With the lock held. Nothing: no event of this writer's.
+  Publication* publication(std::uint64_t n) {
+    const auto at = std::lower_bound(publications_.begin(), publications_.end(), n,
+                                     [](const Publication& made, std::uint64_t key) { return made.n < key; });
+    return at == publications_.end() || at->n != n ? nullptr : &*at;
   }
 
   mutable std::mutex mutex_;
@@ -147,6 +158,7 @@ class StdioDriver::Impl {
 
   Pipes pipes_;
   const std::string run_;
+  const std::shared_ptr<EventNumbers> numbers_;
   int wake_;
   std::deque<std::string> queue_;
   std::size_t queued_bytes_ = 0;
@@ -261,13 +273,12 @@ void StdioDriver::Impl::take_output(std::string_view bytes) {
 void StdioDriver::Impl::take_line(std::string_view line, std::int64_t t_ns) {
   WriterLine parsed = parse_writer_line(line);
   const auto answered = [&](std::uint64_t n) -> Publication* {
-    if (n == 0 || n > publications_.size()) return nullptr;
-    Publication& made = publications_[n - 1];
-    if (made.answered_ns >= 0) return nullptr;
-    made.answered_ns = t_ns;
+    Publication* made = publication(n);
+    if (made == nullptr || made->answered_ns >= 0) return nullptr;
+    made->answered_ns = t_ns;
     --unanswered_;
     changed_.notify_all();
-    return &made;
+    return made;
   };
   if (const auto* published = std::get_if<Published>(&parsed)) {
     if (Publication* made = answered(published->n)) {
@@ -301,8 +312,8 @@ void StdioDriver::Impl::take_line(std::string_view line, std::int64_t t_ns) {
   note(std::move(said));
 }
 
-StdioDriver::StdioDriver(const Pipes& pipes, std::string run)
-    : impl_(std::make_unique<Impl>(pipes, std::move(run))) {}
+StdioDriver::StdioDriver(const Pipes& pipes, std::string run, std::shared_ptr<EventNumbers> numbers)
+    : impl_(std::make_unique<Impl>(pipes, std::move(run), std::move(numbers))) {}
 StdioDriver::~StdioDriver() = default;
 
 void StdioDriver::start(const std::string& session) {
@@ -374,10 +385,9 @@ bool StdioDriver::wait_answered(Deadline deadline) {
 
 bool StdioDriver::wait_acked(std::uint64_t n, Deadline deadline) {
   return impl_->wait(deadline, [&] {
-    if (n == 0 || n > impl_->publications_.size()) return true;
-    const Publication& made = impl_->publications_[n - 1];
-    if (made.acceptance == Acceptance::rejected) return true;
-    return made.acceptance == Acceptance::accepted && made.seq <= impl_->acked_through_;
+    const Publication* made = impl_->publication(n);
+    if (made == nullptr || made->acceptance == Acceptance::rejected) return true;
+    return made->acceptance == Acceptance::accepted && made->seq <= impl_->acked_through_;
   });
 }
 

@@ -6,6 +6,7 @@
 // may call. A half line at the end is ignored; a line that is none of the protocol's is kept as garbage.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -26,12 +27,15 @@ inline constexpr std::size_t kMaxKeptGarbage = 100;              // lines a run
 inline constexpr std::size_t kMaxGarbageText = 200;              // bytes of each
 inline constexpr std::size_t kMaxLogBytes = 512 * 1024;          // of stderr: so much of its end is kept
 
+using EventNumbers = std::atomic<std::uint64_t>;  // the last n that was given away
+
 class StdioDriver {
  public:
   using Deadline = std::chrono::steady_clock::time_point;
 
-  // Takes over the pipes. `run` is the probes' run.
-  StdioDriver(const Pipes& pipes, std::string run);
+  // Takes over the pipes. `run` is the probes' run. The events' n come from `numbers`, which the drivers of
+  // one run share (nothing: from 1).
+  StdioDriver(const Pipes& pipes, std::string run, std::shared_ptr<EventNumbers> numbers = nullptr);
   ~StdioDriver();
   StdioDriver(const StdioDriver&) = delete;
   StdioDriver& operator=(const StdioDriver&) = delete;

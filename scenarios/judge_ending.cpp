@@ -21,8 +21,10 @@ constexpr int kExitedBySigterm = 128 + SIGTERM;  // how shells and many runtimes
 using Kind = Statement::Kind;
 
 // Was a SIGKILL part of the scenario, or the harness's last resort?
-bool kill_is_planned(const Ledger& ledger) {
+bool kill_is_planned(const Ledger& ledger, int epoch) {
   switch (ledger.teardown) {
+    case Teardown::respawn:
+      return static_cast<std::size_t>(epoch) + 1 < ledger.processes.size();
     case Teardown::kill:
     case Teardown::flush_then_kill:
     case Teardown::cut_kill:
@@ -78,7 +80,7 @@ void check_exit_time(const Facts& facts, Findings& findings, int epoch, const Pr
   const bool killed = p.exit_signal == SIGKILL && p.kill_ns >= 0;
   const std::int64_t end = killed ? p.kill_ns : p.exited_ns;
   if (end < 0) return;
-  if (killed && !kill_is_planned(facts.ledger)) {
+  if (killed && !kill_is_planned(facts.ledger, epoch)) {
     findings.add(Invariant::I8, ViolationKind::hung,
                  fmt::format("the writer (pid {}) did not end and had to be killed", p.pid));
     return;

@@ -61,11 +61,11 @@ void check_holes(const Facts& facts, Findings& findings) {
   }
 }
 
-// The class promises that nothing is lost: every missing event counts, hole or tail.
-void check_all_there(const Facts& facts, Findings& findings, Invariant invariant) {
+// The class promises that nothing is lost (from that process on): every missing event counts, hole or tail.
+void check_all_there(const Facts& facts, Findings& findings, Invariant invariant, int from_epoch = 0) {
   Events lost;
   for (const EventFacts& e : facts.events) {
-    if (e.promised() && missing(&e)) lost.push_back(&e);
+    if (e.promised() && missing(&e) && e.pub->epoch >= from_epoch) lost.push_back(&e);
   }
   if (lost.empty()) return;
   findings.add(invariant, ViolationKind::lost,
@@ -162,6 +162,9 @@ void check_loss(const Facts& facts, Findings& findings) {
   const bool by_i10 = promise.checks(Invariant::I10);
   if (promise.nothing_lost && (!by_i10 || !facts.outage_excuses_loss())) {
     check_all_there(facts, findings, by_i10 ? Invariant::I10 : Invariant::I4);
+  }
+  if (promise.last_whole && !facts.outage_excuses_loss()) {
+    check_all_there(facts, findings, Invariant::I4, static_cast<int>(facts.ledger.processes.size()) - 1);
   }
   // With D = P judged under I4, its holes are among the missing already.
   if (promise.checks(Invariant::I4) && (!promise.nothing_lost || by_i10)) check_holes(facts, findings);

@@ -43,6 +43,35 @@ void check_stored_order(const Facts& facts, Findings& findings) {
       late);
 }
 
+// The class `zombie`: from its successor's first record on, nothing of the older process is stored.
+void check_superseded(const Facts& facts, Findings& findings) {
+  std::map<std::size_t, std::vector<std::pair<Place, const EventFacts*>>> streams;
+  for (const EventFacts& e : facts.events) {
+    for (const Place& place : e.places) streams[place.stream].emplace_back(place, &e);
+  }
+  Events late;
+  std::string where;
+  for (auto& [_, records] : streams) {
+    std::sort(records.begin(), records.end(),
+              [](const auto& a, const auto& b) { return a.first.order < b.first.order; });
+    const EventFacts* successor = nullptr;
+    for (const auto& [place, e] : records) {
+      if (successor == nullptr || e->pub->epoch > successor->pub->epoch) successor = e;
+      if (e->pub->epoch == successor->pub->epoch) continue;
+      if (late.empty()) {
+        where = fmt::format("n {} at {} of stream {}, behind n {} of its successor", e->pub->n, place.seq_num,
+                            facts.stream_name(place), successor->pub->n);
+      }
+      late.push_back(e);
+    }
+  }
+  if (late.empty()) return;
+  findings.add(Invariant::I3, ViolationKind::reordered,
+               fmt::format("the process that was resumed beside its successor stored {} more: {}, first {}",
+                           count_of(late.size()), named(late), where),
+               late);
+}
+
 void check_seqs(const Facts& facts, Findings& findings) {
   std::map<Line, const EventFacts*> last;
   std::map<std::tuple<int, std::string, std::uint64_t>, const EventFacts*> owners;
@@ -102,6 +131,7 @@ void check_order(const Facts& facts, Findings& findings) {
   if (!promise_of(facts.ledger.teardown).checks(Invariant::I3)) return;
   check_stored_order(facts, findings);
   check_seqs(facts, findings);
+  if (facts.ledger.teardown == Teardown::zombie) check_superseded(facts, findings);
 }
 
 }  // namespace s2::scenarios

@@ -29,6 +29,8 @@ enum class Teardown {
   server_drain,
   overflow,
   pause,
+  respawn,
+  zombie,
 };
 
 // accepted: `published` was read. rejected: `rejected` was read. offered: sent, no answer seen.

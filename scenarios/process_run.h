@@ -35,8 +35,12 @@ class ProcessRun {
 
  private:
   // --- before and after (realm_process.cpp) ---
-  bool start();  // false: the run is invalid, and `invalid_` says why
+  // False: the run is invalid, and the ledger says why.
+  bool start();
+  bool launch();   // a process of the command, as child_ and driver_
+  bool succeed();  // another beside or after it, which is played from here on; it gets the session, too
   void finish();
+  void take_ledger(Child& child, StdioDriver& driver);
   void judge_validity();
   void settle();
   void read_back();
@@ -63,6 +67,8 @@ class ProcessRun {
   void drain_service();
   void overflow();
   void pause();
+  void respawn();
+  void zombie();
   void await_stored();  // everything accepted, within the heal bound
   void kill_now(const std::string& instant);
   void kill_after(std::chrono::microseconds delay, const std::string& instant);  // on the killer thread
@@ -81,6 +87,12 @@ class ProcessRun {
   std::unique_ptr<Child> child_;
   std::atomic<Child*> target_{nullptr};  // child_, for a kill that comes before start() has it
   std::unique_ptr<StdioDriver> driver_;
+  struct Life {
+    std::unique_ptr<Child> child;
+    std::unique_ptr<StdioDriver> driver;
+  };
+  std::vector<Life> earlier_;  // processes before child_, dead or paused
+  const std::shared_ptr<EventNumbers> numbers_ = std::make_shared<EventNumbers>(0);
   std::jthread killer_;
 
   std::vector<Step> steps_;

@@ -16,6 +16,7 @@ constexpr auto kKillFiresWithin = 5s;  // an armed instant; the publishers go on
 constexpr auto kAnswersWithin = 2s;    // of what was published before a SIGTERM
 constexpr auto kLastFlushSlack = 2000ms;
 constexpr auto kPublishesOnAfterStop = 50ms;
+constexpr int kAskedOfAZombie = 12;  // events
 
 microseconds us(const Range& fixed) {
   return microseconds(fixed.lo);
@@ -59,6 +60,12 @@ void ProcessRun::tear_down() {
       break;
     case Teardown::pause:
       pause();
+      break;
+    case Teardown::respawn:
+      respawn();
+      break;
+    case Teardown::zombie:
+      zombie();
       break;
   }
 }
@@ -229,6 +236,41 @@ void ProcessRun::pause() {
   paused_for_ += Clock::now() - began;
   play_until(steps_.size());
   await_stored();
+  end_gracefully(end_or(EndBy::stop));
+}
+
+// The process dies, its host lives: another takes over the session.
+void ProcessRun::respawn() {
+  play_until(step_at(drawn_.teardown.at.lo));
+  std::this_thread::sleep_for(us(drawn_.teardown.wall));
+  child_->kill_and_reap();
+  if (!succeed()) return;
+  play_until(steps_.size());
+  await_stored();
+  end_gracefully(end_or(EndBy::stop));
+}
+
+// Paused, succeeded, and resumed when the successor has stored something: two processes, one session. The
+// older one is asked for more, and to end.
+void ProcessRun::zombie() {
+  play_until(step_at(drawn_.teardown.at.lo));
+  child_->pause();
+  if (!succeed()) return;
+  const std::string session = session_;
+  Life& old = earlier_.back();
+  publish_filler(0us);
+  await_stored();
+  std::this_thread::sleep_for(us(drawn_.teardown.wall));
+  old.child->resume();
+  for (int i = 0; i < kAskedOfAZombie && !over(); ++i) {
+    const Step step = filler_step(drawn_.workloads[0], session, filler_prng_);
+    old.driver->publish(session, step.publisher, step.shape, Clock::now() + kAnswersWithin);
+    if (next_step_ < steps_.size()) play_until(next_step_ + 1);
+  }
+  play_until(steps_.size());
+  await_stored();
+  old.driver->close_input();
+  if (!old.child->wait_until(Clock::now() + us(drawn_.teardown.grace))) old.child->kill_and_reap();
   end_gracefully(end_or(EndBy::stop));
 }
 

@@ -33,6 +33,10 @@ constexpr std::array<Promise, kTeardowns.size()> kPromises = {{
     {Teardown::server_drain, "nothing is lost", set_of(I10) | kAlways, true, false},
     {Teardown::overflow, "loss allowed, counted exactly", set_of(I4, I7) | kAlways, false, false},
     {Teardown::pause, "nothing is lost once the process runs again", set_of(I10) | kAlways, true, false},
+    {Teardown::respawn, "what was acked survives, and the process that follows loses nothing",
+     set_of(I4) | kAlways, false, false, true},
+    {Teardown::zombie, "a process that is resumed beside its successor stores nothing more",
+     set_of(I4) | kAlways, false, false, true},
 }};
 
 struct TeardownName {
@@ -50,6 +54,8 @@ constexpr std::array<TeardownName, kTeardowns.size()> kTeardownNames = {{
     {Teardown::server_drain, "server-drain"},
     {Teardown::overflow, "overflow"},
     {Teardown::pause, "pause"},
+    {Teardown::respawn, "respawn"},
+    {Teardown::zombie, "zombie"},
 }};
 
 constexpr std::array<std::string_view, kInvariants + 1> kInvariantNames = {

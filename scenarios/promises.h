@@ -41,6 +41,7 @@ struct Promise {
   std::uint16_t invariants = 0;  // bit n: I<n> is checked
   bool nothing_lost = false;     // D = P minus drops
   bool age_bound = false;        // what is older than linger + ack latency is there
+  bool last_whole = false;       // several processes one after another: the last one loses nothing
 
   bool checks(Invariant i) const { return (invariants >> static_cast<int>(i)) & 1; }
 };
@@ -56,6 +57,8 @@ inline constexpr std::array kTeardowns = {
     Teardown::server_drain,
     Teardown::overflow,
     Teardown::pause,
+    Teardown::respawn,
+    Teardown::zombie,
 };
 
 const Promise& promise_of(Teardown teardown);

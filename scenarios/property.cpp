@@ -125,6 +125,8 @@ void set_teardown(Scenario& scenario, const std::vector<unsigned>& c) {
     case Teardown::server_drain:
     case Teardown::overflow:
     case Teardown::pause:
+    case Teardown::respawn:  // these two are not drawn yet: kLimits
+    case Teardown::zombie:
       teardown.ends = {kEndOrder[c[kEnd]]};
       break;
     case Teardown::term:

@@ -187,6 +187,10 @@ bool ProcessRun::start() {
       if (instant->kind == InstantKind::byte) emulator_->stop_reading_at(instant->value);
     }
   }
+  return launch();
+}
+
+bool ProcessRun::launch() {
   Pipes pipes;
   auto child = Child::start(command(), pipes);
   if (!child) {
@@ -196,13 +200,22 @@ bool ProcessRun::start() {
   child_ = std::move(*child);
   target_.store(child_.get());
   target_.notify_all();
-  driver_ = std::make_unique<StdioDriver>(pipes, run_);
+  driver_ = std::make_unique<StdioDriver>(pipes, run_, numbers_);
   // A writer that dials first thing may be killed before it is ready: that is a death like another.
   if (!driver_->wait_ready(Clock::now() + options_.ready_within) && !service_.fired()) {
     ledger_.invalid = not_ready(options_.writer[0], *child_, *driver_, options_.ready_within);
     return false;
   }
   child_->note_ready(now_ns());
+  return true;
+}
+
+bool ProcessRun::succeed() {
+  earlier_.push_back({std::move(child_), std::move(driver_)});
+  starts_ = flushes_ = stops_ = switches_ = 0;
+  if (!launch()) return false;
+  driver_->start(session_);
+  driver_->wait_for(Statement::Kind::started, ++starts_, Clock::now() + options_.ready_within);
   return true;
 }
 
@@ -233,25 +246,37 @@ void ProcessRun::read_back() {
   if (ledger_.invalid.empty()) ledger_.invalid = harness_fault_;
 }
 
+// What one process left, at the end of the run.
+void ProcessRun::take_ledger(Child& child, StdioDriver& driver) {
+  child.kill_and_reap();
+  child.end_group();
+  // What a leaked process still holds open ends with it; one that left the group is not waited for for ever.
+  if (!driver.wait_output_end(Clock::now() + kOutputEndsWithin)) driver.abandon();
+  const int epoch = static_cast<int>(ledger_.processes.size());
+  for (Publication& made : driver.publications()) {
+    made.epoch = epoch;
+    ledger_.publications.push_back(std::move(made));
+  }
+  for (Statement& said : driver.statements()) {
+    said.epoch = epoch;
+    ledger_.statements.push_back(std::move(said));
+  }
+  if (!earlier_.empty()) log_ += fmt::format("--- process {} (pid {}) ---\n", epoch + 1, child.pid());
+  log_ += without(driver.log(), address_.token);
+  for (const auto kind : {Statement::Kind::acked, Statement::Kind::dropped, Statement::Kind::lost}) {
+    ledger_.acks_observed = ledger_.acks_observed || driver.count(kind) > 0;
+  }
+  ledger_.processes.push_back(child.facts());
+}
+
 void ProcessRun::finish() {
   killer_ = {};
-  if (child_) {
-    child_->kill_and_reap();
-    child_->end_group();
-  }
-  if (driver_) {
-    // What a leaked process still holds open ends with it; one that left the group is not waited for for
-    // ever.
-    if (!driver_->wait_output_end(Clock::now() + kOutputEndsWithin)) driver_->abandon();
-    ledger_.publications = driver_->publications();
-    ledger_.statements = driver_->statements();
-    log_ = without(driver_->log(), address_.token);
-    ledger_.acks_observed = driver_->count(Statement::Kind::acked) +
-                                driver_->count(Statement::Kind::dropped) +
-                                driver_->count(Statement::Kind::lost) >
-                            0;
-  }
-  if (child_) ledger_.processes.push_back(child_->facts());
+  for (const Life& life : earlier_) take_ledger(*life.child, *life.driver);
+  if (child_ && driver_) take_ledger(*child_, *driver_);
+  std::stable_sort(ledger_.publications.begin(), ledger_.publications.end(),
+                   [](const Publication& a, const Publication& b) { return a.n < b.n; });
+  std::stable_sort(ledger_.statements.begin(), ledger_.statements.end(),
+                   [](const Statement& a, const Statement& b) { return a.t_ns < b.t_ns; });
   if (emulator_) {
     fault_plan_ = emulator_->faults();
     settle();

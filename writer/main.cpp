@@ -8,12 +8,12 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
 #include <iostream>
 #include <string>
 #include <vector>
 
 #include "writer/config.h"
+#include "writer/epoch.h"
 #include "writer/log.h"
 #include "writer/planted_bugs.h"
 #include "writer/s2_client.h"
@@ -25,16 +25,6 @@ namespace {
 
 constexpr int kUsage = 2;
 constexpr int kCannotRun = 3;
-
-// Unique to this process's life: it fences the streams against a twin that is resumed later.
-std::string new_epoch_token() {
-  std::ifstream random("/dev/urandom", std::ios::binary);
-  std::array<unsigned char, 8> bytes{};
-  if (!random.read(reinterpret_cast<char*>(bytes.data()), bytes.size())) return {};
-  std::string token;
-  for (unsigned char byte : bytes) token += fmt::format("{:02x}", byte);
-  return token;
-}
 
 // SIGTERM and SIGINT, kept from every thread that starts later. Below 0: not to be had.
 int make_signal_fd() {

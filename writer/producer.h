@@ -80,9 +80,10 @@ struct ProducerOptions {
   std::size_t max_batch_records = 50;     // 1..1000 (S2_BATCHER_MAX_RECORDS)
   std::size_t max_in_flight_records = kMaxInFlightRecords;
   std::size_t max_in_flight_bytes = kMaxInFlightBytes;
-  bool fencing = true;      // S2_WRITER_FENCING=on|off
-  std::string epoch_token;  // this process's fencing token: 1..16 bytes, unique to its life ("" is a
-                            // programming error)
+  bool fencing = true;  // S2_WRITER_FENCING=on|off
+  // This process's fencing token: 1..22 bytes, unique to its life ("" is a programming error). One of
+  // epoch.h keeps a process that is resumed from taking the stream back from its successor.
+  std::string epoch_token;
   std::chrono::milliseconds backoff_base{50};
   std::chrono::milliseconds backoff_cap{2000};
   std::size_t attempts_per_budget = 8;           // then the session is opened afresh, connection and all

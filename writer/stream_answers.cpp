@@ -1,6 +1,7 @@
 // What S2's answers, and its silence, mean for a stream's producer: see the machine in stream_producer.h.
 #include <algorithm>
 
+#include "writer/epoch.h"
 #include "writer/planted_bugs.h"
 #include "writer/stream_producer.h"
 
@@ -96,9 +97,14 @@ void StreamProducer::on_fence_refused(const wire::ApiError& error) {
     return retry_quickly("the stream's tail moves while it is being fenced");
   }
   if (error.fencing_token_mismatch) {
-    if (*error.fencing_token_mismatch != token(token_wanted_))
-      return superseded_by(*error.fencing_token_mismatch);
-    return fence_stored();  // an earlier attempt came through, at this very place; its answer did not
+    const std::string& current = *error.fencing_token_mismatch;
+    // An earlier attempt came through, at this very place; its answer did not.
+    if (current == token(token_wanted_)) return fence_stored();
+    // Once ours it may be nobody else's; before that it is taken from whoever had it, unless that one came
+    // later.
+    if (token_in_force_ > 0 || is_of_later_process(current, token_stem_)) return superseded_by(current);
+    fence_condition_ = current;
+    return retry_quickly("the stream is still fenced by an earlier writer");
   }
   if (error.status == 403 && error.code == "permission_denied") {
     listener_.note(

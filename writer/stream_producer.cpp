@@ -332,7 +332,7 @@ void StreamProducer::send_fence() {
   wire::AppendInput input;
   input.records.push_back(wire::fence_command(token(token_wanted_)));
   input.match_seq_num = fence_place_;
-  if (!fence_condition_.empty()) input.fencing_token = fence_condition_;
+  input.fencing_token = fence_condition_;
   fence_sent_ = true;
   fence_sent_at_ = Clock::now();
   send(input);

@@ -150,7 +150,7 @@ class StreamProducer {
   bool tail_known_ = false;           // before it is, one batch at a time
   std::uint64_t token_in_force_ = 0;  // n of our token; 0: none yet
   std::uint64_t token_wanted_ = 1;
-  std::string fence_condition_;    // the token that must be in force for the fence command; "": any
+  std::string fence_condition_;    // the token that must be in force for the fence command; "": none
   std::uint64_t fence_place_ = 0;  // its guard: the tail as far as we know
   bool fence_sent_ = false;
   Time fence_sent_at_{};

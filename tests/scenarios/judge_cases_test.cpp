@@ -412,5 +412,32 @@ TEST(JudgeCases, CountsSayWhatTheReportShows) {
   EXPECT_EQ(judge(Story(Teardown::term).publish(1).append({1}).term().wait(41).exits(0).l).shutdown_ms, 42);
 }
 
+TEST(JudgeCases, ARespawnMayLoseWhatWasNotAckedAndTheSuccessorNothing) {
+  const auto respawned = [] {
+    return Story(Teardown::respawn).publish(4).append({1, 2}).say(Kind::acked, 2).killed();
+  };
+  EXPECT_EQ(respawned().successor().publish(2).append({5, 6}).exits(0).told(), "");
+  EXPECT_EQ(respawned().successor().publish(2).append({5}).exits(0).told(), "I4/lost 6; I7/false_ack 6");
+  Story hole(Teardown::respawn);  // the prefix is each process's own
+  hole.publish(3).append({1, 3}).killed().successor().publish(1).append({4}).exits(0);
+  EXPECT_EQ(hole.told(), "I4/lost 2");
+  Story forgotten(Teardown::respawn);
+  forgotten.publish(2).say(Kind::acked, 2).killed().successor().publish(1).append({3}).exits(0);
+  EXPECT_EQ(forgotten.told(), "I1/lost_acked 1,2");
+  // A kill of the successor was not part of it.
+  EXPECT_EQ(respawned().successor().publish(1).append({5}).wait(8000).killed().told(), "I8/hung");
+}
+
+TEST(JudgeCases, AZombieThatStoresBehindItsSuccessorIsNamed) {
+  const auto succeeded = [] {
+    return Story(Teardown::zombie).publish(3).append({1, 2}).successor().publish(1).append({4});
+  };
+  // What it could not store any more is lost, and it says so.
+  EXPECT_EQ(succeeded().exits(0).of_process(0).publish(1).say_range(Kind::lost, 3, 5).exits(1).told(), "");
+  EXPECT_EQ(succeeded().of_process(0).publish(1).append({3, 5}).exits(0).of_process(1).exits(0).told(),
+            "I3/reordered 3,5");
+  EXPECT_EQ(succeeded().publish(1).exits(0).of_process(0).exits(1).told(), "I4/lost 5; I7/false_ack 5");
+}
+
 }  // namespace
 }  // namespace s2::scenarios

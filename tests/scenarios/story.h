@@ -39,6 +39,7 @@ class Story {
       Publication p;
       p.n = p.seq = l.publications.size() + 1;
       p.session = session;
+      p.epoch = epoch_;
       p.publisher = publisher;
       p.type = "console";
       p.bytes = 100;
@@ -89,6 +90,7 @@ class Story {
     s.kind = kind;
     s.session = session;
     s.through = through;
+    s.epoch = epoch_;
     s.t_ns = tick();
     l.statements.push_back(s);
     return *this;
@@ -108,20 +110,31 @@ class Story {
     l.faults.push_back(f);
     return *this;
   }
+  // What follows is of another process, or of that one again.
+  Story& successor() {
+    l.processes.resize(l.processes.size() + 1);
+    l.processes.back().pid = 4710 + static_cast<int>(l.processes.size());
+    l.processes.back().spawned_ns = l.processes.back().ready_ns = tick();
+    return of_process(static_cast<int>(l.processes.size()) - 1);
+  }
+  Story& of_process(int epoch) {
+    epoch_ = epoch;
+    return *this;
+  }
   Story& term() {
-    l.processes[0].term_ns = tick();
+    process().term_ns = tick();
     return *this;
   }
   Story& exits(int code) {
-    if (l.processes[0].term_ns < 0) say(Kind::stdin_closed);
-    l.processes[0].exit_code = code;
-    l.processes[0].exited_ns = tick();
+    if (process().term_ns < 0) say(Kind::stdin_closed);
+    process().exit_code = code;
+    process().exited_ns = tick();
     return *this;
   }
   Story& killed() {
-    l.processes[0].kill_ns = tick();
-    l.processes[0].exit_signal = SIGKILL;
-    l.processes[0].exited_ns = tick();
+    process().kill_ns = tick();
+    process().exit_signal = SIGKILL;
+    process().exited_ns = tick();
     return *this;
   }
 
@@ -139,7 +152,10 @@ class Story {
   Ledger l;
 
  private:
+  Process& process() { return l.processes[static_cast<std::size_t>(epoch_)]; }
+
   std::int64_t now_ = kMs;
+  int epoch_ = 0;
 };
 
 }  // namespace s2::scenarios

@@ -14,6 +14,7 @@
 
 #include "tests/writer/fake_s2.h"
 #include "tests/writer/heard.h"
+#include "writer/epoch.h"
 
 namespace s2::writer {
 namespace {
@@ -131,6 +132,28 @@ TEST(Producer, SupersededItStoresNothingMoreAndSaysSo) {
   EXPECT_EQ(put(*producers, 3), Submit::superseded);
   EXPECT_EQ(stored_seqs(s2), std::vector<std::uint64_t>{1});
   EXPECT_EQ(s2.token(), "successor");
+}
+
+// A process that was paused before its first append comes back when its successor has the stream.
+TEST(Producer, AnOlderProcessNeverTakesTheStreamFromALaterOneAndALaterOneTakesIt) {
+  const std::string older = make_epoch_token("boot", 1000, 1'700'000'000'000, 1);
+  const std::string later = make_epoch_token("boot", 2000, 1'700'000'001'000, 1);
+  for (const bool resumed : {true, false}) {
+    FakeS2 s2;
+    Heard heard;
+    wire::AppendInput fence;
+    fence.records.push_back(wire::fence_command((resumed ? later : older) + "-1.1"));
+    s2.foreign_append(fence);
+    auto options = quick_options();
+    options.epoch_token = resumed ? older : later;
+    auto producers = make_producers(options, s2, heard);
+    put(*producers, 1);
+    ASSERT_EQ(producers->wait_acked(1, Clock::now() + kLong), 0U);
+    EXPECT_EQ(stored_seqs(s2).size(), resumed ? 0U : 1U);
+    EXPECT_EQ(s2.token(), later + "-1.1");
+    EXPECT_EQ(heard.failed_seqs.count(1), resumed ? 1U : 0U);
+    EXPECT_EQ(put(*producers, 2), resumed ? Submit::superseded : Submit::taken);
+  }
 }
 
 TEST(Producer, AFullWindowHoldsSubmitBackUntilStopIsRequested) {

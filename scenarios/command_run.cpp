@@ -35,15 +35,6 @@ constexpr unsigned kMaxShrinkTries = 60;
 constexpr unsigned kMaxReplayTries = 8;
 constexpr auto kShrinkWithin = std::chrono::seconds(20);
 
-RealmOptions realm_options(const Options& options) {
-  RealmOptions realm;
-  realm.writer = options.writer_words;
-  realm.ready_within = options.ready_within;
-  realm.slack = options.slack;
-  if (options.endpoint) realm.external = ServiceAddress{*options.endpoint, options.basin, options.token};
-  return realm;
-}
-
 SuiteOptions suite_options(const Options& options) {
   SuiteOptions suite;
   suite.seed = options.seed;
@@ -110,6 +101,15 @@ tl::expected<std::string, std::string> token_of(const std::string& argument) {
 }
 
 }  // namespace
+
+RealmOptions realm_options(const Options& options) {
+  RealmOptions realm;
+  realm.writer = options.writer_words;
+  realm.ready_within = options.ready_within;
+  realm.slack = options.slack;
+  if (options.endpoint) realm.external = ServiceAddress{*options.endpoint, options.basin, options.token};
+  return realm;
+}
 
 int run_command(const Options& options, const std::atomic<bool>& cancelled) {
   auto selection = select_scenarios(options);

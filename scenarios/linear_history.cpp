@@ -91,85 +91,85 @@ class HistoryParser {
     kind_.clear();
     refused_tail_.reset();
     refused_token_ = kNoToken;
-    wire::JsonReader json(line);
+    wire::JsonReader reader(line);
     unsigned seen = 0;
-    const bool read = json.object([&](std::string_view key) {
-      if (is(key, "event")) return json.once(seen, 1) && event(json);
-      if (is(key, "client_id")) return json.once(seen, 2) && json.u64(op_.client);
-      if (is(key, "op_id")) return json.once(seen, 4) && json.u64(op_.op_id);
-      if (is(key, "kind") && json.at_string()) return json.string(kind_);
-      if (is(key, "tail")) return json.optional_u64(refused_tail_);
-      if (is(key, "fencing_token") && json.at_string()) return token(json, refused_token_);
+    const bool read = reader.object([&](std::string_view key) {
+      if (is(key, "event")) return reader.once(seen, 1) && event(reader);
+      if (is(key, "client_id")) return reader.once(seen, 2) && reader.u64(op_.client);
+      if (is(key, "op_id")) return reader.once(seen, 4) && reader.u64(op_.op_id);
+      if (is(key, "kind") && reader.at_string()) return reader.string(kind_);
+      if (is(key, "tail")) return reader.optional_u64(refused_tail_);
+      if (is(key, "fencing_token") && reader.at_string()) return token(reader, refused_token_);
       if (is(key, "record_hashes")) {
         listed_ = true;
         listed_first_ = history_.hashes.size();
-        return hashes(json);
+        return hashes(reader);
       }
-      return json.skip();
-    }) && json.end();
-    if (!read) return wrong(json.error().message);
+      return reader.skip();
+    }) && reader.end();
+    if (!read) return wrong(reader.error().message);
     if ((seen & 1) == 0) return wrong("`event` was expected");
     if ((seen & 2) == 0) return wrong("`client_id` was expected");
     if ((seen & 4) == 0) return wrong("`op_id` was expected");
     return is_start_ ? start() : finish();
   }
 
-  bool event(wire::JsonReader& json) {
-    const bool read = json.object([&](std::string_view key) {
-      if (is_start_ || is_finish_) return json.fail("expected one of `Start` and `Finish`, and no more");
+  bool event(wire::JsonReader& reader) {
+    const bool read = reader.object([&](std::string_view key) {
+      if (is_start_ || is_finish_) return reader.fail("expected one of `Start` and `Finish`, and no more");
       if (is(key, "Start")) {
         is_start_ = true;
-        return start_event(json);
+        return start_event(reader);
       }
       if (is(key, "Finish")) {
         is_finish_ = true;
-        return finish_event(json);
+        return finish_event(reader);
       }
-      return json.fail("expected `Start` or `Finish`");
+      return reader.fail("expected `Start` or `Finish`");
     });
-    return read && (is_start_ || is_finish_ || json.fail("expected `Start` or `Finish`"));
+    return read && (is_start_ || is_finish_ || reader.fail("expected `Start` or `Finish`"));
   }
 
-  bool start_event(wire::JsonReader& json) {
-    if (json.at_string()) {
+  bool start_event(wire::JsonReader& reader) {
+    if (reader.at_string()) {
       std::string_view word;
-      if (!json.string(word_, word)) return false;
+      if (!reader.string(word_, word)) return false;
       op_.kind = is(word, "Read") ? LinearOp::Kind::read : LinearOp::Kind::check_tail;
-      return is(word, "Read") || is(word, "CheckTail") || json.fail("expected `Read` or `CheckTail`");
+      return is(word, "Read") || is(word, "CheckTail") || reader.fail("expected `Read` or `CheckTail`");
     }
-    return only_member(json, [&](std::string_view key) {
+    return only_member(reader, [&](std::string_view key) {
       op_.kind = LinearOp::Kind::append;
-      return is(key, "Append") ? append(json) : json.fail("expected `Append`");
+      return is(key, "Append") ? append(reader) : reader.fail("expected `Append`");
     });
   }
 
-  bool append(wire::JsonReader& json) {
+  bool append(wire::JsonReader& reader) {
     unsigned seen = 0;
     std::uint64_t num_records = 0;
     std::optional<std::uint64_t> match;
     op_.first_hash = history_.hashes.size();
-    const bool read = json.object([&](std::string_view key) {
-      if (is(key, "num_records")) return json.once(seen, 1) && json.u64(num_records);
-      if (is(key, "record_hashes")) return json.once(seen, 2) && hashes(json);
+    const bool read = reader.object([&](std::string_view key) {
+      if (is(key, "num_records")) return reader.once(seen, 1) && reader.u64(num_records);
+      if (is(key, "record_hashes")) return reader.once(seen, 2) && hashes(reader);
       if (is(key, "set_fencing_token"))
-        return json.once(seen, 4) && (json.null() || token(json, op_.set_token));
+        return reader.once(seen, 4) && (reader.null() || token(reader, op_.set_token));
       if (is(key, "fencing_token"))
-        return json.once(seen, 8) && (json.null() || token(json, op_.fencing_token));
-      if (is(key, "match_seq_num")) return json.once(seen, 16) && json.optional_u64(match);
-      return json.skip();
+        return reader.once(seen, 8) && (reader.null() || token(reader, op_.fencing_token));
+      if (is(key, "match_seq_num")) return reader.once(seen, 16) && reader.optional_u64(match);
+      return reader.skip();
     });
     if (!read) return false;
-    if ((seen & 3) != 3) return json.fail("expected `num_records` and `record_hashes`");
-    if (num_records == 0) return json.fail("expected a `num_records` of at least 1");
+    if ((seen & 3) != 3) return reader.fail("expected `num_records` and `record_hashes`");
+    if (num_records == 0) return reader.fail("expected a `num_records` of at least 1");
     if (num_records != history_.hashes.size() - op_.first_hash || num_records >= kNever)
-      return json.fail("expected as many `record_hashes` as `num_records` says");
+      return reader.fail("expected as many `record_hashes` as `num_records` says");
     op_.num_records = static_cast<std::uint32_t>(num_records);
     op_.has_match = match.has_value();
     op_.match_seq_num = match.value_or(0);
     return true;
   }
 
-  bool finish_event(wire::JsonReader& json) {
+  bool finish_event(wire::JsonReader& reader) {
     const auto ends = [&](LinearOp::Kind kind, LinearOp::End end) {
       op_.kind = kind;
       op_.end = end;
@@ -177,55 +177,55 @@ class HistoryParser {
     };
     using Kind = LinearOp::Kind;
     using End = LinearOp::End;
-    if (json.at_string()) {
+    if (reader.at_string()) {
       std::string_view word;
-      if (!json.string(word_, word)) return false;
+      if (!reader.string(word_, word)) return false;
       if (is(word, "AppendDefiniteFailure")) return ends(Kind::append, End::failed);
       if (is(word, "AppendIndefiniteFailure")) return ends(Kind::append, End::unknown);
       if (is(word, "ReadFailure")) return ends(Kind::read, End::failed);
       if (is(word, "CheckTailFailure")) return ends(Kind::check_tail, End::failed);
-      return json.fail("expected an outcome such as `AppendDefiniteFailure`");
+      return reader.fail("expected an outcome such as `AppendDefiniteFailure`");
     }
-    return only_member(json, [&](std::string_view key) {
-      if (is(key, "AppendSuccess")) return ends(Kind::append, End::success) && outcome(json, false);
-      if (is(key, "ReadSuccess")) return ends(Kind::read, End::success) && outcome(json, true);
-      if (is(key, "CheckTailSuccess")) return ends(Kind::check_tail, End::success) && outcome(json, false);
-      return json.fail("expected `AppendSuccess`, `ReadSuccess` or `CheckTailSuccess`");
+    return only_member(reader, [&](std::string_view key) {
+      if (is(key, "AppendSuccess")) return ends(Kind::append, End::success) && outcome(reader, false);
+      if (is(key, "ReadSuccess")) return ends(Kind::read, End::success) && outcome(reader, true);
+      if (is(key, "CheckTailSuccess")) return ends(Kind::check_tail, End::success) && outcome(reader, false);
+      return reader.fail("expected `AppendSuccess`, `ReadSuccess` or `CheckTailSuccess`");
     });
   }
 
   template <class OnMember>
-  bool only_member(wire::JsonReader& json, OnMember&& on_member) {
+  bool only_member(wire::JsonReader& reader, OnMember&& on_member) {
     int members = 0;
-    const bool read = json.object([&](std::string_view key) {
-      return ++members > 1 ? json.fail("expected one member, and no more") : on_member(key);
+    const bool read = reader.object([&](std::string_view key) {
+      return ++members > 1 ? reader.fail("expected one member, and no more") : on_member(key);
     });
-    return read && (members == 1 || json.fail("expected one member"));
+    return read && (members == 1 || reader.fail("expected one member"));
   }
 
-  bool outcome(wire::JsonReader& json, bool with_hash) {
+  bool outcome(wire::JsonReader& reader, bool with_hash) {
     unsigned seen = 0;
-    const bool read = json.object([&](std::string_view key) {
-      if (is(key, "tail")) return json.once(seen, 1) && json.u64(op_.tail);
-      if (is(key, "stream_hash") && with_hash) return json.once(seen, 2) && json.u64(op_.stream_hash);
-      return json.skip();
+    const bool read = reader.object([&](std::string_view key) {
+      if (is(key, "tail")) return reader.once(seen, 1) && reader.u64(op_.tail);
+      if (is(key, "stream_hash") && with_hash) return reader.once(seen, 2) && reader.u64(op_.stream_hash);
+      return reader.skip();
     });
     if (!read) return false;
-    if ((seen & 1) == 0) return json.fail("expected `tail`");
-    return !with_hash || (seen & 2) != 0 || json.fail("expected `stream_hash`");
+    if ((seen & 1) == 0) return reader.fail("expected `tail`");
+    return !with_hash || (seen & 2) != 0 || reader.fail("expected `stream_hash`");
   }
 
-  bool hashes(wire::JsonReader& json) {
-    return json.array([&] {
+  bool hashes(wire::JsonReader& reader) {
+    return reader.array([&] {
       std::uint64_t hash = 0;
-      if (!json.u64(hash)) return false;
+      if (!reader.u64(hash)) return false;
       history_.hashes.push_back(hash);
       return true;
     });
   }
 
-  bool token(wire::JsonReader& json, std::int32_t& out) {
-    if (!json.string(word_)) return false;
+  bool token(wire::JsonReader& reader, std::int32_t& out) {
+    if (!reader.string(word_)) return false;
     const auto [at, is_new] = token_ids_.emplace(word_, static_cast<std::int32_t>(history_.tokens.size()));
     if (is_new) history_.tokens.push_back(word_);
     out = at->second;

@@ -28,6 +28,8 @@ int dispatch(const s2::scenarios::Options& options) {
       return run_command(options, cancelled);
     case CommandName::replay:
       return replay_command(options, cancelled);
+    case CommandName::curve:
+      return curve_command(options, cancelled);
     case CommandName::check:
       return check_command(options);
     case CommandName::report:

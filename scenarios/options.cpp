@@ -58,28 +58,48 @@ std::string not_negative(const std::string& text) {
   return text.starts_with('-') ? "`" + text + "` is negative" : "";
 }
 
-void add_run_flags(CLI::App& app, Options& options, Raw& raw) {
-  const auto twin = [](const char* flag) {
-    std::string name = std::string("S2_SCENARIOS_") + (flag + 2);
-    for (char& c : name) c = c == '-' ? '_' : static_cast<char>(toupper(static_cast<unsigned char>(c)));
-    return name;
-  };
+std::string twin(const char* flag) {
+  std::string name = std::string("S2_SCENARIOS_") + (flag + 2);
+  for (char& c : name) c = c == '-' ? '_' : static_cast<char>(toupper(static_cast<unsigned char>(c)));
+  return name;
+}
+
+template <class Value>
+CLI::Option* add_flag_with_twin(CLI::App& app, const char* flag, Value& into, const std::string& what) {
+  CLI::Option* added = app.add_option(flag, into, what)->envname(twin(flag))->capture_default_str();
+  if constexpr (std::is_unsigned_v<Value>) added->check(not_negative);
+  return added;
+}
+
+// What every command needs that starts writers.
+void add_writer_flags(CLI::App& app, Options& options, Raw& raw) {
   const auto option = [&](const char* flag, auto& into, const std::string& what) {
-    CLI::Option* added = app.add_option(flag, into, what)->envname(twin(flag))->capture_default_str();
-    if constexpr (std::is_unsigned_v<std::remove_reference_t<decltype(into)>>) added->check(not_negative);
-    return added;
+    return add_flag_with_twin(app, flag, into, what);
   };
   option("--seed", options.seed,
          "all chance comes from it: the same seed makes the same runs, whatever --jobs is");
-  option("--runs", options.runs, "how many runs; 0: every combination of the suite at least once");
-  option("--duration", raw.duration,
-         "instead of a number of runs: begin none after this long, such as 90s or 10m");
   option("--jobs", options.jobs, "runs at a time, 1 to 256; runs mostly wait");
-  option("--shard", raw.shard, "I/N: only every N-th run, beginning with the I-th (1 to N)");
   option("--writer", raw.writer,
          "the command under test, split like shell words and run without a shell "
          "[s2-writer, the one beside this program]");
   option("--writer-driver", raw.driver, "how it is driven: stdio; http is not built yet");
+  option("--ready-timeout", raw.ready, "how long a writer may take to its first line");
+  option("--slack", raw.slack,
+         "what a slow machine may add to a deadline before the writer counts as late; more for sanitizers");
+  app.add_flag("--no-color", raw.no_color, "no colour on the terminal (so does NO_COLOR)")
+      ->envname(twin("--no-color"));
+  app.footer(kExitCodes);
+}
+
+void add_run_flags(CLI::App& app, Options& options, Raw& raw) {
+  add_writer_flags(app, options, raw);
+  const auto option = [&](const char* flag, auto& into, const std::string& what) {
+    return add_flag_with_twin(app, flag, into, what);
+  };
+  option("--runs", options.runs, "how many runs; 0: every combination of the suite at least once");
+  option("--duration", raw.duration,
+         "instead of a number of runs: begin none after this long, such as 90s or 10m");
+  option("--shard", raw.shard, "I/N: only every N-th run, beginning with the I-th (1 to N)");
   option("--endpoint", raw.endpoint,
          "an S2 endpoint instead of an emulator for each run, such as "
          "http://127.0.0.1:43211; leaves out what needs the emulator");
@@ -97,14 +117,8 @@ void add_run_flags(CLI::App& app, Options& options, Raw& raw) {
   app.add_flag("--property", options.property_only, "nothing but property-based runs")
       ->envname(twin("--property"));
   option("--out", options.out, "directory of the report: index.html, junit.xml, results.json, runs/");
-  option("--ready-timeout", raw.ready, "how long a writer may take to its first line");
-  option("--slack", raw.slack,
-         "what a slow machine may add to a deadline before the writer counts as late; more for sanitizers");
   app.add_flag("--json", options.json, "results.json on stdout instead of the table")
       ->envname(twin("--json"));
-  app.add_flag("--no-color", raw.no_color, "no colour on the terminal (so does NO_COLOR)")
-      ->envname(twin("--no-color"));
-  app.footer(kExitCodes);
 }
 
 // The flags that were given, again for a shell; without the token, and without --out: a replay must not
@@ -235,6 +249,9 @@ ParsedOptions parse_options(int argc, const char* const* argv, const std::string
   CLI::App* replay = subcommand(
       "replay",
       "make one run again, up to 8 times until it breaks a promise: a token, or a path under runs/");
+  CLI::App* curve = subcommand("curve",
+                               "events lost against grace, linger and batch size, and shutdown time against "
+                               "backlog: table, curve.html, curve.csv");
   CLI::App* check = subcommand(
       "check", "decide whether a history is linearizable, and judge the timeline.json beside it again");
   CLI::App* report = subcommand("report", "write a report's files again from its results and timelines");
@@ -246,6 +263,15 @@ ParsedOptions parse_options(int argc, const char* const* argv, const std::string
   report->add_option("DIR", raw.argument, "directory of a report")->required();
   add_run_flags(*run, options, raw);
   add_run_flags(*replay, options, raw);
+  add_writer_flags(*curve, options, raw);
+  curve->add_option("--runs", options.runs, "of each point; 0: 10")
+      ->envname(twin("--runs"))
+      ->check(not_negative);
+  curve->add_option("--out", options.out, "directory of curve.html and curve.csv")
+      ->envname(twin("--out"))
+      ->capture_default_str();
+  curve->add_flag("--json", options.json, "the points on stdout instead of the table")
+      ->envname(twin("--json"));
   for (CLI::App* each : {check, report}) {
     each->add_flag("--no-color", raw.no_color, "no colour on the terminal");
     each->footer(kExitCodes);
@@ -268,15 +294,16 @@ ParsedOptions parse_options(int argc, const char* const* argv, const std::string
   try {
     options.command = *run      ? CommandName::run
                       : *replay ? CommandName::replay
+                      : *curve  ? CommandName::curve
                       : *check  ? CommandName::check
                       : *report ? CommandName::report
                                 : CommandName::list;
-    CLI::App* flagged = *run ? run : *replay ? replay : nullptr;
+    CLI::App* flagged = *run ? run : *replay ? replay : *curve ? curve : nullptr;
     options.names = *run ? raw.names : std::vector<std::string>{raw.argument};
     if (flagged) {
       finish(options, raw, program_dir);
       options.out_given = flagged->get_option("--out")->count() > 0;
-      if (flagged->get_option("--cases")->count() > 0) options.property_cases = raw.property_cases;
+      if (!*curve && flagged->get_option("--cases")->count() > 0) options.property_cases = raw.property_cases;
       options.flags = given_flags(*flagged);
     } else {
       options.color = !raw.no_color && getenv("NO_COLOR") == nullptr && isatty(STDOUT_FILENO);

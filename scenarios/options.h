@@ -14,13 +14,13 @@
 
 namespace s2::scenarios {
 
-enum class CommandName { list, run, replay, check, report };
+enum class CommandName { list, run, replay, curve, check, report };
 
 struct Options {
   CommandName command = CommandName::run;
   std::vector<std::string> names;  // run: scenarios or files; replay, check, report: the one argument
   std::uint64_t seed = 1;
-  std::size_t runs = 0;  // 0: the suite's own number
+  std::size_t runs = 0;  // 0: the suite's own number, or the curve's for each of its points
   std::optional<std::chrono::microseconds> duration;
   unsigned jobs = 8;
   unsigned shard = 0, shards = 1;

@@ -230,6 +230,10 @@ std::string filled(std::string_view frame, std::string_view key, const std::stri
 
 }  // namespace
 
+std::string page_html(const std::string& title, const std::string& body) {
+  return filled(filled(kReportPage, "{{title}}", title), "{{body}}", body);
+}
+
 std::string index_html(const Suite& suite) {
   const int code = outcome_of(suite).exit_code;
   const std::string title = code == 0   ? "held · last events"
@@ -241,7 +245,7 @@ std::string index_html(const Suite& suite) {
       "<footer>Judged from three ledgers: what was published, what S2 was sent and answered, and what an "
       "independent reader "
       "found afterwards.</footer>";
-  return filled(filled(kReportPage, "{{title}}", title), "{{body}}", body);
+  return page_html(title, body);
 }
 
 }  // namespace s2::scenarios

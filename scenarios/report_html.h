@@ -9,6 +9,9 @@
 
 namespace s2::scenarios {
 
+// The report's frame around a body; both are HTML already.
+std::string page_html(const std::string& title, const std::string& body);
+
 std::string run_card_html(const Suite& suite, const RunResult& result, const Ledger& ledger);
 
 // A failing run whose ledger was not kept: words only.

@@ -76,7 +76,7 @@ TEST(ScenarioText, AnyBytesAreAScenarioOrAnErrorWithItsPlace) {
   }));
 }
 
-std::string error_of(const std::string& text) {
+std::string error_in(const std::string& text) {
   const auto parsed = parse_scenario(text, "some.scenario");
   return parsed ? "" : parsed.error();
 }
@@ -85,18 +85,18 @@ const std::string kGood =
     "name = \"x\"\npurpose = \"p\"\n[[workload]]\nkind = \"steady\"\n[teardown]\nclass = \"stop\"\n";
 
 TEST(ScenarioText, ErrorsNameFileLineColumnAndWhatWasExpected) {
-  EXPECT_EQ(error_of(kGood), "");
+  EXPECT_EQ(error_in(kGood), "");
   EXPECT_EQ(
-      error_of(kGood + "grace = \"soon\"\n"),
+      error_in(kGood + "grace = \"soon\"\n"),
       "some.scenario:7:9: `teardown.grace` is a duration such as \"5ms\" or a range such as \"5ms..2s\"");
-  EXPECT_EQ(error_of("name = \"x\"\npurpose = \"p\"\n[[workload]]\nkind = \"steddy\"\n").substr(0, 74),
+  EXPECT_EQ(error_in("name = \"x\"\npurpose = \"p\"\n[[workload]]\nkind = \"steddy\"\n").substr(0, 74),
             "some.scenario:4:8: `workload.kind`: there is no workload `steddy`, expecte");
-  EXPECT_EQ(error_of(kGood + "gracious = 1\n").substr(0, 71),
+  EXPECT_EQ(error_in(kGood + "gracious = 1\n").substr(0, 71),
             "some.scenario:7:12: there is no member `gracious` in `teardown`, expect");
-  EXPECT_EQ(error_of("name = \"x\"\npurpose = \"p\"\n[teardown]\nclass = \"stop\"\n"),
+  EXPECT_EQ(error_in("name = \"x\"\npurpose = \"p\"\n[teardown]\nclass = \"stop\"\n"),
             "some.scenario:1:1: `workload` is missing: expected at least one [[workload]]");
-  EXPECT_NE(error_of("name = \n").find("some.scenario:1:"), std::string::npos);
-  EXPECT_NE(error_of(kGood + "at = \"90..20\"\n").find("the range ends before it begins"), std::string::npos);
+  EXPECT_NE(error_in("name = \n").find("some.scenario:1:"), std::string::npos);
+  EXPECT_NE(error_in(kGood + "at = \"90..20\"\n").find("the range ends before it begins"), std::string::npos);
 }
 
 // Found by fuzz/targets/scenario_file.cpp.

@@ -13,6 +13,7 @@
 #include <system_error>
 
 #include "fuzz/result_json.h"
+#include "fuzz/watchdog.h"
 
 namespace s2::fuzz {
 namespace {
@@ -53,6 +54,7 @@ Job fork_job(const CampaignOptions& options, unsigned number, const volatile boo
       ::sigaction(SIGTERM, &on_term, nullptr);
     }
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    watch_for_points();
     write_all(ends[1], to_json_line(run_job(options, number, stop)));
     ::_exit(0);
   }
@@ -65,11 +67,14 @@ Finding crash_of(const CampaignOptions& options, unsigned number, int status) {
   finding.target = options.target;
   finding.mutant = options.mutant;
   finding.invariant = "I8";
-  finding.kind = "crashed";
-  finding.by = "crash";
-  finding.detail = std::string("the process of a job ended by ") +
-                   (WIFSIGNALED(status) ? std::string("signal ") + strsignal(WTERMSIG(status))
-                                        : "exit code " + std::to_string(WEXITSTATUS(status))) +
+  const bool hung = WIFEXITED(status) && WEXITSTATUS(status) == kHungExitCode;
+  finding.kind = hung ? "hung" : "crashed";
+  finding.by = hung ? "timeout" : "crash";
+  finding.detail = (hung ? "an execution passed no point for " + std::to_string(kWithoutAPoint.count()) +
+                               " s and did not end (its stack is on stderr)"
+                    : WIFSIGNALED(status)
+                        ? std::string("the process of a job ended by signal ") + strsignal(WTERMSIG(status))
+                        : "the process of a job ended by exit code " + std::to_string(WEXITSTATUS(status))) +
                    "; again: s2-fuzz explore --target " + options.target + " --strategy " + options.strategy +
                    " --preemptions " + std::to_string(options.preemptions) +
                    (options.mutant.empty() ? "" : " --mutant " + options.mutant) + " --duration " +

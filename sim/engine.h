@@ -108,6 +108,7 @@ class Engine {
 
   // -- for operations, on the current fiber; see mutex.cpp for the pattern --
   Fiber& self() { return *current_; }
+  std::uint64_t pulse() const { return points_before_ + points_; }
   std::uint32_t stamp() const { return stamp_; }
   std::uint32_t new_object() { return ++objects_; }
   // The current thread arrives at a point: counted, hashed, shown to the hook.
@@ -279,6 +280,7 @@ class Engine {
   Fiber* current_ = nullptr;
   Fiber* departing_ = nullptr;  // has ended, and is about to leave its stack for the last time
   std::uint64_t runnable_ = 0, alive_ = 0, timed_ = 0, parked_ = 0, waiting_ = 0;
+  std::uint64_t points_before_ = 0;  // of executions before this one
   std::uint64_t hash_ = 0, points_ = 0, max_points_ = 0, choices_ = 0, switches_ = 0, preemptions_ = 0;
   std::uint64_t next_id_ = 0;
   std::uint32_t stamp_ = 0, objects_ = 0;

@@ -100,6 +100,7 @@ void Engine::begin(const WorldOptions& options) {
   trace_.clear();
   notes_.clear();
   runnable_ = alive_ = timed_ = parked_ = waiting_ = 0;
+  points_before_ += points_;
   hash_ = points_ = choices_ = switches_ = preemptions_ = next_id_ = 0;
   max_points_ = options.max_points;
   stamp_ = next_stamp();

@@ -51,6 +51,10 @@ bool inside() {
   return tls.world != nullptr;
 }
 
+std::uint64_t pulse() {
+  return tls.engine == nullptr ? 0 : tls.engine->pulse();
+}
+
 std::chrono::nanoseconds now() {
   const Engine* engine = tls.world != nullptr ? tls.world : tls.quiet;
   return std::chrono::nanoseconds(engine == nullptr ? 0 : engine->now());

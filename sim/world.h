@@ -131,7 +131,10 @@ Execution run(const WorldOptions& options, const std::function<void()>& body);
 
 // -- For code inside a world. Outside, each does what its comment says, so that code need not ask first. --
 
-bool inside();                   // on a fiber of a world
+bool inside();  // on a fiber of a world
+// Points that the worlds of this OS thread have passed, ever: stands still where a thread goes on without
+// one. Safe in a signal's handler.
+std::uint64_t pulse();
 std::chrono::nanoseconds now();  // virtual time since the start, no point; outside 0
 // How much of now() passed by timers that fired although some thread could go on: what a program may blame
 // for being late. No point; outside 0.

@@ -62,16 +62,18 @@ tl::expected<SessionRef, std::string> CaptureSessions::start(const std::string& 
 }
 
 std::uint64_t CaptureSessions::put(const SessionRef& session, const PreparedEvent& event, bool store,
-                                   Published* out) {
+                                   Published* out, std::string* text) {
   return ring_.publish([&](std::uint64_t seq) {
     Envelope envelope = event.seal(session, seq, store);
     if (out != nullptr) *out = {seq, session->ordinal, envelope.truncated, envelope.json.size()};
+    if (text != nullptr) *text = envelope.json;
     durability_.accepted(seq, session, store);  // before any reader can see it
     return envelope;
   });
 }
 
-tl::expected<Published, std::string> CaptureSessions::publish(const std::string& id, Event event) {
+tl::expected<Published, std::string> CaptureSessions::publish(const std::string& id, Event event,
+                                                              std::string* envelope) {
   SessionRef session;
   std::uint64_t ticket = 0;
   {
@@ -98,7 +100,7 @@ tl::expected<Published, std::string> CaptureSessions::publish(const std::string&
                             [&](const State& state) { return state.identity == session; });
   if (still == active_.end()) return tl::unexpected<std::string>("this capture session has ended");
   Published published;
-  put(session, *prepared, storing_, &published);
+  put(session, *prepared, storing_, &published, envelope);
   return published;
 }
 

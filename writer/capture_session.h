@@ -48,7 +48,9 @@ class CaptureSessions {
   // One that is active already is returned as it is. Errors: one line.
   tl::expected<SessionRef, std::string> start(const std::string& id);
   // An empty id means the session that started last. Accepted, or one line why not.
-  tl::expected<Published, std::string> publish(const std::string& id, Event event);
+  // `envelope`, if given, gets the marshalled text of what was accepted.
+  tl::expected<Published, std::string> publish(const std::string& id, Event event,
+                                               std::string* envelope = nullptr);
   // Refuses the session's further publishes, waits for those in flight until `deadline` (what is later is
   // rejected), and publishes its end marker. The number of the marker is the session's cut-off.
   struct End {
@@ -93,7 +95,8 @@ class CaptureSessions {
   };
 
   State* active_state(const std::string& id);
-  std::uint64_t put(const SessionRef& session, const PreparedEvent& event, bool store, Published* out);
+  std::uint64_t put(const SessionRef& session, const PreparedEvent& event, bool store, Published* out,
+                    std::string* text = nullptr);
   bool wait_until_gone(std::unique_lock<std::mutex>& lock, std::uint64_t before_ticket,
                        std::optional<std::uint64_t> ordinal, Clock::time_point deadline);
   void remember_end(const SessionRef& session);

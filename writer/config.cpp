@@ -57,6 +57,20 @@ Problem secret_into(Secret& target, const std::string& value) {
   return std::nullopt;
 }
 
+Problem listen_into(Config& config, const std::string& value) {
+  const std::size_t colon = value.rfind(':');
+  std::string host = value.substr(0, colon);
+  const bool brackets = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  if (brackets) host = host.substr(1, host.size() - 2);
+  const auto port = parse_integer(colon == std::string::npos ? "" : value.substr(colon + 1));
+  if (!port || *port < 0 || *port > 65535 || host.empty() ||
+      (!brackets && host.find(':') != std::string::npos))
+    return "expected HOST:PORT such as 127.0.0.1:8080 or [::1]:0";
+  config.listen_host = host;
+  config.listen_port = static_cast<int>(*port);
+  return std::nullopt;
+}
+
 struct Setting {
   const char* variable;
   const char* flag;  // or null
@@ -140,16 +154,17 @@ const auto& settings() {
                 return std::nullopt;
               }},
       Setting{"S2_WRITER_DRIVER", "--driver",
-              "stdio: JSON Lines on stdin and stdout (stdio); http is not built yet",
+              "stdio: JSON Lines on stdin and stdout; http: the telemetry API (stdio)",
               [](Config& c, const std::string& v) -> Problem {
-                if (v == "http") return "the http driver is not built yet; use stdio";
-                if (v != "stdio") return "expected stdio";
+                if (v != "stdio" && v != "http") return "expected stdio or http";
                 return c.driver = v, std::nullopt;
               }},
-      Setting{"S2_WRITER_LISTEN", "--listen", "address of the http driver; not built yet",
-              [](Config&, const std::string&) -> Problem {
-                return "it belongs to the http driver, which is not built yet";
-              }},
+      Setting{"S2_WRITER_LISTEN", "--listen",
+              "HOST:PORT of the http driver, [HOST]:PORT for IPv6; port 0: any that is free (127.0.0.1:0)",
+              [](Config& c, const std::string& v) { return listen_into(c, v); }},
+      Setting{"S2_WRITER_API_TOKEN", nullptr,
+              "token, or @FILE, that requests to the http driver must carry (none is asked for)",
+              [](Config& c, const std::string& v) { return secret_into(c.api_token, v); }},
       Setting{"S2_WRITER_JOURNAL_DIR", "--journal-dir",
               "directory of the JSONL files, made if missing (no journal)",
               [](Config& c, const std::string& v) -> Problem { return c.journal_dir = v, std::nullopt; }},
@@ -206,7 +221,8 @@ tl::expected<CommandLine, std::string> config_from(const std::vector<std::string
 std::string help_text() {
   std::string text =
       "s2-writer: the reference event writer: events in on stdin, durable in S2, claims out on stdout\n\n"
-      "usage: s2-writer [--driver stdio] [--journal-dir DIR] [-h|--help] [--version]\n\n"
+      "usage: s2-writer [--driver stdio|http] [--listen HOST:PORT] [--journal-dir DIR] [-h|--help] "
+      "[--version]\n\n"
       "Flags win over the environment; defaults in parentheses; durations 250ms, 5s, 2m; sizes 64KiB, "
       "1MiB.\n\n";
   for (const Setting& setting : settings()) {

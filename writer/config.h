@@ -33,8 +33,11 @@ struct Config {
 
   RingLimits ring;
   std::chrono::milliseconds shutdown_budget{10'000};
-  std::string journal_dir;  // empty: no journal
-  std::string driver = "stdio";
+  std::string journal_dir;       // empty: no journal
+  std::string driver = "stdio";  // or "http"
+  std::string listen_host = "127.0.0.1";
+  int listen_port = 0;  // 0: any that is free
+  Secret api_token;     // of the http driver; empty: none is asked for
 
   bool stores() const { return !basin.empty(); }
 };

@@ -28,8 +28,9 @@ std::string one_line(std::string_view text, std::size_t limit) {
   return line;
 }
 
-Log stderr_log(Secret access_token, Secret read_token) {
-  return [secrets = std::array{std::move(access_token), std::move(read_token)}](std::string_view text) {
+Log stderr_log(Secret access_token, Secret read_token, Secret api_token) {
+  return [secrets = std::array{std::move(access_token), std::move(read_token), std::move(api_token)}](
+             std::string_view text) {
     std::string line(text);
     for (const Secret& secret : secrets) {
       if (secret.empty()) continue;

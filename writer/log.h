@@ -17,7 +17,7 @@ inline constexpr std::size_t kMaxLogLineBytes = 2048;  // the rest is cut
 
 using Log = std::function<void(std::string_view line)>;
 
-Log stderr_log(Secret access_token, Secret read_token = {});
+Log stderr_log(Secret access_token, Secret read_token = {}, Secret api_token = {});
 
 // `text` on one line, without control characters, cut to `limit` bytes (never within a UTF-8 character).
 std::string one_line(std::string_view text, std::size_t limit);

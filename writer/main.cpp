@@ -14,6 +14,7 @@
 
 #include "writer/config.h"
 #include "writer/epoch.h"
+#include "writer/http_driver.h"
 #include "writer/log.h"
 #include "writer/planted_bugs.h"
 #include "writer/s2_client.h"
@@ -66,7 +67,7 @@ int run(const std::vector<std::string>& arguments) {
     return 0;
   }
   Config& config = line->config;
-  Log log = stderr_log(config.access_token, config.read_token);
+  Log log = stderr_log(config.access_token, config.read_token, config.api_token);
 #ifdef PLANTED_BUGS
   // A slip in a bug's name must not pass for a writer without one.
   const char* name = std::getenv("S2_WRITER_PLANTED_BUG");
@@ -92,14 +93,12 @@ int run(const std::vector<std::string>& arguments) {
 
   auto transport = make_tcp_transport({.offer_http2 = config.http != HttpChoice::http1});
   std::unique_ptr<AppendClient> client;
-  StdioOptions options;
-  options.signal_fd = signal_fd;
-  options.shutdown_budget = config.shutdown_budget;
-  options.writer.ring = config.ring;
-  options.writer.fixed_stream = config.stream;
-  options.writer.batch_records = config.producer.max_batch_records;
-  options.writer.journal_dir = config.journal_dir;
-  options.log = log;
+  WriterOptions writer;
+  writer.ring = config.ring;
+  writer.fixed_stream = config.stream;
+  writer.batch_records = config.producer.max_batch_records;
+  writer.journal_dir = config.journal_dir;
+  Writer::MakeProducers producers;
   if (config.stores()) {
     auto made = make_s2_client({.basin = config.basin,
                                 .basin_endpoint = config.basin_endpoint,
@@ -113,11 +112,24 @@ int run(const std::vector<std::string>& arguments) {
       return kUsage;
     }
     client = std::move(*made);
-    options.make_producers = [&](ProducerListener& listener) {
+    producers = [&](ProducerListener& listener) {
       return make_producers(config.producer, *client, listener);
     };
   }
-  int code = run_stdio(std::move(options));
+  const int code = config.driver == "http" ? run_http({.host = config.listen_host,
+                                                       .port = config.listen_port,
+                                                       .signal_fd = signal_fd,
+                                                       .api_token = config.api_token,
+                                                       .shutdown_budget = config.shutdown_budget,
+                                                       .writer = writer,
+                                                       .make_producers = producers,
+                                                       .client = client.get(),
+                                                       .log = log})
+                                           : run_stdio({.signal_fd = signal_fd,
+                                                        .shutdown_budget = config.shutdown_budget,
+                                                        .writer = writer,
+                                                        .make_producers = producers,
+                                                        .log = log});
   ::close(signal_fd);
   return code;
 }

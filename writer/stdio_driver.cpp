@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +16,8 @@
 
 #include "writer/output.h"
 #include "writer/stdio_lines.h"
+#include "writer/voice.h"
+#include "writer/wake.h"
 
 namespace s2::writer {
 
@@ -27,44 +28,6 @@ using Clock = std::chrono::steady_clock;
 constexpr std::size_t kReadBytes = 64 * 1024;
 constexpr int kWaitingShare = 20;              // of the shutdown's budget: its steps leave that much free
 constexpr std::size_t kShownInputBytes = 120;  // of a line that is not understood, in the log
-
-// What the writer says on its own. A hole is said before anything behind it is stored, so that a kill leaves
-// none untold.
-class Voice : public DurabilityListener {
- public:
-  explicit Voice(Output& output) : output_(output) {}
-  void acked(const SessionIdentity& session, std::uint64_t through) override {
-    output_.say(acked_line(session.id, through));
-  }
-  void dropped(const SessionIdentity& session, std::uint64_t from, std::uint64_t to) override {
-    output_.say_and_wait(dropped_line(session.id, from, to));
-  }
-  void lost(const SessionIdentity& session, std::uint64_t from, std::uint64_t to,
-            const std::string& reason) override {
-    output_.say_and_wait(lost_line(session.id, from, to, reason));
-  }
-
- private:
-  Output& output_;
-};
-
-// An eventfd that ends a poll.
-class Wake {
- public:
-  Wake() : fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
-  ~Wake() { ::close(fd_); }
-  Wake(const Wake&) = delete;
-  Wake& operator=(const Wake&) = delete;
-  int fd() const { return fd_; }
-  void set() { eventfd_write(fd_, 1); }
-  void clear() {
-    eventfd_t count = 0;
-    eventfd_read(fd_, &count);
-  }
-
- private:
-  int fd_;
-};
 
 class StdioDriver {
  public:

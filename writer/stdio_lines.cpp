@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "wire/json.h"
+#include "writer/event_json.h"
 #include "writer/log.h"
 
 namespace s2::writer {
@@ -27,40 +28,10 @@ std::optional<std::string> text_of(const json& object, const char* name) {
   return found->get<std::string>();
 }
 
-std::string json_of(const json& object, const char* name) {
-  auto found = object.find(name);
-  if (found == object.end() || found->is_null()) return {};
-  return found->dump(-1, ' ', false, json::error_handler_t::replace);
-}
-
 tl::expected<Event, std::string> event_of(const json& line) {
   auto found = line.find("event");
   if (found == line.end() || !found->is_object()) return wrong("the event is missing, or is not an object");
-  const json& given = *found;
-  Event event;
-  auto type = text_of(given, "type");
-  auto category = text_of(given, "category");
-  auto detail_level = text_of(given, "detail_level");
-  auto url = text_of(given, "url");
-  if (!type || !category || !detail_level || !url) {
-    return wrong("the event's type, category, detail_level and url must be text");
-  }
-  if (auto ts = given.find("ts"); ts != given.end() && ts->is_number_integer()) {
-    event.ts_us = ts->get<std::int64_t>();
-  }
-  if (auto source = given.find("source"); source != given.end() && !source->is_null()) {
-    if (!source->is_object()) return wrong("the event's source must be an object");
-    auto kind = text_of(*source, "kind");
-    auto name = text_of(*source, "event");
-    if (!kind || !name) return wrong("the event's source.kind and source.event must be text");
-    event.source = {std::move(*kind), std::move(*name), json_of(*source, "metadata")};
-  }
-  event.type = std::move(*type);
-  event.category = std::move(*category);
-  event.detail_level = std::move(*detail_level);
-  event.url = std::move(*url);
-  event.data_json = json_of(given, "data");
-  return event;
+  return event_from_json(*found);
 }
 
 bool deadline_of(const json& line, std::optional<std::chrono::milliseconds>& deadline) {

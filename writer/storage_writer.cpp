@@ -28,8 +28,24 @@ wire::AppendRecord record_of(const Envelope& envelope) {
 AppendOutcomes::AppendOutcomes(Durability& durability, CaptureSessions& sessions, Log log)
     : durability_(durability), sessions_(sessions), log_(std::move(log)) {}
 
-void AppendOutcomes::acked(const std::string&, std::span<const std::uint64_t> seqs, std::uint64_t) {
+void AppendOutcomes::acked(const std::string& stream, std::span<const std::uint64_t> seqs,
+                           std::uint64_t tail) {
+  {
+    const std::lock_guard lock(tails_mutex_);
+    tails_[stream] = tail;
+  }
   durability_.acked(seqs);
+}
+
+std::optional<std::uint64_t> AppendOutcomes::tail_of(const std::string& stream) const {
+  const std::lock_guard lock(tails_mutex_);
+  const auto found = tails_.find(stream);
+  return found == tails_.end() ? std::nullopt : std::optional(found->second);
+}
+
+void AppendOutcomes::forget(const std::string& stream) {
+  const std::lock_guard lock(tails_mutex_);
+  tails_.erase(stream);
 }
 
 void AppendOutcomes::failed(const std::string& stream, std::span<const std::uint64_t> seqs,

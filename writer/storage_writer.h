@@ -14,8 +14,10 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <tl/expected.hpp>
@@ -41,6 +43,10 @@ class AppendOutcomes : public ProducerListener {
               const AppendFailure& why) override;
   void note(const std::string& stream, const std::string& line) override;
 
+  // The stream's end as its last acknowledgement told it.
+  std::optional<std::uint64_t> tail_of(const std::string& stream) const;
+  void forget(const std::string& stream);
+
   // The error event of records from `first` on.
   void tell_failure(const SessionRef& session, std::uint64_t first, std::size_t count,
                     const std::string& reason);
@@ -49,6 +55,8 @@ class AppendOutcomes : public ProducerListener {
   Durability& durability_;
   CaptureSessions& sessions_;
   Log log_;
+  mutable std::mutex tails_mutex_;
+  std::map<std::string, std::uint64_t> tails_;  // bounded by the producers' streams
 };
 
 class StorageWriter {

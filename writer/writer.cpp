@@ -55,8 +55,9 @@ tl::expected<SessionRef, std::string> Writer::start(const std::string& id) {
   return sessions_.start(id);
 }
 
-tl::expected<Published, std::string> Writer::publish(const std::string& session, Event event) {
-  auto published = sessions_.publish(session, std::move(event));
+tl::expected<Published, std::string> Writer::publish(const std::string& session, Event event,
+                                                     std::string* envelope) {
+  auto published = sessions_.publish(session, std::move(event), envelope);
   if (published && published->bytes > kMaxEnvelopeBytes) {
     log_(fmt::format("event {} has {} bytes even without its data: S2 may refuse it", published->seq,
                      published->bytes));
@@ -118,7 +119,9 @@ void Writer::remove_streams(Deadline deadline) {
     ended_.erase(first, ended_.end());
   }
   for (const SessionRef& session : settled) {
-    if (!sessions_.stream_in_use(session->stream)) producers_->remove(session->stream, deadline);
+    if (sessions_.stream_in_use(session->stream)) continue;
+    producers_->remove(session->stream, deadline);
+    outcomes_.forget(session->stream);
   }
 }
 

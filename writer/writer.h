@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <tl/expected.hpp>
@@ -58,13 +59,22 @@ class Writer {
   ~Writer();
 
   tl::expected<SessionRef, std::string> start(const std::string& id);
-  tl::expected<Published, std::string> publish(const std::string& session, Event event);
+  // `envelope`, if given, gets the marshalled envelope of what was accepted.
+  tl::expected<Published, std::string> publish(const std::string& session, Event event,
+                                               std::string* envelope = nullptr);
   // Off: what is accepted from now on is not stored. On again: stores again. An error without durable
   // storage.
   tl::expected<void, std::string> set_storing(bool on);
 
   // The flush-before-delete handshake, over all sessions.
   FlushAnswer flush(Deadline deadline);
+
+  // What a viewer sees: everything behind `after`, stored or not. It must go before the writer.
+  std::unique_ptr<RingReader> viewer(std::uint64_t after) { return ring_->reader(after); }
+  std::uint64_t last_seq() const { return ring_->last_seq(); }
+  Standing standing(const SessionRef& session) const { return durability_.standing(session, last_seq()); }
+  // The stream's end as the last acknowledgement told it; nothing before one, and after its session's end.
+  std::optional<std::uint64_t> tail_of(const std::string& stream) const { return outcomes_.tail_of(stream); }
 
   // Ends a session in two halves: the first refuses its publishes and sets the end marker, the second waits
   // until all of it is stored, and forgets its producer. A session that has ended is answered again.

@@ -96,11 +96,17 @@ TEST(Config, BadValuesNameTheVariableAndWhatWasExpected) {
   }
 }
 
-TEST(Config, WhatIsNotBuiltYetIsRefusedNeverIgnored) {
-  EXPECT_TRUE(has(error({}, {"--driver", "http"}), "not built yet"));
-  EXPECT_TRUE(has(error({}, {"--driver=http"}), "not built yet"));
-  EXPECT_TRUE(has(error({}, {"--listen", "127.0.0.1:0"}), "not built yet"));
-  EXPECT_TRUE(has(error({{"S2_WRITER_DRIVER", "http"}}), "not built yet"));
+TEST(Config, TheHttpDriverListensWhereItIsTold) {
+  const auto http = read({}, {"--driver", "http", "--listen", "[::1]:8080"});
+  ASSERT_TRUE(http) << http.error();
+  EXPECT_EQ(http->config.driver, "http");
+  EXPECT_EQ(http->config.listen_host, "::1");
+  EXPECT_EQ(http->config.listen_port, 8080);
+  EXPECT_EQ(read({})->config.listen_host, "127.0.0.1");
+  for (const char* wrong :
+       {"8080", "localhost", "127.0.0.1:", ":80", "127.0.0.1:65536", "127.0.0.1:x", "::1:80"}) {
+    EXPECT_TRUE(has(error({}, {"--listen", wrong}), "expected HOST:PORT")) << wrong;
+  }
 }
 
 TEST(Config, UnknownArgumentsAndMissingValuesAreErrors) {

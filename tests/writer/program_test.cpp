@@ -131,7 +131,8 @@ TEST_F(ProgramTest, TheTokenStandsInNothingItSays) {
 TEST(Program, ExitsWithTwoAndOneLineOnBadUsage) {
   for (auto& [variables, arguments] :
        std::vector<std::pair<std::map<std::string, std::string>, std::vector<std::string>>>{
-           {{}, {"--driver", "http"}},
+           {{}, {"--driver", "grpc"}},
+           {{}, {"--listen", "here"}},
            {{}, {"--bogus"}},
            {{{"S2_BASIN", "basin-one"}}, {}},
            {{{"S2_ACCESS_TOKEN", kToken}}, {}},

@@ -135,6 +135,8 @@ class StdioEnds {
         partial.append(buffer, static_cast<std::size_t>(got));
         for (std::size_t end; (end = partial.find('\n')) != std::string::npos; partial.erase(0, end + 1)) {
           json line = json::parse(partial.substr(0, end), nullptr, false);
+          if (partial.starts_with("ready http://"))  // the http driver's first line
+            line = {{"ready", true}, {"url", partial.substr(6, end - 6)}};
           EXPECT_TRUE(line.is_object()) << partial.substr(0, end);
           std::lock_guard lock(mutex_);
           if (line.is_object()) lines_.push_back(std::move(line));

@@ -1,0 +1,57 @@
+// See event_json.h.
+#include "writer/event_json.h"
+
+#include <nlohmann/json.hpp>
+#include <optional>
+
+namespace s2::writer {
+namespace {
+
+tl::unexpected<std::string> no_event(const char* what) {
+  return tl::unexpected<std::string>(what);
+}
+
+// The member as text: empty where it is missing, nothing where it is something else.
+std::optional<std::string> member_text(const nlohmann::json& object, const char* name) {
+  auto found = object.find(name);
+  if (found == object.end() || found->is_null()) return std::string();
+  if (!found->is_string()) return std::nullopt;
+  return found->get<std::string>();
+}
+
+std::string member_json(const nlohmann::json& object, const char* name) {
+  auto found = object.find(name);
+  if (found == object.end() || found->is_null()) return {};
+  return found->dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+}  // namespace
+
+tl::expected<Event, std::string> event_from_json(const nlohmann::json& given) {
+  Event event;
+  auto type = member_text(given, "type");
+  auto category = member_text(given, "category");
+  auto detail_level = member_text(given, "detail_level");
+  auto url = member_text(given, "url");
+  if (!type || !category || !detail_level || !url) {
+    return no_event("the event's type, category, detail_level and url must be text");
+  }
+  if (auto ts = given.find("ts"); ts != given.end() && ts->is_number_integer()) {
+    event.ts_us = ts->get<std::int64_t>();
+  }
+  if (auto source = given.find("source"); source != given.end() && !source->is_null()) {
+    if (!source->is_object()) return no_event("the event's source must be an object");
+    auto kind = member_text(*source, "kind");
+    auto name = member_text(*source, "event");
+    if (!kind || !name) return no_event("the event's source.kind and source.event must be text");
+    event.source = {std::move(*kind), std::move(*name), member_json(*source, "metadata")};
+  }
+  event.type = std::move(*type);
+  event.category = std::move(*category);
+  event.detail_level = std::move(*detail_level);
+  event.url = std::move(*url);
+  event.data_json = member_json(given, "data");
+  return event;
+}
+
+}  // namespace s2::writer

@@ -1,0 +1,46 @@
+// The HTTP driver: the telemetry API on a socket, claims and losses on stdout, until SIGTERM.
+//
+// run_http() owns the calling thread, which waits for signals. Every connection has a thread of its own up to
+// kMaxConnections, and live viewers may have kMaxViewers of them at most: a flush is always answered. While
+// it shuts down, events are refused with 503, live streams end at once, and flushes are still answered. The
+// first line on stdout is `ready http://ADDRESS:PORT`; what follows are the lines `acked`, `dropped` and
+// `lost` of the stdio driver.
+//
+// Hostile pages run beside it: a request with an `Origin` gets 403, and one without the API token, where
+// there is one, 401. Source: docs/telemetry-api.md.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <string>
+
+#include "writer/log.h"
+#include "writer/s2_client.h"
+#include "writer/secret.h"
+#include "writer/writer.h"
+
+namespace s2::writer {
+
+inline constexpr std::size_t kMaxConnections = 256;  // more wait for their turn
+
+struct HttpOptions {
+  std::string host = "127.0.0.1";
+  int port = 0;  // 0: any that is free
+  int out_fd = 1;
+  int signal_fd = -1;  // readable: shut down
+  Secret api_token = {};
+  std::chrono::milliseconds shutdown_budget{10'000};
+  WriterOptions writer = {};
+  Writer::MakeProducers make_producers = {};  // empty: no durable storage
+  AppendClient* client = nullptr;             // for the stored stream; null: none
+  Log log = {};
+};
+
+// The exit code: 0 nothing is unsaved, 1 something is and was said, 3 the writer cannot run (the log says
+// why).
+int run_http(HttpOptions options);
+
+// Whether both are the same, in a time that tells nothing of where they differ.
+bool same_secret(const std::string& a, const std::string& b);
+
+}  // namespace s2::writer

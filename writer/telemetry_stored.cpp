@@ -1,0 +1,84 @@
+// See telemetry_api.h: the stored stream as pages of envelopes, read from S2 and from nothing else, so that
+// it works when the writer that stored it is long gone.
+#include <fmt/format.h>
+
+#include <charconv>
+
+#include "wire/types.h"
+#include "writer/telemetry_api.h"
+
+namespace s2::writer {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr std::size_t kRecordsARead = 500;
+constexpr std::chrono::seconds kReadsWithin{10};
+
+// Nothing given: `otherwise`. False: no whole number.
+bool number_from(const std::string& text, std::uint64_t otherwise, std::uint64_t& out) {
+  out = otherwise;
+  if (text.empty()) return true;
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+  return error == std::errc() && rest == text.data() + text.size();
+}
+
+ApiAnswer unreadable(const ReadError& error) {
+  if (!error.refused) return api_problem(502, "S2 cannot be read: " + error.reason);
+  if (error.error.status == 404) return api_problem(404, "there is no such stream");
+  if (error.error.status == 401 || error.error.status == 403) {
+    return api_problem(
+        502, fmt::format("S2 answered {}: the token may not read this stream; S2_READ_TOKEN may help",
+                         error.error.status));
+  }
+  return api_problem(502, fmt::format("S2 answered {} {}", error.error.status, error.error.code));
+}
+
+}  // namespace
+
+ApiAnswer TelemetryApi::stored(const StoredQuery& query) {
+  if (client_ == nullptr)
+    return api_problem(404, "there is no durable storage (S2_BASIN, S2_ACCESS_TOKEN are not set)");
+  std::uint64_t offset = 0, limit = 0, since = 0, until = 0;
+  if (!number_from(query.offset, 0, offset))
+    return api_problem(400, "`offset` must be a sequence number of the stream");
+  if (!number_from(query.limit, kDefaultPage, limit) || limit == 0 || limit > kMaxPage)
+    return api_problem(400, fmt::format("`limit` must be 1 to {}", kMaxPage));
+  if (!number_from(query.since, 0, since) || !number_from(query.until, ~std::uint64_t{0}, until))
+    return api_problem(400, "`since` and `until` must be milliseconds since 1970");
+  std::string stream = query.stream;
+  if (stream.empty()) {
+    const std::lock_guard lock(mutex_);
+    stream = last_stream_;
+  }
+  if (stream.empty()) return api_problem(404, "no session has been captured yet: name its `stream`");
+  if (stream.size() > wire::kMaxStreamNameBytes) return api_problem(400, "`stream` has at most 512 bytes");
+
+  const auto channel = client_->make_channel(stream, [] {});
+  const auto deadline = steady_clock::now() + kReadsWithin;
+  std::string events;
+  std::size_t count = 0;
+  bool more = true;  // until a read finds the end
+  while (more && count < limit && events.size() < kMaxPageBytes) {
+    const std::size_t asked = std::min<std::size_t>(kRecordsARead, limit - count + 1);
+    auto records = channel->read_back(offset, asked, deadline);
+    if (!records) return unreadable(records.error());
+    more = !records->empty();
+    for (const wire::SequencedRecord& record : *records) {
+      if (count == limit || events.size() >= kMaxPageBytes) break;
+      offset = record.seq_num + 1;
+      if (wire::is_command(record.headers) || record.timestamp < since || record.timestamp >= until) continue;
+      if (count++ > 0) events += ',';
+      events += record.body;
+    }
+  }
+  if (more) {  // the page is full: is there anything behind it?
+    auto next = channel->read_back(offset, 1, deadline);
+    more = next && !next->empty();
+  }
+  return {200,
+          "[" + events + "]",
+          {{"X-Has-More", more ? "true" : "false"}, {"X-Next-Offset", std::to_string(offset)}}};
+}
+
+}  // namespace s2::writer

@@ -33,7 +33,7 @@ constexpr std::uint64_t kJournalOneIn = 16;  // and those with files
 constexpr std::uint64_t kLastFaultyAppend = 6;
 // Some hundred times what an execution has: then it does not end. Bytes of a big event in pieces make many
 // points.
-constexpr std::uint64_t kMostPoints = 200'000, kMostPointsOfBytes = 3'000'000;
+constexpr std::uint64_t kMostPoints = 200'000, kMostPointsOfBytes = 30'000'000;
 constexpr std::uint64_t kRoomyRing = 64;  // events: never full
 constexpr std::uint64_t kFewInFlight = 2;
 constexpr milliseconds kLongLinger{100};

@@ -2,6 +2,7 @@
 #include "emulator/asio_net.h"
 
 #include <netinet/tcp.h>
+#include <sys/socket.h>
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
@@ -93,7 +94,7 @@ class AsioListener final : public Listener {
   void listen() override {
     try {
       if (!acceptor_.is_open()) bind();
-      acceptor_.listen();
+      acceptor_.listen();  // also the one that refuse() stopped
       listening_ = true;
     } catch (const boost::system::system_error& error) {
       error_code ignored;
@@ -102,16 +103,14 @@ class AsioListener final : public Listener {
     }
   }
 
-  // A bound socket that does not listen refuses connections, and keeps the port from others.
+  // Stops listening without a moment in which the port is nobody's (close and bind again leave one, and fail
+  // where a child of this process still holds the old socket). Linux: shutdown() of a listening socket ends
+  // the listening, and a port that was asked for by its number stays bound.
   void refuse() override {
     error_code ignored;
     listening_ = false;
-    acceptor_.close(ignored);
-    try {
-      bind();
-    } catch (const boost::system::system_error&) {
-      acceptor_.close(ignored);  // somebody was faster; listen() throws until the port is free
-    }
+    acceptor_.cancel(ignored);
+    ::shutdown(acceptor_.native_handle(), SHUT_RD);
   }
 
   bool is_listening() const override { return listening_; }
@@ -131,11 +130,21 @@ class AsioListener final : public Listener {
 
  private:
   void bind() {
-    acceptor_.open(address_.protocol());
-    acceptor_.set_option(tcp::acceptor::reuse_address(true));
-    acceptor_.bind(address_);
-    address_ = acceptor_.local_endpoint();
+    if (address_.port() == 0) {
+      tcp::acceptor finder(acceptor_.get_executor());
+      bind(finder);
+      address_ = finder.local_endpoint();
+      bind(acceptor_);  // by its number, for refuse(); while the finder keeps others from it
+    } else {
+      bind(acceptor_);
+    }
     acceptor_.non_blocking(true);
+  }
+
+  void bind(tcp::acceptor& socket) {
+    socket.open(address_.protocol());
+    socket.set_option(tcp::acceptor::reuse_address(true));
+    socket.bind(address_);
   }
 
   tcp::acceptor acceptor_;

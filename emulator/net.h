@@ -53,7 +53,8 @@ class Listener {
   virtual std::uint16_t port() const = 0;
   // Connections are taken from now on; throws std::system_error when another has the port.
   virtual void listen() = 0;
-  // Connections are refused from now on; the port is kept from others where that can be.
+  // Connections are refused from now on, those not yet accepted are reset; the port is kept from others. A
+  // callback that waits is dropped.
   virtual void refuse() = 0;
   virtual bool is_listening() const = 0;
   // Calls back once when somebody connects, or the listener failed.

@@ -1,5 +1,12 @@
 // The in-process class: observers see every moment exactly, cuts cut, drains drain, many live side by side.
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <atomic>
+#include <csignal>
 #include <mutex>
 #include <thread>
 
@@ -197,6 +204,35 @@ TEST(Drain, TellsSessionsRefusesForAWhileAndServesTheSamePortAgain) {
     std::this_thread::sleep_for(10ms);
   EXPECT_EQ(endpoint.emulator.endpoint(), before);
   EXPECT_EQ(endpoint.client().tail("s"), 1u);
+}
+
+// Harnesses start processes all the time: between fork and exec a child holds every socket of its parent.
+TEST(Drain, RefusesAndKeepsThePortAlsoWhileAChildHoldsTheSocket) {
+  Endpoint endpoint;
+  const std::string url = endpoint.emulator.endpoint();
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::pause();
+    ::_exit(0);
+  }
+  ASSERT_GT(child, 0);
+  endpoint.emulator.drain(300ms);
+  EXPECT_FALSE(endpoint.client().connected());
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+  EXPECT_FALSE(endpoint.client().connected());
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(std::stoi(url.substr(url.rfind(':') + 1))));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const int stranger = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  EXPECT_NE(::bind(stranger, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0)
+      << "the port was free for a stranger";
+  ::close(stranger);
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (!endpoint.client().connected() && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::sleep_for(10ms);
+  EXPECT_EQ(endpoint.client().tail("s"), 0u);
 }
 
 TEST(Drain, PromisesNothingOfAFrameThatIsUnderWay) {

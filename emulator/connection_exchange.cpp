@@ -7,7 +7,11 @@
 namespace s2::emulator {
 
 ConnectionExchange::ConnectionExchange(Connection& connection, wire::StreamId id, wire::RequestHead head)
-    : connection_(&connection), connection_id_(connection.id_), id_(id), head_(std::move(head)) {}
+    : connection_(&connection),
+      connection_id_(connection.id_),
+      http2_(connection.http2_),
+      id_(id),
+      head_(std::move(head)) {}
 
 void ConnectionExchange::send_head(const wire::ResponseHead& head, bool end) {
   if (!connection_ || cropped_) return;

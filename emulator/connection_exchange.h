@@ -15,6 +15,7 @@ class ConnectionExchange final : public Exchange {
 
   const wire::RequestHead& head() const override { return head_; }
   std::uint64_t connection() const override { return connection_id_; }
+  bool over_http2() const override { return http2_; }
   bool is_open() const override { return connection_ != nullptr; }
   void send_head(const wire::ResponseHead& head, bool end) override;
   void send_data(std::string_view bytes, bool end) override;
@@ -44,6 +45,7 @@ class ConnectionExchange final : public Exchange {
 
   Connection* connection_;
   const std::uint64_t connection_id_;
+  const bool http2_;
   const wire::StreamId id_;
   const wire::RequestHead head_;
   std::uint64_t queued_ = 0;

@@ -22,6 +22,7 @@ class Exchange {
 
   virtual const wire::RequestHead& head() const = 0;
   virtual std::uint64_t connection() const = 0;
+  virtual bool over_http2() const = 0;
   virtual bool is_open() const = 0;
 
   // --- the answer ---

@@ -7,10 +7,10 @@ namespace s2::emulator {
 namespace {
 
 struct OperationRun : std::enable_shared_from_this<OperationRun> {
-  OperationRun(World& w, ExchangePtr e, Operation o)
-      : world(w), exchange(std::move(e)), operation(std::move(o)), generation(w.generation) {}
+  OperationRun(Stage& s, ExchangePtr e, Operation o)
+      : stage(s), exchange(std::move(e)), operation(std::move(o)), generation(s.generation) {}
 
-  World& world;
+  Stage& stage;
   const ExchangePtr exchange;
   const Operation operation;
   const std::uint64_t generation;
@@ -21,13 +21,13 @@ struct OperationRun : std::enable_shared_from_this<OperationRun> {
   }
 
   void later(void (OperationRun::*step)()) {
-    world.clock.after(fault->duration, [self = shared_from_this(), step] {
-      if (self->generation == self->world.generation) ((*self).*step)();
+    stage.clock.after(fault->duration, [self = shared_from_this(), step] {
+      if (self->generation == self->stage.generation) ((*self).*step)();
     });
   }
 
   void begin() {
-    fault = world.faults.next(operation.op, operation.basin, operation.stream);
+    fault = stage.faults.next(operation.op, operation.basin, operation.stream);
     if (fault) {
       announce();
       if (fault->kind == FaultKind::goaway) exchange->goaway();
@@ -76,14 +76,14 @@ struct OperationRun : std::enable_shared_from_this<OperationRun> {
     event.basin = operation.basin;
     event.stream = operation.stream;
     event.detail = fault->describe();
-    world.moments.emit(std::move(event));
+    stage.moments.emit(std::move(event));
   }
 };
 
 }  // namespace
 
-void run(World& world, const ExchangePtr& exchange, Operation operation) {
-  std::make_shared<OperationRun>(world, exchange, std::move(operation))->begin();
+void run(Stage& stage, const ExchangePtr& exchange, Operation operation) {
+  std::make_shared<OperationRun>(stage, exchange, std::move(operation))->begin();
 }
 
 }  // namespace s2::emulator

@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "emulator/exchange.h"
-#include "emulator/world.h"
+#include "emulator/stage.h"
 #include "wire/error.h"
 
 namespace s2::emulator {
@@ -24,6 +24,6 @@ struct Operation {
   std::function<void(const wire::ApiError&)> refuse;  // tells that instead
 };
 
-void run(World& world, const ExchangePtr& exchange, Operation operation);
+void run(Stage& stage, const ExchangePtr& exchange, Operation operation);
 
 }  // namespace s2::emulator

@@ -7,12 +7,10 @@
 #include <functional>
 #include <random>
 
-#include "emulator/clock.h"
 #include "emulator/emulator.h"
-#include "emulator/faults.h"
 #include "emulator/history.h"
-#include "emulator/moments.h"
 #include "emulator/service.h"
+#include "emulator/stage.h"
 
 namespace s2::emulator {
 
@@ -21,18 +19,14 @@ struct ConnectionCounts {
   std::uint64_t opened = 0;  // since the start
 };
 
-struct World {
+struct World : Stage {
   World(Loop& loop, Options given)
-      : options(std::move(given)), clock(loop), faults(options.seed), random(options.seed) {}
+      : Stage(loop, given.seed), options(std::move(given)), random(options.seed) {}
 
   const Options options;
-  Clock clock;
   Service service;
-  Moments moments;
-  FaultPlan faults;
   History history;
-  std::mt19937_64 random;        // heartbeat intervals
-  std::uint64_t generation = 0;  // rises with each reset: what was begun before has no effect after
+  std::mt19937_64 random;                           // heartbeat intervals
   std::function<void(std::function<void()>)> soon;  // runs it on the emulator's thread, after this turn
   std::function<void(std::uint64_t except_connection)> reset;  // forgets all data, faults and history
   std::function<ConnectionCounts()> connections;

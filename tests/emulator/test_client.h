@@ -34,8 +34,8 @@ inline const std::string kBasin = "test-basin";
 
 class RawSocket {
  public:
-  explicit RawSocket(const Emulator& emulator) {
-    const std::string endpoint = emulator.endpoint();
+  explicit RawSocket(const Emulator& emulator) : RawSocket(emulator.endpoint()) {}
+  explicit RawSocket(const std::string& endpoint) {  // "http://127.0.0.1:43211"
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(static_cast<std::uint16_t>(std::stoi(endpoint.substr(endpoint.rfind(':') + 1))));
@@ -113,8 +113,9 @@ struct Answer {
 
 class Client {
  public:
-  Client(const Emulator& emulator, Http version)
-      : socket_(emulator),
+  Client(const Emulator& emulator, Http version) : Client(emulator.endpoint(), version) {}
+  Client(const std::string& endpoint, Http version)
+      : socket_(endpoint),
         http_(version == Http::one ? wire::make_http1_client() : wire::make_http2_client()) {}
 
   bool connected() const { return socket_.connected(); }

@@ -175,21 +175,21 @@ class HistoryParser {
       op_.end = end;
       return true;
     };
-    using Kind = LinearOp::Kind;
+    using Does = LinearOp::Kind;
     using End = LinearOp::End;
     if (reader.at_string()) {
       std::string_view word;
       if (!reader.string(word_, word)) return false;
-      if (is(word, "AppendDefiniteFailure")) return ends(Kind::append, End::failed);
-      if (is(word, "AppendIndefiniteFailure")) return ends(Kind::append, End::unknown);
-      if (is(word, "ReadFailure")) return ends(Kind::read, End::failed);
-      if (is(word, "CheckTailFailure")) return ends(Kind::check_tail, End::failed);
+      if (is(word, "AppendDefiniteFailure")) return ends(Does::append, End::failed);
+      if (is(word, "AppendIndefiniteFailure")) return ends(Does::append, End::unknown);
+      if (is(word, "ReadFailure")) return ends(Does::read, End::failed);
+      if (is(word, "CheckTailFailure")) return ends(Does::check_tail, End::failed);
       return reader.fail("expected an outcome such as `AppendDefiniteFailure`");
     }
     return only_member(reader, [&](std::string_view key) {
-      if (is(key, "AppendSuccess")) return ends(Kind::append, End::success) && outcome(reader, false);
-      if (is(key, "ReadSuccess")) return ends(Kind::read, End::success) && outcome(reader, true);
-      if (is(key, "CheckTailSuccess")) return ends(Kind::check_tail, End::success) && outcome(reader, false);
+      if (is(key, "AppendSuccess")) return ends(Does::append, End::success) && outcome(reader, false);
+      if (is(key, "ReadSuccess")) return ends(Does::read, End::success) && outcome(reader, true);
+      if (is(key, "CheckTailSuccess")) return ends(Does::check_tail, End::success) && outcome(reader, false);
       return reader.fail("expected `AppendSuccess`, `ReadSuccess` or `CheckTailSuccess`");
     });
   }

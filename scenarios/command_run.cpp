@@ -114,18 +114,9 @@ RealmOptions realm_options(const Options& options) {
 int run_command(const Options& options, const std::atomic<bool>& cancelled) {
   auto selection = select_scenarios(options);
   if (!selection) return fail(2, selection.error());
-  if (selection->left_out > 0) {
-    fmt::print(stderr, "s2-scenarios: {} scenarios need the embedded emulator and are left out\n",
-               selection->left_out);
-  }
-  const bool whole =
-      options.names.empty() && options.teardowns.empty() && !options.endpoint && !options.long_suite;
-  if (options.property_only && (options.endpoint || !options.names.empty())) {
-    return fail(
-        2, "--property draws its own scenarios and needs the embedded emulator: no names, no --endpoint");
-  }
-  if (options.endpoint && options.property_cases.value_or(0) > 0) {
-    return fail(2, "--cases needs the embedded emulator: its faults cannot fire at --endpoint");
+  const bool whole = options.names.empty() && options.teardowns.empty() && !options.long_suite;
+  if (options.property_only && !options.names.empty()) {
+    return fail(2, "--property draws its own scenarios: no names");
   }
   const std::size_t cases =
       options.property_cases.value_or(whole || options.property_only ? kDefaultPropertyCases : 0);
@@ -134,7 +125,7 @@ int run_command(const Options& options, const std::atomic<bool>& cancelled) {
 
   SuiteSize size;
   size.runs = options.runs > 0 || options.duration ? options.runs
-              : whole                              ? std::max(plan.round(), kLeastRuns)
+              : whole && !options.endpoint         ? std::max(plan.round(), kLeastRuns)
                                                    : plan.round();
   size.duration = options.duration;
   size.jobs = options.jobs;
@@ -181,12 +172,6 @@ int replay_command(const Options& options, const std::atomic<bool>& cancelled) {
   if (!identity) return fail(2, identity.error());
   const auto planned = find_run(*identity);
   if (!planned) return fail(2, planned.error());
-  if (options.endpoint) {
-    const std::string needs = needs_emulator(planned->drawn);
-    if (!needs.empty())
-      return fail(2, fmt::format("this run cannot be made against --endpoint: {} needs the embedded emulator",
-                                 needs));
-  }
   const ProcessRealm realm(realm_options(options), cancelled);
   if (auto ready = realm.preflight(); !ready) return fail(3, ready.error());
 

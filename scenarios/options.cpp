@@ -11,6 +11,7 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "scenarios/origin.h"
 #include "scenarios/promises.h"
 #include "scenarios/quantity.h"
 #include "scenarios/scenario.h"
@@ -101,8 +102,8 @@ void add_run_flags(CLI::App& app, Options& options, Raw& raw) {
          "instead of a number of runs: begin none after this long, such as 90s or 10m");
   option("--shard", raw.shard, "I/N: only every N-th run, beginning with the I-th (1 to N)");
   option("--endpoint", raw.endpoint,
-         "an S2 endpoint instead of an emulator for each run, such as "
-         "http://127.0.0.1:43211; leaves out what needs the emulator");
+         "an S2 endpoint instead of an emulator for each run, such as http://127.0.0.1:43211; a proxy "
+         "before it makes the faults, cuts and kills");
   option("--basin", options.basin, "with --endpoint: the basin, which must create streams on append");
   option("--token", raw.token, "with --endpoint: the access token, or @FILE that holds it; never printed");
   option("--realm", raw.realm, "where writers live: process; sim and vm are not built yet");
@@ -215,8 +216,10 @@ void finish(Options& options, const Raw& raw, const std::string& program_dir) {
     options.writer_words = std::move(*words);
   }
   if (!raw.endpoint.empty()) {
-    if (raw.endpoint.rfind("http://", 0) != 0 && raw.endpoint.rfind("https://", 0) != 0) {
-      throw BadUsage(fmt::format("--endpoint: `{}` is no URL, expected http://… or https://…", raw.endpoint));
+    try {
+      parse_origin(raw.endpoint);
+    } catch (const std::invalid_argument& error) {
+      throw BadUsage(std::string("--endpoint: ") + error.what());
     }
     if (options.basin.empty()) throw BadUsage("--endpoint needs --basin");
     options.endpoint = raw.endpoint;

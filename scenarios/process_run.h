@@ -1,7 +1,7 @@
 // One run in the realm `process`, from the first process to the finished ledger. Used by realm_process.cpp
 // alone.
 //
-// One thread plays it; the emulator's thread calls into the ServiceLedger, the driver's thread moves bytes,
+// One thread plays it; the service's thread calls into the ServiceLedger, the driver's thread moves bytes,
 // and at most one killer thread waits for a wall-clock instant. All of them end before the run does.
 #pragma once
 
@@ -14,9 +14,9 @@
 #include <thread>
 #include <vector>
 
-#include "emulator/emulator.h"
 #include "scenarios/child.h"
 #include "scenarios/driver_stdio.h"
+#include "scenarios/faulty_service.h"
 #include "scenarios/realm_process.h"
 #include "scenarios/service_ledger.h"
 #include "scenarios/workload.h"
@@ -81,9 +81,8 @@ class ProcessRun {
   const Scenario& drawn_;
   const std::string run_;
 
-  ServiceLedger service_;  // outlives the emulator, which calls it
-  std::unique_ptr<emulator::Emulator> emulator_;
-  ServiceAddress address_;
+  ServiceLedger seen_;  // outlives the service, which calls it
+  std::unique_ptr<FaultyService> service_;
   std::unique_ptr<Child> child_;
   std::atomic<Child*> target_{nullptr};  // child_, for a kill that comes before start() has it
   std::unique_ptr<StdioDriver> driver_;
@@ -106,7 +105,7 @@ class ProcessRun {
   std::mutex kill_mutex_;  // guards ledger_.kill
   Ledger ledger_;
   std::string log_;
-  std::string fault_plan_;  // as the emulator gave it back, with how often each rule fired
+  std::string fault_plan_;  // as the service gave it back, with how often each rule fired
   std::vector<std::string> histories_;
   std::string harness_fault_;
 };

@@ -147,7 +147,7 @@ void ProcessRun::kill_in_time() {
   if (killer_.joinable()) killer_.join();
   if (protocol_time(instant.kind)) {
     const std::lock_guard lock(kill_mutex_);
-    ledger_.kill = {print(instant), true, service_.fired(), service_.fired_ns()};
+    ledger_.kill = {print(instant), true, seen_.fired(), seen_.fired_ns()};
   }
 }
 
@@ -181,12 +181,12 @@ void ProcessRun::cut_and_heal() {
   const CutHow how = drawn_.teardown.cuts[0];
   play_until(step_at(drawn_.teardown.at.lo));
   FiredFault cut{fmt::format("network cut ({})", name(how)), true, now_ns(), -1};
-  emulator_->cut(how == CutHow::reset ? emulator::CutKind::reset : emulator::CutKind::silent);
+  service_->cut(how == CutHow::reset ? emulator::CutKind::reset : emulator::CutKind::silent);
   const auto heals = Clock::now() + us(drawn_.teardown.lasts);
   while (next_step_ < steps_.size() && Clock::now() < heals && !over()) play_until(next_step_ + 1);
   while (Clock::now() < heals && !over())
     std::this_thread::sleep_for(std::min<Clock::duration>(heals - Clock::now(), 5ms));
-  emulator_->heal();
+  service_->heal();
   cut.end_ns = now_ns();
   ledger_.faults.push_back(cut);
   play_until(steps_.size());
@@ -199,7 +199,7 @@ void ProcessRun::cut_and_end() {
   play_until(step_at(drawn_.teardown.at.lo));
   ledger_.faults.push_back({fmt::format("network cut ({})", name(how)), true, now_ns(), -1});
   ledger_.faults_ended = false;
-  emulator_->cut(how == CutHow::reset ? emulator::CutKind::reset : emulator::CutKind::silent);
+  service_->cut(how == CutHow::reset ? emulator::CutKind::reset : emulator::CutKind::silent);
   const auto until = Clock::now() + us(drawn_.teardown.lasts);
   while (next_step_ < steps_.size() && Clock::now() < until && !over()) play_until(next_step_ + 1);
   while (Clock::now() < until && !over()) publish_filler(5ms);
@@ -212,7 +212,7 @@ void ProcessRun::drain_service() {
   if (drawn_.teardown.lasts.lo > 0) {
     const std::int64_t begin = now_ns();
     const auto downtime = std::chrono::duration_cast<std::chrono::milliseconds>(us(drawn_.teardown.lasts));
-    emulator_->drain(downtime);
+    service_->drain(downtime);
     ledger_.faults.push_back(
         {"server drain", true, begin, begin + std::chrono::nanoseconds(downtime).count()});
   }
@@ -281,11 +281,7 @@ void ProcessRun::await_stored() {
   for (const Publication& made : driver_->publications()) {
     if (made.acceptance == Acceptance::accepted && made.storage_on) accepted.push_back(made.n);
   }
-  if (!emulator_) {
-    if (!accepted.empty()) driver_->wait_acked(accepted.back(), deadline);
-    return;
-  }
-  while (!service_.wait_committed(accepted, std::min(deadline, Clock::now() + 100ms))) {
+  while (!seen_.wait_committed(accepted, std::min(deadline, Clock::now() + 100ms))) {
     if (over() || Clock::now() >= deadline) return;
   }
 }

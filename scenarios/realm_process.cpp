@@ -18,10 +18,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr const char* kBasin = "last-events";
-constexpr const char* kEmulatorToken = "any-token";  // the embedded emulator takes every one
-constexpr auto kOutputEndsWithin = 2s;               // after the death of the whole group
-constexpr auto kSettlesWithin = 300ms;               // a connection that hangs by a fault stays
+constexpr auto kOutputEndsWithin = 2s;  // after the death of the whole group
+constexpr auto kSettlesWithin = 300ms;  // a connection that hangs by a fault stays
+constexpr auto kAnsweredWithin = 5s;    // what an endpoint behind the proxy has when the writer dies
 constexpr std::int64_t kNsPerUs = 1000;
 
 // Variables of the writer that only a scenario may set.
@@ -37,7 +36,7 @@ const std::vector<std::string> kCleared = {"S2_BASIN",
                                            "S2_WRITER_SHUTDOWN_BUDGET"};
 
 std::string without(std::string text, const std::string& secret) {
-  if (secret.size() < 4 || secret == kEmulatorToken) return text;
+  if (secret.size() < 4) return text;
   for (std::size_t at = text.find(secret); at != std::string::npos; at = text.find(secret, at)) {
     text.replace(at, secret.size(), "[token]");
   }
@@ -114,7 +113,7 @@ ProcessRun::ProcessRun(const RealmOptions& options, const std::atomic<bool>& can
       request_(request),
       drawn_(request.drawn),
       run_(run_name(request.seed, options.external.has_value())),
-      service_(run_),
+      seen_(run_),
       steps_(make_steps(drawn_.workloads[0], run_, request.seed)),
       filler_prng_(Prng::forked(request.seed, "filler")) {
   ledger_.scenario = drawn_.name;
@@ -135,18 +134,19 @@ ProcessRun::ProcessRun(const RealmOptions& options, const std::atomic<bool>& can
   if (config.fixed_stream_percent == 100) ledger_.fixed_stream = run_ + "-fixed";
 }
 
-// The observer calls into child_ and service_: the emulator goes first, whatever happened before.
+// The observer calls into child_ and seen_: the service goes first, whatever happened before.
 ProcessRun::~ProcessRun() {
   killer_ = {};
-  emulator_.reset();
+  service_.reset();
 }
 
 Command ProcessRun::command() const {
   Command command{options_.writer, {}, kCleared};
   auto& set = command.set;
-  set["S2_BASIN"] = address_.basin;
-  set["S2_ACCESS_TOKEN"] = address_.token;
-  set["S2_ACCOUNT_ENDPOINT"] = set["S2_BASIN_ENDPOINT"] = address_.endpoint;
+  const ServiceAddress address = service_->for_writer();
+  set["S2_BASIN"] = address.basin;
+  set["S2_ACCESS_TOKEN"] = address.token;
+  set["S2_ACCOUNT_ENDPOINT"] = set["S2_BASIN_ENDPOINT"] = address.endpoint;
   if (!ledger_.fixed_stream.empty()) set["S2_STREAM"] = ledger_.fixed_stream;
   const auto duration = [](const Range& value) {
     return print_duration(std::chrono::microseconds(value.lo));
@@ -161,31 +161,21 @@ Command ProcessRun::command() const {
 }
 
 bool ProcessRun::start() {
-  if (options_.external) {
-    address_ = *options_.external;
-  } else {
-    emulator::Options options;
-    options.seed = request_.seed;
-    emulator_ = std::make_unique<emulator::Emulator>(options);
-    emulator_->create_basin(kBasin);
-    address_ = {emulator_->endpoint(), kBasin, kEmulatorToken};
-  }
-  if (emulator_) {
-    // All of it stands before the writer does: it may dial, and die, before this thread sees it.
-    emulator_->observe([this](const emulator::ProtocolEvent& event) { service_.observe(event); });
-    emulator_->set_faults(fault_plan_json(drawn_.faults));
-    const auto instant = instant_of(drawn_);
-    if (drawn_.teardown.kind == Teardown::kill && protocol_time(instant->kind)) {
-      service_.arm(*instant, [this] {
-        target_.wait(nullptr);
-        const bool was_alive = target_.load()->kill_and_reap();
-        // The host dies with it: what waits in the sockets is lost (a wall-clock kill leaves it to the
-        // kernel).
-        emulator_->cut(emulator::CutKind::reset);
-        return was_alive;
-      });
-      if (instant->kind == InstantKind::byte) emulator_->stop_reading_at(instant->value);
-    }
+  service_ = options_.external ? make_proxied_service(*options_.external, request_.seed)
+                               : make_embedded_service(request_.seed);
+  // All of it stands before the writer does: it may dial, and die, before this thread sees it.
+  service_->observe([this](const emulator::ProtocolEvent& event) { seen_.observe(event); });
+  service_->set_faults(fault_plan_json(drawn_.faults));
+  const auto instant = instant_of(drawn_);
+  if (drawn_.teardown.kind == Teardown::kill && protocol_time(instant->kind)) {
+    seen_.arm(*instant, [this] {
+      target_.wait(nullptr);
+      const bool was_alive = target_.load()->kill_and_reap();
+      // The host dies with it: what waits in the sockets is lost (a wall-clock kill leaves it to the kernel).
+      service_->cut(emulator::CutKind::reset);
+      return was_alive;
+    });
+    if (instant->kind == InstantKind::byte) service_->stop_reading_at(instant->value);
   }
   return launch();
 }
@@ -202,7 +192,7 @@ bool ProcessRun::launch() {
   target_.notify_all();
   driver_ = std::make_unique<StdioDriver>(pipes, run_, numbers_);
   // A writer that dials first thing may be killed before it is ready: that is a death like another.
-  if (!driver_->wait_ready(Clock::now() + options_.ready_within) && !service_.fired()) {
+  if (!driver_->wait_ready(Clock::now() + options_.ready_within) && !seen_.fired()) {
     ledger_.invalid = not_ready(options_.writer[0], *child_, *driver_, options_.ready_within);
     return false;
   }
@@ -222,25 +212,27 @@ bool ProcessRun::succeed() {
 // Lets the service take in what the dead writer had sent before: bytes in its sockets are on their way like
 // any other.
 void ProcessRun::settle() {
-  emulator_->heal();
-  const auto deadline = Clock::now() + kSettlesWithin;
-  while (emulator_->open_connections() > 0 && Clock::now() < deadline) {
-    std::this_thread::sleep_for(1ms);
-  }
-  emulator_->observe(nullptr);
-  emulator_->set_faults("[]");
+  service_->heal();
+  const auto wait = [](auto open, Clock::time_point deadline) {
+    while (open() > 0 && Clock::now() < deadline) std::this_thread::sleep_for(1ms);
+  };
+  wait([&] { return service_->open_connections(); }, Clock::now() + kSettlesWithin);
+  wait([&] { return service_->appends_under_way(); }, Clock::now() + kAnsweredWithin);
+  service_->observe(nullptr);
+  service_->set_faults("[]");
 }
 
 void ProcessRun::read_back() {
-  auto stored = Reader(address_).read_all(emulator_ ? "" : run_, run_);
+  auto stored = Reader(service_->for_reader()).read_all(options_.external ? run_ : "", run_);
   if (!stored) {
     if (ledger_.invalid.empty()) ledger_.invalid = "the streams could not be read back: " + stored.error();
     return;
   }
   ledger_.stored = std::move(*stored);
-  if (!emulator_) return;
   for (const StoredStream& stream : ledger_.stored) {
-    histories_.push_back(emulator_->history(kBasin, stream.name));
+    auto history = service_->history(stream.name);
+    if (!history) continue;
+    histories_.push_back(std::move(*history));
     if (harness_fault_.empty()) harness_fault_ = fault_of_service(histories_.back(), stream.name);
   }
   if (ledger_.invalid.empty()) ledger_.invalid = harness_fault_;
@@ -262,7 +254,7 @@ void ProcessRun::take_ledger(Child& child, StdioDriver& driver) {
     ledger_.statements.push_back(std::move(said));
   }
   if (!earlier_.empty()) log_ += fmt::format("--- process {} (pid {}) ---\n", epoch + 1, child.pid());
-  log_ += without(driver.log(), address_.token);
+  log_ += options_.external ? without(driver.log(), options_.external->token) : driver.log();
   for (const auto kind : {Statement::Kind::acked, Statement::Kind::dropped, Statement::Kind::lost}) {
     ledger_.acks_observed = ledger_.acks_observed || driver.count(kind) > 0;
   }
@@ -277,11 +269,11 @@ void ProcessRun::finish() {
                    [](const Publication& a, const Publication& b) { return a.n < b.n; });
   std::stable_sort(ledger_.statements.begin(), ledger_.statements.end(),
                    [](const Statement& a, const Statement& b) { return a.t_ns < b.t_ns; });
-  if (emulator_) {
-    fault_plan_ = emulator_->faults();
+  if (service_) {
+    fault_plan_ = service_->faults();
     settle();
-    for (const FiredFault& fault : service_.faults()) ledger_.faults.push_back(fault);
-    ledger_.appends = service_.appends();
+    for (const FiredFault& fault : seen_.faults()) ledger_.faults.push_back(fault);
+    ledger_.appends = seen_.appends();
   }
   judge_validity();
 }
@@ -289,8 +281,7 @@ void ProcessRun::finish() {
 // A run in which the fault or the kill did not come as drawn proves nothing. One that the writer ended by
 // itself, unasked, does: that is the judge's.
 void ProcessRun::judge_validity() {
-  FiredFaults fired;
-  if (emulator_) fired = fired_faults(drawn_.faults, fault_plan_);
+  const FiredFaults fired = fired_faults(drawn_.faults, fault_plan_);
   if (!fired.exhausted) ledger_.faults_ended = false;
   if (cancelled_.load()) ledger_.invalid = "interrupted";
   if (!ledger_.invalid.empty()) return;
@@ -321,11 +312,12 @@ RunOutcome ProcessRun::go() {
   try {
     if (start()) tear_down();
   } catch (const std::exception& error) {
-    ledger_.invalid = fmt::format("the emulator did not serve: {}", error.what());
+    ledger_.invalid =
+        fmt::format("the {} did not serve: {}", options_.external ? "fault proxy" : "emulator", error.what());
   }
   finish();
   if (ledger_.invalid.empty()) read_back();
-  emulator_.reset();
+  service_.reset();
   ledger_.invalid = printable(ledger_.invalid);
   return {std::move(ledger_), std::move(log_), std::move(histories_), printable(harness_fault_)};
 }

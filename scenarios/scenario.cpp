@@ -156,25 +156,6 @@ bool protocol_time(InstantKind kind) {
   return kind != InstantKind::wall;
 }
 
-std::string needs_emulator(const Scenario& scenario) {
-  for (const Fault& fault : scenario.faults) {
-    if (fault.kind != FaultKind::none) return "its fault `" + std::string(name(fault.kind)) + "`";
-  }
-  switch (scenario.teardown.kind) {
-    case Teardown::cut_heal:
-    case Teardown::cut_kill:
-    case Teardown::server_drain:
-    case Teardown::overflow:
-      return "its class `" + std::string(name(scenario.teardown.kind)) + "`";
-    default:
-      break;
-  }
-  for (const InstantKind instant : scenario.teardown.instants) {
-    if (protocol_time(instant)) return "its kill instant `" + std::string(name(instant)) + "`";
-  }
-  return "";
-}
-
 std::string fault_name(const Scenario& drawn) {
   std::string all;
   for (const Fault& fault : drawn.faults) {

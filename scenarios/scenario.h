@@ -141,8 +141,6 @@ Scenario draw(const Scenario& scenario, std::size_t index, std::uint64_t seed,
 // The instant of a drawn scenario; nothing where its class has none.
 std::optional<Instant> instant_of(const Scenario& drawn);
 bool protocol_time(InstantKind kind);
-// Why it cannot run against an endpoint that is not the emulator's, or empty.
-std::string needs_emulator(const Scenario& scenario);
 
 std::string fault_name(const Scenario& drawn);  // "lost-ack", "delay+503", "none"
 

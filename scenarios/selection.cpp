@@ -70,12 +70,6 @@ tl::expected<Selection, std::string> select_scenarios(const Options& options) {
     } else {
       return tl::unexpected(fmt::format("there is no scenario `{}`; `s2-scenarios list` names them", given));
     }
-    const std::string needs = options.endpoint ? needs_emulator(scenario) : "";
-    if (!needs.empty()) {
-      return tl::unexpected(
-          fmt::format("scenario `{}` cannot run against --endpoint: {} needs the embedded emulator",
-                      scenario.name, needs));
-    }
     if (!of_classes(scenario, options.teardowns)) {
       return tl::unexpected(fmt::format("scenario `{}` is of class `{}`, which --teardown leaves out",
                                         scenario.name, name(scenario.teardown.kind)));
@@ -85,17 +79,11 @@ tl::expected<Selection, std::string> select_scenarios(const Options& options) {
   if (!options.names.empty() || options.property_only) return selection;
   for (Scenario& scenario : *catalogue) {
     if (!in_suite(scenario, options) || !of_classes(scenario, options.teardowns)) continue;
-    if (options.endpoint && !needs_emulator(scenario).empty()) {
-      ++selection.left_out;
-      continue;
-    }
     std::string source = scenario.name;
     add(std::move(scenario), std::move(source));
   }
   if (selection.scenarios.empty()) {
-    return tl::unexpected(std::string(options.endpoint
-                                          ? "no scenario of these classes can run against --endpoint"
-                                          : "the suite has no scenario of these classes"));
+    return tl::unexpected(std::string("the suite has no scenario of these classes"));
   }
   return selection;
 }

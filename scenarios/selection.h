@@ -16,7 +16,6 @@ namespace s2::scenarios {
 struct Selection {
   std::vector<Scenario> scenarios;
   std::vector<std::string> sources;  // how a token names each: its name, or its file
-  std::size_t left_out = 0;          // of the suite, because they need the emulator
 };
 
 // Error: one line, exit code 2.

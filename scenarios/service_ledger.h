@@ -1,8 +1,9 @@
 // The service's ledger: which appends reached S2, what became of them, and which faults fired, as the
-// emulator's observer saw it; and the kill at an instant of protocol time.
+// service's observer saw it; and the kill at an instant of protocol time.
 //
-// observe() runs on the emulator's thread; everything else on any other. When the armed instant comes, the
-// kill is called inside observe(): until it returns the emulator neither reads, commits nor sends.
+// observe() runs on the service's thread (the emulator's, or the fault proxy's); everything else on any
+// other. When the armed instant comes, the kill is called inside observe(): until it returns the service
+// neither reads, commits nor sends.
 #pragma once
 
 #include <chrono>

@@ -78,8 +78,8 @@ TEST_F(Cli, BadUsageIsOneLineAndExitCode2) {
   expect_one_line(run("run --duration soon"), 2, "no duration");
   expect_one_line(run("run --writer \"'a\""), 2, "a quote is not closed");
   expect_one_line(run("run no-such-scenario"), 2, "no scenario `no-such-scenario`");
-  expect_one_line(run("run --endpoint http://127.0.0.1:1 --basin some-basin kill"), 2,
-                  "needs the embedded emulator");
+  expect_one_line(run("run --endpoint 127.0.0.1:1 --basin some-basin kill"), 2, "is no URL");
+  expect_one_line(run("run --endpoint http://host:0x --basin some-basin kill"), 2, "is no URL");
   expect_one_line(run("run --token x"), 2, "go with --endpoint");
   expect_one_line(run("replay nonsense"), 2, "no replay token");
   expect_one_line(run("check /no/such/history.jsonl"), 2, "no history");

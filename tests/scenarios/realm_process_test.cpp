@@ -19,8 +19,10 @@ struct Made {
   const Ledger& ledger() const { return outcome.ledger; }
 };
 
-Made run(Scenario scenario, const std::string& bug = "", std::uint64_t seed = 1) {
+Made run(Scenario scenario, const std::string& bug = "", std::uint64_t seed = 1,
+         const emulator::Emulator* elsewhere = nullptr) {
   RealmOptions options;
+  if (elsewhere) options.external = ServiceAddress{elsewhere->endpoint(), "some-basin", "secret-token"};
   options.writer = {SCENARIO_TESTS_DIR "/tiny_writer.py"};
   if (!bug.empty()) scenario.config.environment["TINY_BUG"] = bug;
   if (scenario.faults.empty()) scenario.faults = {Fault{}};
@@ -217,6 +219,85 @@ TEST(RealmProcess, AnEndpointOfAnotherProcessIsReadByPrefixAndKeepsItsOtherStrea
     EXPECT_EQ(verdict.outcome, Verdict::Outcome::held) << text(verdict);
     EXPECT_EQ(outcome.ledger.stored.size(), 1U);
   }
+}
+
+// Behind the fault proxy everything is as with an emulator of the run's own.
+class BehindTheProxy : public testing::Test {
+ protected:
+  BehindTheProxy() { elsewhere.create_basin("some-basin"); }
+  Made run_there(const Scenario& s, const std::string& bug = "") { return run(s, bug, 1, &elsewhere); }
+  emulator::Emulator elsewhere;
+};
+
+TEST_F(BehindTheProxy, DeathsOfTheNetworkArePlayedToTheirEnd) {
+  for (const Teardown kind : {Teardown::stop, Teardown::cut_heal, Teardown::cut_kill, Teardown::server_drain,
+                              Teardown::flush_then_kill, Teardown::respawn}) {
+    Scenario s = scenario(kind, WorkloadKind::steady, 60);
+    s.teardown.at = exactly(50);
+    s.teardown.instants = {InstantKind::wall};
+    s.teardown.wall = exactly(20'000);
+    s.teardown.lasts = exactly(100'000);
+    if (kind == Teardown::term_short) s.teardown.grace = exactly(20'000);
+    const Made made = run_there(s);
+    EXPECT_NE(made.verdict.outcome, Verdict::Outcome::invalid) << name(kind) << ": " << text(made.verdict);
+    EXPECT_GT(made.verdict.published, 0U) << name(kind);
+    EXPECT_FALSE(found(made.verdict, ViolationKind::hung)) << name(kind) << ": " << text(made.verdict);
+  }
+}
+
+TEST_F(BehindTheProxy, EveryFaultFires) {
+  for (int kind = 1; kind <= static_cast<int>(FaultKind::goaway); ++kind) {
+    Scenario s = scenario(Teardown::stop);
+    s.faults = {{static_cast<FaultKind>(kind), exactly(1), exactly(1), exactly(20'000)}};
+    const Made made = run_there(s);
+    EXPECT_EQ(made.verdict.outcome, Verdict::Outcome::held)
+        << name(static_cast<FaultKind>(kind)) << ": " << text(made.verdict);
+    EXPECT_EQ(made.ledger().faults.size(), 1U);
+  }
+}
+
+TEST_F(BehindTheProxy, AKillInProtocolTimeIsExact) {
+  for (const auto kind : {InstantKind::append_received, InstantKind::committed, InstantKind::ack_sent}) {
+    Scenario s = scenario(Teardown::kill);
+    s.teardown.instants = {kind};
+    s.teardown.ordinal = exactly(3);
+    const Made made = run_there(s);
+    EXPECT_EQ(made.verdict.outcome, Verdict::Outcome::held) << text(made.verdict);
+    EXPECT_TRUE(made.ledger().kill.fired && made.ledger().kill.protocol_time);
+    EXPECT_EQ(made.ledger().appends.size(), 3U);
+    std::size_t committed = 0, acked = 0;
+    for (const ServiceAppend& append : made.ledger().appends) {
+      committed += append.committed && append.committed_ns <= made.ledger().kill.t_ns;
+      acked += append.outcome == ServiceAppend::Outcome::acked;
+    }
+    EXPECT_EQ(committed, kind == InstantKind::append_received ? 2U : 3U);
+    EXPECT_EQ(acked, kind == InstantKind::ack_sent ? 3U : 2U);
+  }
+}
+
+TEST_F(BehindTheProxy, AWriterThatAcknowledgesTooEarlyIsCaught) {
+  Scenario s = scenario(Teardown::kill);
+  s.teardown.instants = {InstantKind::byte};
+  s.teardown.bytes = exactly(700);
+  const Made made = run_there(s, "early-ack");
+  EXPECT_EQ(made.verdict.outcome, Verdict::Outcome::broken);
+  EXPECT_TRUE(found(made.verdict, ViolationKind::lost_acked)) << text(made.verdict);
+}
+
+TEST_F(BehindTheProxy, AnEndpointThatVanishesMakesTheRunInvalid) {
+  std::string nobody;
+  {
+    emulator::Emulator gone;
+    nobody = gone.endpoint();
+  }
+  RealmOptions options;
+  options.writer = {SCENARIO_TESTS_DIR "/tiny_writer.py"};
+  options.external = ServiceAddress{nobody, "some-basin", ""};
+  Scenario s = scenario(Teardown::cut_kill);
+  s.faults = {Fault{}};
+  const RunOutcome outcome = ProcessRealm(options, kNotCancelled).run({draw(s, 0, 1), 1, "token"});
+  EXPECT_NE(outcome.ledger.invalid.find("could not be read back"), std::string::npos)
+      << outcome.ledger.invalid;
 }
 
 TEST(Reader, SaysWhatItCouldNotReadAndNeverTheToken) {

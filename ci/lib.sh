@@ -1,11 +1,12 @@
 # Shell functions that the scripts of ci/ share; sourced, never run.
 
-# need_packages NAME...: installs the Debian packages that are missing. npm and nodejs count as there when their
-# program is on the PATH, whatever brought it. Never removes a package: stops and says which would go.
+# need_packages NAME...: installs the Debian packages that are missing. nodejs, npm and golang-go count as there when
+# their program is on the PATH, whatever brought it. Never removes a package: stops and says which would go.
 need_packages() {
   local missing=() name
   for name in "$@"; do
-    case $name in nodejs) command -v node >/dev/null && continue ;; npm) command -v npm >/dev/null && continue ;; esac
+    case $name in nodejs) command -v node >/dev/null && continue ;; npm) command -v npm >/dev/null && continue ;;
+      golang-go) command -v go >/dev/null && continue ;; esac
     [ "$(dpkg-query -W -f='${db:Status-Status}' "$name" 2>/dev/null)" = installed ] || missing+=("$name")
   done
   [ ${#missing[@]} -eq 0 ] && return 0

@@ -168,6 +168,21 @@ const auto& settings() {
       Setting{"S2_WRITER_JOURNAL_DIR", "--journal-dir",
               "directory of the JSONL files, made if missing (no journal)",
               [](Config& c, const std::string& v) -> Problem { return c.journal_dir = v, std::nullopt; }},
+      Setting{"S2_WRITER_JOURNAL_WAIT", nullptr,
+              "on|off: an event is accepted only once its line is in the journal (off)",
+              [](Config& c, const std::string& v) -> Problem {
+                if (v != "on" && v != "off") return "expected on or off";
+                return c.journal_wait = v == "on", std::nullopt;
+              }},
+      Setting{"S2_WRITER_RECOVERY_BUDGET", "--recovery-budget",
+              "duration that a recovery from the journal may take; 0s: none at the start (5s there, 1m with "
+              "recover)",
+              [](Config& c, const std::string& v) {
+                return duration_into(c.recovery_budget.emplace(), v, milliseconds(0));
+              }},
+      Setting{
+          "S2_WRITER_RECOVERY_SESSION", "--session", "with recover: only this session's events (all)",
+          [](Config& c, const std::string& v) -> Problem { return c.recovery_session = v, std::nullopt; }},
   };
   return table;
 }
@@ -191,7 +206,9 @@ tl::expected<CommandLine, std::string> config_from(const std::vector<std::string
       return tl::unexpected(fmt::format("{}: {}", setting.variable, *problem));
     }
   }
-  for (std::size_t i = 0; i < arguments.size(); ++i) {
+  const bool recovers = !arguments.empty() && arguments.front() == "recover";
+  if (recovers) line.action = CommandLine::Action::recover;
+  for (std::size_t i = recovers ? 1 : 0; i < arguments.size(); ++i) {
     std::string name = arguments[i];
     std::optional<std::string> value;
     if (auto equals = name.find('='); name.starts_with("--") && equals != std::string::npos) {
@@ -215,6 +232,14 @@ tl::expected<CommandLine, std::string> config_from(const std::vector<std::string
         config.basin.empty() ? "S2_ACCESS_TOKEN" : "S2_BASIN",
         config.basin.empty() ? "S2_BASIN" : "S2_ACCESS_TOKEN"));
   }
+  if (!recovers && !config.recovery_session.empty())
+    return tl::unexpected<std::string>("--session goes with recover: s2-writer recover --session ID …");
+  if (recovers && config.journal_dir.empty())
+    return tl::unexpected<std::string>("recover needs --journal-dir: where the dead writer kept its journal");
+  if (recovers && !config.stores())
+    return tl::unexpected<std::string>("recover needs S2_BASIN and S2_ACCESS_TOKEN: where to store");
+  if (recovers && config.recovery_budget == milliseconds(0))
+    return tl::unexpected<std::string>("--recovery-budget: recover needs some time, such as 30s");
   return line;
 }
 
@@ -222,7 +247,11 @@ std::string help_text() {
   std::string text =
       "s2-writer: the reference event writer: events in on stdin, durable in S2, claims out on stdout\n\n"
       "usage: s2-writer [--driver stdio|http] [--listen HOST:PORT] [--journal-dir DIR] [-h|--help] "
-      "[--version]\n\n"
+      "[--version]\n"
+      "       s2-writer recover --journal-dir DIR [--session ID] [--recovery-budget 30s]: stores what a "
+      "writer "
+      "that was killed left\n"
+      "                 in its journal and S2 lacks; a line of JSON a stream on stdout\n\n"
       "Flags win over the environment; defaults in parentheses; durations 250ms, 5s, 2m; sizes 64KiB, "
       "1MiB.\n\n";
   for (const Setting& setting : settings()) {

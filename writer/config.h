@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <tl/expected.hpp>
 #include <vector>
@@ -33,8 +34,11 @@ struct Config {
 
   RingLimits ring;
   std::chrono::milliseconds shutdown_budget{10'000};
-  std::string journal_dir;       // empty: no journal
-  std::string driver = "stdio";  // or "http"
+  std::string journal_dir;                                   // empty: no journal
+  bool journal_wait = false;                                 // accepted means: in the journal
+  std::optional<std::chrono::milliseconds> recovery_budget;  // 0: none at the start
+  std::string recovery_session;                              // of the command `recover`; empty: all
+  std::string driver = "stdio";                              // or "http"
   std::string listen_host = "127.0.0.1";
   int listen_port = 0;  // 0: any that is free
   Secret api_token;     // of the http driver; empty: none is asked for
@@ -44,14 +48,15 @@ struct Config {
 
 // What main does with the command line.
 struct CommandLine {
-  enum class Action { run, help, version };
+  enum class Action { run, recover, help, version };
   Action action = Action::run;
   Config config;
 };
 
 using Environment = std::function<const char*(const char* name)>;
 
-// Flags win over the environment. The error is the line for stderr; the exit code is 2.
+// `recover` as the first argument is the command of that name. Flags win over the environment. The error is
+// the line for stderr; the exit code is 2.
 tl::expected<CommandLine, std::string> config_from(const std::vector<std::string>& arguments,
                                                    const Environment& environment);
 

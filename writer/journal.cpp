@@ -12,6 +12,7 @@
 #include <system_error>
 #include <utility>
 
+#include "writer/journal_scan.h"
 #include "writer/thread_name.h"
 
 namespace s2::writer {
@@ -30,19 +31,20 @@ void close_torn_line(int fd) {
 
 }  // namespace
 
-tl::expected<std::unique_ptr<Journal>, std::string> Journal::open(const std::string& directory, Ring& ring,
-                                                                  Log log) {
+tl::expected<std::unique_ptr<Journal>, std::string> Journal::open(const std::string& directory,
+                                                                  std::string mark, Ring& ring, Log log) {
   std::error_code error;
   std::filesystem::create_directories(directory, error);
   if (error || !std::filesystem::is_directory(directory, error)) {
     return tl::unexpected(fmt::format("the journal's directory {} cannot be made: {}", directory,
                                       error ? error.message() : std::string("not a directory")));
   }
-  return std::unique_ptr<Journal>(new Journal(directory, ring, std::move(log)));
+  return std::unique_ptr<Journal>(new Journal(directory, std::move(mark), ring, std::move(log)));
 }
 
-Journal::Journal(std::string directory, Ring& ring, Log log)
+Journal::Journal(std::string directory, std::string mark, Ring& ring, Log log)
     : directory_(std::move(directory)),
+      mark_(std::move(mark)),
       log_(std::move(log)),
       reader_(ring.reader()),
       thread_([this] { run(); }) {}
@@ -57,6 +59,8 @@ void Journal::run() {
   while (true) {
     take(reader_->next(Clock::time_point::max()));
     std::lock_guard lock(mutex_);
+    written_through_ = reader_->position();
+    if (waiting_ > 0) written_changed_.notify_all();
     if (closing_) break;
   }
   reader_->resume();
@@ -78,7 +82,7 @@ void Journal::take(const RingItem& item) {
     log_(fmt::format("journal: events {} to {} were overwritten before they were written", drop->from,
                      drop->to));
   } else if (const EnvelopeRef* envelope = std::get_if<EnvelopeRef>(&item)) {
-    write_line((*envelope)->category, (*envelope)->json);
+    write_line((*envelope)->category, journal_line((*envelope)->json, (*envelope)->store));
   }
 }
 
@@ -113,18 +117,34 @@ bool Journal::try_line(File& file, std::string_view category, const std::string&
       return false;
     }
     close_torn_line(file.fd);
+    // No line without its mark: where that cannot be written, the file is opened anew by the next line.
+    if (!mark_.empty() && !write_whole(file.fd, mark_ + "\n", error)) {
+      ::close(std::exchange(file.fd, -1));
+      return false;
+    }
   }
+  return write_whole(file.fd, line, error);
+}
+
+bool Journal::write_whole(int fd, const std::string& line, std::string& error) {
   struct stat before{};
-  bool regular = fstat(file.fd, &before) == 0 && S_ISREG(before.st_mode);
+  const bool regular = fstat(fd, &before) == 0 && S_ISREG(before.st_mode);
   ssize_t written;
   do {
-    written = ::write(file.fd, line.data(), line.size());
+    written = ::write(fd, line.data(), line.size());
   } while (written < 0 && errno == EINTR);
   if (written == static_cast<ssize_t>(line.size())) return true;
   error = written < 0 ? std::strerror(errno) : "no space for a whole line";
   // Half a line is taken back: the next one must begin on a line of its own.
-  if (written > 0 && regular && ftruncate(file.fd, before.st_size) != 0) error += "; half a line is left";
+  if (written > 0 && regular && ftruncate(fd, before.st_size) != 0) error += "; half a line is left";
   return false;
+}
+
+void Journal::wait_written(std::uint64_t seq) {
+  std::unique_lock lock(mutex_);
+  ++waiting_;
+  written_changed_.wait_for(lock, kJournalPatience, [&] { return written_through_ >= seq || closing_; });
+  --waiting_;
 }
 
 bool Journal::close(std::uint64_t through, Clock::time_point deadline) {
@@ -134,6 +154,7 @@ bool Journal::close(std::uint64_t through, Clock::time_point deadline) {
     close_through_ = through;
     close_deadline_ = deadline;
     reader_->cancel();
+    written_changed_.notify_all();
   }
   // The thread looks at the deadline between two lines; one write to a local disk is not waited for here.
   done_changed_.wait_until(lock, deadline, [&] { return done_; });

@@ -1,5 +1,5 @@
-// s2-writer: wires environment, S2 client, writer and stdio driver together, and turns what comes of it into
-// an exit code. One thread until run_stdio(); SIGTERM and SIGINT arrive by a signalfd, in no thread. Source:
+// s2-writer: wires environment, S2 client, writer and driver together, and turns what comes of it into an
+// exit code. One thread until the driver runs; SIGTERM and SIGINT arrive by a signalfd, in no thread. Source:
 // contract, "s2-writer".
 #include <fmt/format.h>
 #include <sys/signalfd.h>
@@ -17,6 +17,7 @@
 #include "writer/http_driver.h"
 #include "writer/log.h"
 #include "writer/planted_bugs.h"
+#include "writer/recover_command.h"
 #include "writer/s2_client.h"
 #include "writer/stdio_driver.h"
 #include "writer/tcp_transport.h"
@@ -116,6 +117,10 @@ int run(const std::vector<std::string>& arguments) {
       return make_producers(config.producer, *client, listener);
     };
   }
+  if (line->action == CommandLine::Action::recover) return run_recover(config, *client, signal_fd, log);
+  const JournalLock journal = recover_at_start(config, client.get(), signal_fd, log);
+  writer.journal_wait = config.journal_wait;
+  writer.journal_mark = line_of(journal_mark(config));
   const int code = config.driver == "http" ? run_http({.host = config.listen_host,
                                                        .port = config.listen_port,
                                                        .signal_fd = signal_fd,
@@ -130,6 +135,7 @@ int run(const std::vector<std::string>& arguments) {
                                                         .writer = writer,
                                                         .make_producers = producers,
                                                         .log = log});
+  if (code == 0 && !config.journal_dir.empty()) settle_epoch(config.journal_dir, config.producer.epoch_token);
   ::close(signal_fd);
   return code;
 }

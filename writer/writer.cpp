@@ -20,7 +20,8 @@ tl::expected<std::unique_ptr<Writer>, std::string> Writer::make(WriterOptions op
   std::unique_ptr<Writer> writer(
       new Writer(std::move(options), std::move(*ring), listener, std::move(log), storing));
   if (!writer->options_.journal_dir.empty()) {
-    auto journal = Journal::open(writer->options_.journal_dir, *writer->ring_, writer->log_);
+    auto journal = Journal::open(writer->options_.journal_dir, writer->options_.journal_mark, *writer->ring_,
+                                 writer->log_);
     if (!journal) return tl::unexpected(journal.error());
     writer->journal_ = std::move(*journal);
   }
@@ -62,6 +63,7 @@ tl::expected<Published, std::string> Writer::publish(const std::string& session,
     log_(fmt::format("event {} has {} bytes even without its data: S2 may refuse it", published->seq,
                      published->bytes));
   }
+  if (published && journal_ && options_.journal_wait) journal_->wait_written(published->seq);
   return published;
 }
 

@@ -33,6 +33,9 @@ struct WriterOptions {
   std::string fixed_stream = {};  // S2_STREAM, or empty: a stream a session
   std::size_t batch_records = 50;
   std::string journal_dir = {};  // empty: no journal
+  bool journal_wait = false;     // an event is accepted once its line is in the journal
+  std::string journal_mark =
+      {};  // who writes it, see journal_scan.h; empty: no mark, and no recovery from it
 };
 
 // What a stopped session may claim.

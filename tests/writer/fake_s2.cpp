@@ -109,7 +109,8 @@ class FakeChannel final : public AppendChannel {
     if (!s2_.may_read) return tl::unexpected(ReadError{true, api_error(403, "permission_denied"), ""});
     if (s2_.next_hurt(false, true) == Hurt::read_fails) return tl::unexpected(ReadError{false, {}, "cut"});
     std::vector<wire::SequencedRecord> out;
-    for (std::size_t i = from; i < s2_.records_.size() && out.size() < count; ++i) {
+    for (std::size_t i = std::max(from, s2_.trimmed_below); i < s2_.records_.size() && out.size() < count;
+         ++i) {
       out.push_back({i, 0, s2_.records_[i].headers, s2_.records_[i].body});
     }
     return out;

@@ -60,6 +60,7 @@ class FakeS2 final : public AppendClient {
   std::deque<Hurt> plan;
   bool may_fence = true;
   bool may_read = true;
+  std::uint64_t trimmed_below = 0;                  // records before it cannot be read any more
   std::size_t acks_a_poll = 1;                      // how many answers one poll() fetches
   std::size_t late_by = 3;                          // calls until a late twin lands
   std::function<void(FakeS2&)> before_each_append;  // e.g. a foreign writer

@@ -1,0 +1,155 @@
+// A writer that is killed while its disk lives, and what comes after it: `s2-writer` at its next start, and
+// `s2-writer recover`. System rule "Recovery"; deaths "respawn".
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "emulator/emulator.h"
+#include "tests/writer/stdio_pipe.h"
+
+namespace s2::writer {
+namespace {
+
+using namespace test;
+using nlohmann::json;
+namespace fs = std::filesystem;
+
+class RecoveryProgram : public testing::Test {
+ protected:
+  RecoveryProgram() {
+    s2.create_basin("basin-one");
+    fs::remove_all(directory);
+    s2.observe([this](const emulator::ProtocolEvent& moment) {
+      if (moment.moment != emulator::Moment::committed || moment.input == nullptr) return;
+      const std::lock_guard lock(mutex);
+      for (const wire::AppendRecord& record : moment.input->records) {
+        const json body = json::parse(record.body, nullptr, false);
+        if (body.is_object() && body["event"]["type"] == "console_log")
+          stored[moment.stream].push_back(body["event"]["data"]);
+      }
+    });
+  }
+  ~RecoveryProgram() override { fs::remove_all(directory); }
+
+  std::map<std::string, std::string> environment() const {
+    return {{"S2_BASIN", "basin-one"},
+            {"S2_ACCESS_TOKEN", "a-token"},
+            {"S2_BASIN_ENDPOINT", s2.endpoint()},
+            {"S2_WRITER_JOURNAL_DIR", directory},
+            {"S2_WRITER_JOURNAL_WAIT", "on"},
+            {"S2_BATCHER_LINGER", "100ms"}};
+  }
+  // A writer that accepts `count` events of session "a" and is killed. Nothing is stored of them where `cut`.
+  void live_and_die(int from, int to, bool cut = true) {
+    Program writer(environment());
+    writer.expect("ready");
+    if (cut) s2.cut(emulator::CutKind::reset);
+    writer.start("a");
+    for (int n = from; n <= to; ++n) writer.publish(static_cast<std::uint64_t>(n), n);
+    for (int n = from; n <= to; ++n)
+      writer.wait_for("published", [&](const json& line) { return line["published"] == n; });
+    writer.kill();
+    s2.heal();
+  }
+  std::vector<int> stored_in(const std::string& stream) {
+    const std::lock_guard lock(mutex);
+    return stored[stream];
+  }
+  static std::vector<int> numbers(int from, int to) {
+    std::vector<int> all;
+    for (int n = from; n <= to; ++n) all.push_back(n);
+    return all;
+  }
+
+  const std::string directory = testing::TempDir() + "/recovery-journal-" + std::to_string(::getpid());
+  std::mutex mutex;
+  std::map<std::string, std::vector<int>> stored;
+  emulator::Emulator s2;  // goes first: its observer uses the above
+};
+
+TEST_F(RecoveryProgram, TheNextStartStoresWhatTheKilledOneHadAcceptedAndGoesOn) {
+  live_and_die(1, 40);
+  EXPECT_TRUE(stored_in("a").empty());
+  live_and_die(41, 60);
+  EXPECT_EQ(stored_in("a"), numbers(1, 40));
+  Program third(environment());
+  third.expect("ready");
+  EXPECT_EQ(stored_in("a"), numbers(1, 60));
+  third.start("a");
+  third.publish(61, 61);
+  EXPECT_EQ(third.finish(), 0);
+  EXPECT_NE(third.log().find("were missing and are stored now"), std::string::npos) << third.log();
+  EXPECT_EQ(stored_in("a"), numbers(1, 61));
+  // It ended well: there is nothing to look at for the next one.
+  Program fourth(environment());
+  fourth.expect("ready");
+  EXPECT_EQ(fourth.finish(), 0);
+  EXPECT_EQ(fourth.log().find("recovery:"), std::string::npos) << fourth.log();
+  EXPECT_EQ(stored_in("a"), numbers(1, 61));
+}
+
+TEST_F(RecoveryProgram, AStartWithoutAReachableServiceSaysWhatIsMissingAndServes) {
+  live_and_die(1, 5);
+  s2.cut(emulator::CutKind::reset);
+  auto impatient = environment();
+  impatient["S2_WRITER_RECOVERY_BUDGET"] = "200ms";
+  Program writer(impatient);
+  writer.expect("ready");
+  s2.heal();
+  EXPECT_EQ(writer.finish(), 0);
+  EXPECT_NE(writer.log().find("still missing"), std::string::npos) << writer.log();
+  Program next(environment());
+  next.expect("ready");
+  EXPECT_EQ(stored_in("a"), numbers(1, 5));
+}
+
+TEST_F(RecoveryProgram, TheCommandStoresItAndSaysSo) {
+  live_and_die(1, 30);
+  Program recover(environment(), {"recover"});
+  const json said = recover.expect("recovered")["recovered"];
+  EXPECT_EQ(recover.wait_end(), 0);
+  EXPECT_EQ(said["stream"], "a");
+  EXPECT_EQ(said["missing"], 0);
+  EXPECT_GE(said["delivered"], 30);  // and the session's begin, if there is one
+  EXPECT_EQ(stored_in("a"), numbers(1, 30));
+  Program again(environment(), {"recover", "--journal-dir", directory});
+  EXPECT_EQ(again.wait_end(), 0);
+  EXPECT_TRUE(again.all("recovered").empty());
+  EXPECT_EQ(stored_in("a"), numbers(1, 30));
+}
+
+TEST_F(RecoveryProgram, TheCommandTouchesNothingOfAWriterThatIsAlive) {
+  Program writer(environment());
+  writer.expect("ready");
+  writer.start("a");
+  writer.publish(1, 1);
+  Program recover(environment(), {"recover"});
+  EXPECT_EQ(recover.wait_end(), 3);
+  EXPECT_NE(recover.log().find("in use by a writer that is alive"), std::string::npos) << recover.log();
+  EXPECT_EQ(writer.finish(), 0);
+  EXPECT_EQ(stored_in("a"), numbers(1, 1));
+}
+
+TEST_F(RecoveryProgram, EveryWrongCallIsOneClearLine) {
+  const auto line = [&](std::map<std::string, std::string> variables, std::vector<std::string> arguments,
+                        int code) {
+    Program program(std::move(variables), std::move(arguments));
+    EXPECT_EQ(program.wait_end(), code) << program.log();
+    std::string log = program.log();
+    EXPECT_EQ(std::count(log.begin(), log.end(), '\n'), 1) << log;
+    return log;
+  };
+  auto bare = environment();
+  bare.erase("S2_WRITER_JOURNAL_DIR");
+  EXPECT_NE(line(bare, {"recover"}, 2).find("recover needs --journal-dir"), std::string::npos);
+  EXPECT_NE(line(bare, {"recover", "--journal-dir", "/nowhere/at/all"}, 3).find("/nowhere/at/all"),
+            std::string::npos);
+  EXPECT_NE(line(bare, {"--session", "a"}, 2).find("goes with recover"), std::string::npos);
+  auto nowhere = environment();
+  nowhere.erase("S2_BASIN");
+  nowhere.erase("S2_ACCESS_TOKEN");
+  EXPECT_NE(line(nowhere, {"recover"}, 2).find("S2_BASIN"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace s2::writer

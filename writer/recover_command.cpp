@@ -1,0 +1,103 @@
+// See recover_command.h.
+#include "writer/recover_command.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <functional>
+
+#include "writer/envelope.h"
+#include "writer/recovery.h"
+
+namespace s2::writer {
+namespace {
+
+using std::chrono::steady_clock;
+
+std::function<bool()> signalled(int fd) {
+  return [fd] {
+    pollfd waiting{fd, POLLIN, 0};
+    return fd >= 0 && ::poll(&waiting, 1, 0) > 0;
+  };
+}
+
+RecoveryOptions options_of(const Config& config, int signal_fd) {
+  RecoveryOptions options;
+  options.basin = config.basin;
+  options.epoch_token = config.producer.epoch_token;
+  options.fencing = config.producer.fencing;
+  options.open_timeout = config.producer.open_timeout;
+  options.ack_timeout = config.producer.ack_timeout;
+  options.backoff_base = config.producer.backoff_base;
+  options.backoff_cap = config.producer.backoff_cap;
+  options.stopped = signalled(signal_fd);
+  return options;
+}
+
+}  // namespace
+
+JournalMark journal_mark(const Config& config) {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return {config.producer.epoch_token,
+          static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count()),
+          config.basin, config.stream};
+}
+
+JournalLock recover_at_start(const Config& config, AppendClient* client, int signal_fd, const Log& log) {
+  JournalLock lock;
+  const std::string& directory = config.journal_dir;
+  std::error_code ignored;
+  if (directory.empty() || (!std::filesystem::create_directories(directory, ignored) && ignored)) return lock;
+  const auto budget = config.recovery_budget.value_or(kRecoveryAtStart);
+  if (client != nullptr && budget.count() > 0) {
+    if (!lock.take_alone(directory)) {
+      log(fmt::format("recovery: {} is in use by another process: nothing is recovered from it now",
+                      directory));
+    } else if (auto journal = JournalScan::read(directory, {}, log); !journal) {
+      log("recovery: " + journal.error());
+    } else {
+      recover(*journal, directory, options_of(config, signal_fd), *client, steady_clock::now() + budget, log);
+    }
+  }
+  lock.take_shared(directory);
+  return lock;
+}
+
+int run_recover(const Config& config, AppendClient& client, int signal_fd, const Log& log) {
+  constexpr int kMissing = 1, kCannotRun = 3;
+  const std::string& directory = config.journal_dir;
+  JournalLock lock;
+  if (!std::filesystem::is_directory(directory)) {
+    log(fmt::format("cannot recover: there is no directory {}", directory));
+    return kCannotRun;
+  }
+  if (!lock.take_alone(directory)) {
+    log(fmt::format(
+        "cannot recover: {} is in use by a writer that is alive (or cannot be opened): end it first",
+        directory));
+    return kCannotRun;
+  }
+  const auto journal = JournalScan::read(directory, config.recovery_session, log);
+  if (!journal) {
+    log("cannot recover: " + journal.error());
+    return kCannotRun;
+  }
+  const auto deadline = steady_clock::now() + config.recovery_budget.value_or(kRecoveryByCommand);
+  bool whole = true;
+  for (const RecoveredStream& stream :
+       recover(*journal, config.recovery_session.empty() ? directory : std::string(),
+               options_of(config, signal_fd), client, deadline, log)) {
+    whole = whole && stream.missing == 0;
+    std::string line =
+        fmt::format(R"({{"recovered":{{"stream":{},"stored_before":{},"delivered":{},"missing":{})",
+                    json_quoted(stream.stream), stream.stored_before, stream.delivered, stream.missing);
+    if (!stream.problem.empty()) line += R"(,"problem":)" + json_quoted(stream.problem);
+    std::printf("%s}}\n", line.c_str());
+  }
+  return whole ? 0 : kMissing;
+}
+
+}  // namespace s2::writer

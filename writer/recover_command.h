@@ -1,0 +1,30 @@
+// Recovery as main has it: before a writer begins (recover_at_start), and as the command `s2-writer recover`.
+//
+// Both are called once, by main's thread, before any other thread of the writer runs. Source: system rule
+// "Recovery".
+#pragma once
+
+#include "writer/config.h"
+#include "writer/journal_scan.h"
+#include "writer/log.h"
+#include "writer/s2_client.h"
+
+namespace s2::writer {
+
+inline constexpr std::chrono::seconds kRecoveryAtStart{5};  // unless S2_WRITER_RECOVERY_BUDGET says otherwise
+inline constexpr std::chrono::seconds kRecoveryByCommand{60};
+
+// The mark of this process's lines.
+JournalMark journal_mark(const Config& config);
+
+// Delivers what earlier processes left in the journal, if nobody else uses it, and keeps it for this process
+// as long as the lock lives. Whatever goes wrong is a line in the log, and no reason not to start. A signal
+// on `signal_fd` (below 0: none) ends it early. `client` null: no durable storage, nothing to recover.
+JournalLock recover_at_start(const Config& config, AppendClient* client, int signal_fd, const Log& log);
+
+// A line of JSON a stream on stdout:
+// {"recovered":{"stream","stored_before","delivered","missing","problem"?}}. The exit code: 0 nothing is
+// missing, 1 something is (said), 3 it cannot be done (the log says why).
+int run_recover(const Config& config, AppendClient& client, int signal_fd, const Log& log);
+
+}  // namespace s2::writer

@@ -57,6 +57,11 @@ Problem secret_into(Secret& target, const std::string& value) {
   return std::nullopt;
 }
 
+Problem problem_of(const tl::expected<void, std::string>& parsed) {
+  if (parsed) return std::nullopt;
+  return parsed.error();
+}
+
 Problem listen_into(Config& config, const std::string& value) {
   const std::size_t colon = value.rfind(':');
   std::string host = value.substr(0, colon);
@@ -118,9 +123,22 @@ const auto& settings() {
                 if (*size <= 0) return "expected at least 1B";
                 return c.ring.bytes = *size, std::nullopt;
               }},
-      Setting{"S2_WRITER_SHUTDOWN_BUDGET", nullptr, "duration of a whole shutdown, all steps together (10s)",
+      Setting{"S2_WRITER_SHUTDOWN_BUDGET", nullptr,
+              "duration of a whole shutdown, all steps together (10s, or nine tenths of the nearest grace)",
               [](Config& c, const std::string& v) {
-                return duration_into(c.shutdown_budget, v, milliseconds(1));
+                return duration_into(c.budget.whole.emplace(), v, milliseconds(1));
+              }},
+      Setting{"S2_WRITER_GRACE", nullptr,
+              "what a SIGTERM leaves before SIGKILL: 25s; where one surrounds another, from the inside out: "
+              "25s,30s (not known)",
+              [](Config& c, const std::string& v) { return problem_of(parse_graces(v, c.budget)); }},
+      Setting{"S2_WRITER_STEP_BUDGETS", nullptr,
+              "budgets of single steps of a shutdown, such as drain=2s,acks=1s (shares: see s2-writer plan)",
+              [](Config& c, const std::string& v) { return problem_of(parse_step_budgets(v, c.budget)); }},
+      Setting{"S2_WRITER_ACK_LATENCY", nullptr,
+              "longest duration of an append's answer that a shutdown must have time for (not known)",
+              [](Config& c, const std::string& v) {
+                return duration_into(c.budget.ack_latency.emplace(), v, milliseconds(1));
               }},
       Setting{"S2_WRITER_FENCING", nullptr, "on|off: fence the stream against a resumed twin (on)",
               [](Config& c, const std::string& v) -> Problem {
@@ -207,8 +225,10 @@ tl::expected<CommandLine, std::string> config_from(const std::vector<std::string
     }
   }
   const bool recovers = !arguments.empty() && arguments.front() == "recover";
+  const bool plans = !arguments.empty() && arguments.front() == "plan";
   if (recovers) line.action = CommandLine::Action::recover;
-  for (std::size_t i = recovers ? 1 : 0; i < arguments.size(); ++i) {
+  if (plans) line.action = CommandLine::Action::plan;
+  for (std::size_t i = recovers || plans ? 1 : 0; i < arguments.size(); ++i) {
     std::string name = arguments[i];
     std::optional<std::string> value;
     if (auto equals = name.find('='); name.starts_with("--") && equals != std::string::npos) {
@@ -225,7 +245,13 @@ tl::expected<CommandLine, std::string> config_from(const std::vector<std::string
     if (auto problem = found->take(line.config, *value))
       return tl::unexpected(fmt::format("{}: {}", name, *problem));
   }
-  const Config& config = line.config;
+  Config& config = line.config;
+  config.budget.ring_events = config.ring.events;
+  config.budget.batch_records = config.producer.max_batch_records;
+  config.budget.batches_in_flight = kMaxInFlightBatches;
+  auto plan = plan_shutdown(config.budget);
+  if (!plan) return tl::unexpected(plan.error());
+  config.shutdown = *plan;
   if (config.basin.empty() != config.access_token.empty()) {
     return tl::unexpected(fmt::format(
         "half a configuration: {} is set and {} is missing; set both, or none for no durable storage",
@@ -251,7 +277,8 @@ std::string help_text() {
       "       s2-writer recover --journal-dir DIR [--session ID] [--recovery-budget 30s]: stores what a "
       "writer "
       "that was killed left\n"
-      "                 in its journal and S2 lacks; a line of JSON a stream on stdout\n\n"
+      "                 in its journal and S2 lacks; a line of JSON a stream on stdout\n"
+      "       s2-writer plan: what each step of a shutdown may take with these budgets\n\n"
       "Flags win over the environment; defaults in parentheses; durations 250ms, 5s, 2m; sizes 64KiB, "
       "1MiB.\n\n";
   for (const Setting& setting : settings()) {

@@ -13,6 +13,7 @@
 #include <tl/expected.hpp>
 #include <vector>
 
+#include "writer/budget.h"
 #include "writer/producer.h"
 #include "writer/ring.h"
 #include "writer/s2_client.h"
@@ -33,7 +34,8 @@ struct Config {
   ProducerOptions producer;  // without its epoch token
 
   RingLimits ring;
-  std::chrono::milliseconds shutdown_budget{10'000};
+  BudgetWishes budget;                                       // of a shutdown, as far as it is given
+  ShutdownPlan shutdown;                                     // what comes of it
   std::string journal_dir;                                   // empty: no journal
   bool journal_wait = false;                                 // accepted means: in the journal
   std::optional<std::chrono::milliseconds> recovery_budget;  // 0: none at the start
@@ -48,15 +50,15 @@ struct Config {
 
 // What main does with the command line.
 struct CommandLine {
-  enum class Action { run, recover, help, version };
+  enum class Action { run, recover, plan, help, version };
   Action action = Action::run;
   Config config;
 };
 
 using Environment = std::function<const char*(const char* name)>;
 
-// `recover` as the first argument is the command of that name. Flags win over the environment. The error is
-// the line for stderr; the exit code is 2.
+// `recover` and `plan` as the first argument are the commands of those names. Flags win over the environment.
+// The error is the line for stderr; the exit code is 2.
 tl::expected<CommandLine, std::string> config_from(const std::vector<std::string>& arguments,
                                                    const Environment& environment);
 

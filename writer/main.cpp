@@ -68,6 +68,10 @@ int run(const std::vector<std::string>& arguments) {
     return 0;
   }
   Config& config = line->config;
+  if (line->action == CommandLine::Action::plan) {
+    std::cout << plan_text(config.shutdown, config.budget);
+    return 0;
+  }
   Log log = stderr_log(config.access_token, config.read_token, config.api_token);
 #ifdef PLANTED_BUGS
   // A slip in a bug's name must not pass for a writer without one.
@@ -99,6 +103,7 @@ int run(const std::vector<std::string>& arguments) {
   writer.fixed_stream = config.stream;
   writer.batch_records = config.producer.max_batch_records;
   writer.journal_dir = config.journal_dir;
+  writer.shutdown_shares = config.shutdown.shares;
   Writer::MakeProducers producers;
   if (config.stores()) {
     auto made = make_s2_client({.basin = config.basin,
@@ -125,13 +130,13 @@ int run(const std::vector<std::string>& arguments) {
                                                        .port = config.listen_port,
                                                        .signal_fd = signal_fd,
                                                        .api_token = config.api_token,
-                                                       .shutdown_budget = config.shutdown_budget,
+                                                       .shutdown_budget = config.shutdown.whole,
                                                        .writer = writer,
                                                        .make_producers = producers,
                                                        .client = client.get(),
                                                        .log = log})
                                            : run_stdio({.signal_fd = signal_fd,
-                                                        .shutdown_budget = config.shutdown_budget,
+                                                        .shutdown_budget = config.shutdown.whole,
                                                         .writer = writer,
                                                         .make_producers = producers,
                                                         .log = log});

@@ -19,16 +19,18 @@ constexpr bool shares_with_drain(ShutdownStep step) {
 
 }  // namespace
 
-std::vector<ShutdownOutcome> run_shutdown(std::chrono::milliseconds whole, const ShutdownAction& action) {
+std::vector<ShutdownOutcome> run_shutdown(std::chrono::milliseconds whole, const ShutdownShares& shares,
+                                          const ShutdownAction& action) {
   const Clock::time_point start = Clock::now();
   std::vector<ShutdownOutcome> outcomes;
   if (planted(PlantedBug::budget_inversion)) whole = std::max<std::chrono::milliseconds>(whole, kFixedBudget);
   Clock::time_point drained_by;
-  int share = 0;
-  for (const ShutdownRow& row : kShutdownTable) {
-    share += row.budget;
+  std::int64_t share = 0;
+  for (std::size_t i = 0; i < kShutdownTable.size(); ++i) {
+    const ShutdownRow& row = kShutdownTable[i];
+    share += shares[i];
     Clock::time_point begin = Clock::now();
-    Clock::time_point deadline = start + std::chrono::microseconds(whole) * share / 1000;
+    Clock::time_point deadline = start + std::chrono::microseconds(whole) * share / kWholeShare;
     if (row.step == ShutdownStep::drain) drained_by = deadline;
     if (planted(PlantedBug::shared_deadline) && shares_with_drain(row.step)) deadline = drained_by;
     bool done = action(row.step, deadline);

@@ -29,21 +29,22 @@ enum class ShutdownStep {
 
 struct ShutdownRow {
   ShutdownStep step;
-  std::string_view name;
-  int budget;  // thousandths of the whole; 0: the step waits for nothing
+  std::string_view key;   // in S2_WRITER_STEP_BUDGETS
+  std::string_view name;  // for people
+  int budget;             // thousandths of the whole; 0: the step waits for nothing
 };
 
 inline constexpr std::array<ShutdownRow, 10> kShutdownTable = {{
-    {ShutdownStep::refuse, "refuse publishes", 0},
-    {ShutdownStep::in_flight, "wait for publishes in flight", 50},
-    {ShutdownStep::end_markers, "publish end markers", 20},
-    {ShutdownStep::cut_off, "take the cut-off", 0},
-    {ShutdownStep::cancel, "cancel the storage writer", 30},
-    {ShutdownStep::drain, "drain the ring", 350},
-    {ShutdownStep::await_acks, "await acks", 300},
-    {ShutdownStep::close, "close the producers", 100},
-    {ShutdownStep::files, "close the files", 50},
-    {ShutdownStep::report, "report", 50},
+    {ShutdownStep::refuse, "refuse", "refuse publishes", 0},
+    {ShutdownStep::in_flight, "publishes", "wait for publishes in flight", 50},
+    {ShutdownStep::end_markers, "markers", "publish end markers", 20},
+    {ShutdownStep::cut_off, "cutoff", "take the cut-off", 0},
+    {ShutdownStep::cancel, "cancel", "cancel the storage writer", 30},
+    {ShutdownStep::drain, "drain", "drain the ring", 350},
+    {ShutdownStep::await_acks, "acks", "await acks", 300},
+    {ShutdownStep::close, "close", "close the producers", 100},
+    {ShutdownStep::files, "files", "close the files", 50},
+    {ShutdownStep::report, "report", "report", 50},
 }};
 
 constexpr int shutdown_budget_sum() {
@@ -52,6 +53,16 @@ constexpr int shutdown_budget_sum() {
   return sum;
 }
 static_assert(shutdown_budget_sum() < 1000, "the inner budgets must leave time within the outer one");
+
+// What each step has of the whole, in parts of kWholeShare. Their sum is less than that (budget.h plans
+// them).
+inline constexpr int kWholeShare = 1'000'000;
+using ShutdownShares = std::array<int, kShutdownTable.size()>;
+inline constexpr ShutdownShares kTableShares = [] {
+  ShutdownShares shares{};
+  for (std::size_t i = 0; i < shares.size(); ++i) shares[i] = kShutdownTable[i].budget * (kWholeShare / 1000);
+  return shares;
+}();
 
 struct ShutdownOutcome {
   ShutdownStep step;
@@ -62,6 +73,7 @@ struct ShutdownOutcome {
 using ShutdownAction = std::function<bool(ShutdownStep, std::chrono::steady_clock::time_point deadline)>;
 
 // Runs every step, also behind one that was not done.
-std::vector<ShutdownOutcome> run_shutdown(std::chrono::milliseconds whole, const ShutdownAction& action);
+std::vector<ShutdownOutcome> run_shutdown(std::chrono::milliseconds whole, const ShutdownShares& shares,
+                                          const ShutdownAction& action);
 
 }  // namespace s2::writer

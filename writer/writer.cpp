@@ -135,7 +135,7 @@ ShutdownReport Writer::shutdown(std::chrono::milliseconds budget,
                                 const std::function<bool(Deadline)>& report) {
   shut_down_ = true;
   ShutdownReport result;
-  result.steps = run_shutdown(budget, [&](ShutdownStep step, Deadline deadline) {
+  result.steps = run_shutdown(budget, options_.shutdown_shares, [&](ShutdownStep step, Deadline deadline) {
     return step == ShutdownStep::report ? report(deadline) : shutdown_step(step, deadline);
   });
   result.unsaved = durability_.gone();

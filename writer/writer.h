@@ -32,6 +32,7 @@ struct WriterOptions {
   RingLimits ring = {};
   std::string fixed_stream = {};  // S2_STREAM, or empty: a stream a session
   std::size_t batch_records = 50;
+  ShutdownShares shutdown_shares = kTableShares;
   std::string journal_dir = {};  // empty: no journal
   bool journal_wait = false;     // an event is accepted once its line is in the journal
   std::string journal_mark =

@@ -40,7 +40,7 @@ TEST(Config, DefaultsAreThoseOfTheContract) {
   EXPECT_EQ(config.producer.max_batch_records, 50u);
   EXPECT_EQ(config.ring.events, 1024);
   EXPECT_EQ(config.ring.bytes, 64 * 1024 * 1024);
-  EXPECT_EQ(config.shutdown_budget, milliseconds(10'000));
+  EXPECT_EQ(config.shutdown.whole, milliseconds(10'000));
   EXPECT_EQ(config.driver, "stdio");
 }
 
@@ -65,7 +65,7 @@ TEST(Config, TakesTheWholeEnvironment) {
   EXPECT_EQ(config.producer.max_batch_records, 7u);
   EXPECT_EQ(config.ring.events, 9);
   EXPECT_EQ(config.ring.bytes, 1024 * 1024);
-  EXPECT_EQ(config.shutdown_budget, milliseconds(5000));
+  EXPECT_EQ(config.shutdown.whole, milliseconds(5000));
   EXPECT_FALSE(config.producer.fencing);
   EXPECT_EQ(config.producer.ack_timeout, milliseconds(120'000));
 }

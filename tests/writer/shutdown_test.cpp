@@ -18,7 +18,7 @@ TEST(ShutdownTable, InnerBudgetsSumToLessThanTheOuterOne) {
 
 TEST(ShutdownTable, StepsRunOnceInTheirOrderAlsoBehindOneThatFailed) {
   std::vector<ShutdownStep> ran;
-  auto outcomes = run_shutdown(milliseconds(100), [&](ShutdownStep step, Clock::time_point) {
+  auto outcomes = run_shutdown(milliseconds(100), kTableShares, [&](ShutdownStep step, Clock::time_point) {
     ran.push_back(step);
     return step != ShutdownStep::drain;
   });
@@ -31,7 +31,7 @@ TEST(ShutdownTable, StepsRunOnceInTheirOrderAlsoBehindOneThatFailed) {
 
 TEST(ShutdownTable, EveryStepUsingAllOfItsTimeStillEndsWithinTheWhole) {
   auto begin = Clock::now();
-  run_shutdown(milliseconds(400), [](ShutdownStep, Clock::time_point deadline) {
+  run_shutdown(milliseconds(400), kTableShares, [](ShutdownStep, Clock::time_point deadline) {
     std::this_thread::sleep_until(deadline);
     return false;
   });
@@ -46,7 +46,7 @@ TEST(ShutdownTable, EachStepHasAtLeastItsOwnShareLeft) {
         std::chrono::hours(*rc::gen::inRange(1, 1000));  // so large that running takes nothing of it
     auto last = Clock::now();
     std::size_t row = 0;
-    run_shutdown(whole, [&](ShutdownStep, Clock::time_point deadline) {
+    run_shutdown(whole, kTableShares, [&](ShutdownStep, Clock::time_point deadline) {
       auto share = std::chrono::duration_cast<Clock::duration>(whole) * kShutdownTable[row].budget / 1000;
       RC_ASSERT(deadline - last >= share - std::chrono::microseconds(10));
       last = deadline;

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "fuzz/campaign_ledger.h"
+#include "scenarios/command_line.h"
 #include "writer/duration.h"
 
 namespace s2::fuzz {
@@ -32,20 +33,13 @@ struct RawFuzz {
 };
 
 std::string twin(const std::string& flag) {
-  std::string name = "S2_FUZZ_" + flag.substr(2);
-  for (char& c : name) c = c == '-' ? '_' : static_cast<char>(toupper(static_cast<unsigned char>(c)));
-  return name;
-}
-
-// CLI11 reads "-1" into an unsigned number, as a large one.
-std::string not_negative(const std::string& text) {
-  return text.starts_with('-') ? "`" + text + "` is negative" : "";
+  return scenarios::twin_of("S2_FUZZ_", flag);
 }
 
 template <class T>
 void add(CLI::App& app, const char* flag, T& into, const std::string& what) {
   CLI::Option* option = app.add_option(flag, into, what)->envname(twin(flag))->capture_default_str();
-  if constexpr (std::is_unsigned_v<T>) option->check(not_negative);
+  if constexpr (std::is_unsigned_v<T>) option->check(scenarios::not_negative);
 }
 
 std::string joined(const std::vector<std::string>& names) {

@@ -11,6 +11,7 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "scenarios/command_line.h"
 #include "scenarios/origin.h"
 #include "scenarios/promises.h"
 #include "scenarios/quantity.h"
@@ -22,7 +23,6 @@ namespace s2::scenarios {
 namespace {
 
 constexpr const char* kVersion = "0.1.0";
-constexpr std::size_t kMaxTokenFileBytes = 64 * 1024;
 constexpr const char* kExitCodes =
     "Exit codes: 0 every promise held; 1 a promise was broken; 2 bad usage; 3 the harness could not do its "
     "work.\n"
@@ -54,15 +54,8 @@ std::string shell_quoted(const std::string& text) {
   return out + "'";
 }
 
-// CLI11 reads "-1" into an unsigned number, as a large one.
-std::string not_negative(const std::string& text) {
-  return text.starts_with('-') ? "`" + text + "` is negative" : "";
-}
-
 std::string twin(const char* flag) {
-  std::string name = std::string("S2_SCENARIOS_") + (flag + 2);
-  for (char& c : name) c = c == '-' ? '_' : static_cast<char>(toupper(static_cast<unsigned char>(c)));
-  return name;
+  return twin_of("S2_SCENARIOS_", flag);
 }
 
 template <class Value>
@@ -140,17 +133,6 @@ std::string given_flags(const CLI::App& app) {
   return all;
 }
 
-std::string secret_of(const std::string& given) {
-  if (given.empty() || given[0] != '@') return given;
-  std::ifstream file(given.substr(1), std::ios::binary);
-  std::string text(kMaxTokenFileBytes, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<std::size_t>(std::max<std::streamsize>(0, file.gcount())));
-  while (!text.empty() && isspace(static_cast<unsigned char>(text.back()))) text.pop_back();
-  if (text.empty()) throw BadUsage(fmt::format("--token: `{}` cannot be read, or is empty", given.substr(1)));
-  return text;
-}
-
 std::chrono::microseconds duration_of(const char* flag, const std::string& text) {
   const auto parsed = parse_duration(text);
   if (!parsed || parsed->count() == 0) {
@@ -226,7 +208,9 @@ void finish(Options& options, const Raw& raw, const std::string& program_dir) {
   } else if (!options.basin.empty() || !raw.token.empty()) {
     throw BadUsage("--basin and --token go with --endpoint");
   }
-  options.token = secret_of(raw.token);
+  const auto token = secret_of(raw.token);
+  if (!token) throw BadUsage("--token: " + token.error());
+  options.token = *token;
   options.color = !raw.no_color && getenv("NO_COLOR") == nullptr && isatty(STDOUT_FILENO);
 }
 

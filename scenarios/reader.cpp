@@ -185,36 +185,60 @@ StoredStream read_stream(Session& session, const std::string& name, const std::s
   }
 }
 
+// What `ask` returns, or the one line that it threw.
+template <class Ask>
+auto or_error(const ServiceAddress& service, const Ask& ask) -> tl::expected<decltype(ask()), std::string> {
+  try {
+    return ask();
+  } catch (const Unreadable& error) {
+    return tl::unexpected(std::string(error.what()));
+  } catch (const json::exception& error) {
+    return tl::unexpected(
+        fmt::format("{} answered with something that is not S2's: {}", service.endpoint, error.what()));
+  }
+}
+
 }  // namespace
 
 tl::expected<std::vector<StoredStream>, std::string> Reader::read_all(const std::string& prefix,
                                                                       const std::string& run) {
-  try {
+  return or_error(service_, [&] {
     Session session(service_);
     std::vector<StoredStream> all;
-    for (const std::string& name : list_streams(session, prefix, kPageStreams)) {
+    for (const std::string& name : list_streams(session, prefix, kPageStreams))
       all.push_back(read_stream(session, name, run));
-    }
     return all;
-  } catch (const Unreadable& error) {
-    return tl::unexpected(std::string(error.what()));
-  } catch (const json::exception& error) {
-    return tl::unexpected(
-        fmt::format("{} answered with something that is not S2's: {}", service_.endpoint, error.what()));
-  }
+  });
+}
+
+tl::expected<StreamEnd, std::string> Reader::end_of(const std::string& stream) {
+  return or_error(service_, [&] {
+    Session session(service_);
+    StreamEnd end;
+    const std::string target = fmt::format("/streams/{}/records", escaped(stream));
+    const auto tail = session.get(target + "/tail");
+    if (tail.status == 404) return end;
+    if (tail.status != 200 || !tail.body.is_object()) session.unexpected(target + "/tail", tail);
+    end.tail = tail.body.at("tail").at("seq_num").get<std::uint64_t>();
+    const std::string last = fmt::format("{}?tail_offset={}&count={}", target, kLastRecords, kLastRecords);
+    const auto answer = session.get(last);
+    if (answer.status == 416) return end;
+    if (answer.status != 200 || !answer.body.is_object()) session.unexpected(last, answer);
+    for (const json& record : answer.body.at("records")) {
+      if (record.contains("body") && record["body"].is_string())
+        end.last_bodies.push_back(decoded_base64(record["body"].get<std::string>()));
+    }
+    return end;
+  });
 }
 
 tl::expected<void, std::string> Reader::check() {
-  try {
+  const auto listed = or_error(service_, [&] {
     Session session(service_);
-    list_streams(session, "", 1);
-    return {};
-  } catch (const Unreadable& error) {
-    return tl::unexpected(std::string(error.what()));
-  } catch (const json::exception& error) {
-    return tl::unexpected(
-        fmt::format("{} answered with something that is not S2's: {}", service_.endpoint, error.what()));
-  }
+    return list_streams(session, "", 1).size();
+  });
+  if (!listed) return tl::unexpected(listed.error());
+  return {};
 }
 
 }  // namespace s2::scenarios

@@ -24,6 +24,13 @@ struct ServiceAddress {
   std::string token;  // may be empty
 };
 
+// Where a stream ends, and the bodies of its last records (at most kLastRecords), oldest first.
+struct StreamEnd {
+  std::uint64_t tail = 0;
+  std::vector<std::string> last_bodies;
+};
+inline constexpr int kLastRecords = 200;
+
 class Reader {
  public:
   explicit Reader(ServiceAddress service) : service_(std::move(service)) {}
@@ -32,6 +39,8 @@ class Reader {
   // Error: one line that says what was asked and what came; never the token.
   tl::expected<std::vector<StoredStream>, std::string> read_all(const std::string& prefix,
                                                                 const std::string& run);
+  // A stream that does not exist ends at 0.
+  tl::expected<StreamEnd, std::string> end_of(const std::string& stream);
   // Whether the basin can be listed at all: reachable, present, permitted.
   tl::expected<void, std::string> check();
 

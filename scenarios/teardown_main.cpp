@@ -1,0 +1,107 @@
+// s2-teardown: what a control plane does before it deletes a VM, as a program; see teardown.h.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+
+#include "scenarios/child.h"
+#include "scenarios/command_line.h"
+#include "scenarios/quantity.h"
+#include "scenarios/shell_words.h"
+#include "scenarios/teardown.h"
+
+namespace s2::scenarios {
+namespace {
+
+constexpr int kMissing = 1, kUsage = 2, kNotDestroyed = 3;
+
+int wrong(const std::string& what) {
+  fmt::print(stderr, "s2-teardown: {} (--help explains)\n", what);
+  return kUsage;
+}
+
+// The command that destroys, given time; its output is not ours.
+tl::expected<void, std::string> run_command_line(const std::vector<std::string>& words,
+                                                 std::chrono::milliseconds within) {
+  Pipes pipes;
+  auto child = Child::start({words, {}, {}}, pipes);
+  if (!child) return tl::unexpected(child.error());
+  for (const int fd : {pipes.in, pipes.out, pipes.err}) ::close(fd);
+  const bool ended = (*child)->wait_until(std::chrono::steady_clock::now() + within);
+  if (!ended) {
+    (*child)->kill_and_reap();
+    return tl::unexpected(fmt::format("--destroy did not end within {} ms, and was killed", within.count()));
+  }
+  const Process facts = (*child)->facts();
+  if (facts.exit_code == 0) return {};
+  return tl::unexpected(facts.exit_signal != 0
+                            ? fmt::format("--destroy was ended by signal {}", facts.exit_signal)
+                            : fmt::format("--destroy ended with exit code {}", facts.exit_code));
+}
+
+int run(int argc, char** argv) {
+  TeardownRequest request;
+  std::string deadline = "10s", destroy, destroy_within = "30s";
+  CLI::App app(
+      "s2-teardown: flush before delete. Asks the VM's writer for a flush, checks the stream's tail itself, "
+      "destroys "
+      "the VM, and prints one line of JSON: complete, or what is missing.");
+  const auto option = [&](const char* flag, auto& into, const char* what) {
+    const std::string twin = twin_of("S2_TEARDOWN_", flag);
+    return app.add_option(flag, into, what)->envname(twin);
+  };
+  option("--telemetry", request.telemetry, "base URL of the VM's telemetry API, http://HOST:PORT");
+  option("--telemetry-token", request.telemetry_token, "its token, or @FILE that holds it (none)");
+  option("--endpoint", request.service.endpoint, "where the streams are, http://… or https://…");
+  option("--basin", request.service.basin, "the basin");
+  option("--token", request.service.token, "a token that may read the stream, or @FILE that holds it");
+  option("--stream", request.stream, "the stream (the one that the telemetry API names)");
+  option("--deadline", deadline, "for all before the destroy; then it is destroyed anyway (10s)");
+  option("--destroy", destroy,
+         "command that destroys the VM, split like shell words (none: the caller does)");
+  option("--destroy-within", destroy_within, "how long that command may take (30s)");
+  app.set_version_flag("--version", "s2-teardown " S2_TEARDOWN_VERSION);
+  app.footer(
+      "Exit codes: 0 complete; 1 destroyed, and something is missing or cannot be known; 2 bad usage; 3 not "
+      "destroyed.");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);
+    return wrong(error.what());
+  }
+  if (request.telemetry.empty()) return wrong("--telemetry is missing: the VM's telemetry API");
+  if (request.service.endpoint.empty() || request.service.basin.empty())
+    return wrong("--endpoint and --basin are missing: where its streams are");
+  for (std::string* token : {&request.telemetry_token, &request.service.token}) {
+    const auto read = secret_of(*token);
+    if (!read) return wrong("a token: " + read.error());
+    *token = *read;
+  }
+  const auto by = parse_duration(deadline), within = parse_duration(destroy_within);
+  if (!by || !within) return wrong("--deadline and --destroy-within are durations such as 250ms or 5s");
+  request.deadline = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::microseconds(*by));
+  std::vector<std::string> words;
+  if (!destroy.empty()) {
+    auto split = split_shell_words(destroy);
+    if (!split) return wrong("--destroy: " + split.error());
+    words = *split;
+  }
+  const TeardownRecord record = tear_down(request, [&]() -> tl::expected<void, std::string> {
+    if (words.empty()) return {};
+    return run_command_line(
+        words, std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::microseconds(*within)));
+  });
+  fmt::print("{}\n", to_json(record));
+  return !record.destroyed ? kNotDestroyed : record.complete ? 0 : kMissing;
+}
+
+}  // namespace
+}  // namespace s2::scenarios
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);
+  return s2::scenarios::run(argc, argv);
+}

@@ -1,23 +1,13 @@
 // An event writer on the official TypeScript client, as a sensible person would write it in an afternoon.
 //
 // It speaks the harness's stdio driver: JSON Lines in, JSON Lines out. One producer a session; an event is accepted when
-// it was handed to the producer, and refused when too many wait there. Retries are the client's default.
+// it was handed to the producer, and refused when too many wait there. Retries are the client's default. With --careful,
+// the writer of careful.ts answers instead, which loses nothing without a word.
 import {createInterface} from "node:readline";
 import {AppendRecord, BatchTransform, Producer, S2, S2Environment} from "@s2-dev/streamstore";
+import {Careful} from "./careful.js";
+import {Request, budgetMillis, capacity, lingerMillis, maxRecords, say} from "./common.js";
 
-type Request = {op: string; session?: string; n?: number; event?: object; deadline_ms?: number};
-
-const milliseconds = (text: string): number => {
-  const [, amount, unit] = /^(\d+)(us|ms|s|m)?$/.exec(text)!;
-  return Number(amount) * ({us: 0.001, ms: 1, s: 1000, m: 60000} as Record<string, number>)[unit ?? "ms"];
-};
-const env = (name: string, fallback: string) => process.env[name] || fallback;
-const capacity = Number(env("S2_WRITER_RING_CAPACITY", "1024"));
-const lingerMillis = milliseconds(env("S2_BATCHER_LINGER", "100ms"));
-const maxRecords = Number(env("S2_BATCHER_MAX_RECORDS", "50"));
-const budgetMillis = milliseconds(env("S2_WRITER_SHUTDOWN_BUDGET", "10s"));
-
-const say = (line: object) => process.stdout.write(JSON.stringify(line) + "\n");
 const within = <T>(work: Promise<T>, millis: number): Promise<T> => {
   let timer: NodeJS.Timeout;
   const late = new Promise<never>((_, reject) => { timer = setTimeout(() => reject(new Error("too late")), millis); });
@@ -105,15 +95,24 @@ async function handle(request: Request): Promise<void> {
   }
 }
 
+const naive = {
+  handle,
+  async shutDown(): Promise<number> {
+    await stop();
+    return failed ? 1 : 0;
+  },
+};
+const writer = process.argv.includes("--careful") ? new Careful() : naive;
+
 async function shutDown(): Promise<void> {
-  await stop();
-  process.stdout.write("", () => process.exit(failed ? 1 : 0));
+  const code = await writer.shutDown();
+  process.stdout.write("", () => process.exit(code));
 }
 
 const lines = createInterface({input: process.stdin});
 let work = Promise.resolve();
 lines.on("line", (line) => {
-  work = work.then(() => handle(JSON.parse(line) as Request)).catch((error) => console.error("not done:", error));
+  work = work.then(() => writer.handle(JSON.parse(line) as Request)).catch((error) => console.error("not done:", error));
 });
 lines.on("close", () => { work = work.then(shutDown); });
 process.on("SIGTERM", () => { work = work.then(shutDown); });

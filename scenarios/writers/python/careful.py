@@ -108,9 +108,11 @@ class Stream:
             await asyncio.wait({self.attempt}, timeout=limit)
             tried += 1
             try:
-                if not self.attempt.done() or self.attempt.cancelled():
-                    # A network that was cut leaves a connection that is dead and does not look it.
+                if not self.attempt.done():
                     self.attempt.cancel()
+                    await asyncio.wait({self.attempt})  # an answer may come in between: then it counts
+                if self.attempt.cancelled():
+                    # A network that was cut leaves a connection that is dead and does not look it.
                     self.s2, old = None, self.s2
                     self.closing = asyncio.create_task(old.close())
                     raise TimeoutError("no answer in time")

@@ -164,7 +164,10 @@ void check_loss(const Facts& facts, Findings& findings) {
     check_all_there(facts, findings, by_i10 ? Invariant::I10 : Invariant::I4);
   }
   if (promise.last_whole && !facts.outage_excuses_loss()) {
-    check_all_there(facts, findings, Invariant::I4, static_cast<int>(facts.ledger.processes.size()) - 1);
+    // Of a process that died the next one recovers what is in the journal, where there is one.
+    const bool recovers = facts.ledger.journalled && facts.ledger.teardown == Teardown::respawn;
+    const int last = static_cast<int>(facts.ledger.processes.size()) - 1;
+    check_all_there(facts, findings, Invariant::I4, recovers ? 0 : last);
   }
   // With D = P judged under I4, its holes are among the missing already.
   if (promise.checks(Invariant::I4) && (!promise.nothing_lost || by_i10)) check_holes(facts, findings);

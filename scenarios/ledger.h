@@ -165,6 +165,7 @@ struct Ledger {
       5'000'000'000;                // on top of the writer's deadlines: a slow machine breaks no promise
   std::int64_t heal_bound_ns = -1;  // I10: after the faults end, everything is stored within this
   std::string fixed_stream;         // S2_STREAM, or empty: stream = session
+  bool journalled = false;          // the writer was given a directory for a journal, and used it
 
   std::vector<Publication> publications;  // by n
   std::vector<Statement> statements;      // by time

@@ -45,6 +45,8 @@ class ProcessRun {
   void settle();
   void read_back();
   Command command() const;
+  void make_journal_dir();
+  bool journal_is_used() const;
 
   // --- playing the workload (process_run.cpp) ---
   void play_until(std::size_t end);  // steps up to that index, unless the writer dies
@@ -80,6 +82,7 @@ class ProcessRun {
   const RunRequest& request_;
   const Scenario& drawn_;
   const std::string run_;
+  std::string journal_dir_;  // empty: none
 
   ServiceLedger seen_;  // outlives the service, which calls it
   std::unique_ptr<FaultyService> service_;

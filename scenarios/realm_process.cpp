@@ -2,8 +2,12 @@
 #include "scenarios/realm_process.h"
 
 #include <fmt/format.h>
+#include <stdlib.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
 #include <random>
 
 #include "scenarios/clock.h"
@@ -33,7 +37,8 @@ const std::vector<std::string> kCleared = {"S2_BASIN",
                                            "S2_ACCOUNT_ENDPOINT",
                                            "S2_BATCHER_MAX_RECORDS",
                                            "S2_WRITER_RING_CAPACITY",
-                                           "S2_WRITER_SHUTDOWN_BUDGET"};
+                                           "S2_WRITER_SHUTDOWN_BUDGET",
+                                           "S2_WRITER_JOURNAL_DIR"};
 
 std::string without(std::string text, const std::string& secret) {
   if (secret.size() < 4) return text;
@@ -138,6 +143,27 @@ ProcessRun::ProcessRun(const RealmOptions& options, const std::atomic<bool>& can
 ProcessRun::~ProcessRun() {
   killer_ = {};
   service_.reset();
+  std::error_code ignored;
+  if (!journal_dir_.empty()) std::filesystem::remove_all(journal_dir_, ignored);
+}
+
+// A directory of this run's own, where the scenario gives the writer one.
+void ProcessRun::make_journal_dir() {
+  if (!drawn_.config.journal) return;
+  std::string path = (std::filesystem::temp_directory_path() / "s2-scenarios-journal-XXXXXX").string();
+  if (::mkdtemp(path.data()) == nullptr)
+    throw std::runtime_error(fmt::format("{} cannot be made: {}", path, std::strerror(errno)));
+  journal_dir_ = path;
+}
+
+// Whether the writer left anything there: one that knows of no journal promises nothing with it.
+bool ProcessRun::journal_is_used() const {
+  if (journal_dir_.empty()) return false;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(journal_dir_, ignored)) {
+    if (entry.is_regular_file(ignored) && entry.file_size(ignored) > 0) return true;
+  }
+  return false;
 }
 
 Command ProcessRun::command() const {
@@ -156,11 +182,16 @@ Command ProcessRun::command() const {
   if (config.linger) set["S2_BATCHER_LINGER"] = duration(*config.linger);
   if (config.max_records) set["S2_BATCHER_MAX_RECORDS"] = std::to_string(config.max_records->lo);
   if (config.shutdown_budget) set["S2_WRITER_SHUTDOWN_BUDGET"] = duration(*config.shutdown_budget);
+  if (!journal_dir_.empty()) {
+    set["S2_WRITER_JOURNAL_DIR"] = journal_dir_;
+    set["S2_WRITER_JOURNAL_WAIT"] = "on";
+  }
   for (const auto& [key, value] : config.environment) set[key] = value;
   return command;
 }
 
 bool ProcessRun::start() {
+  make_journal_dir();
   service_ = options_.external ? make_proxied_service(*options_.external, request_.seed)
                                : make_embedded_service(request_.seed);
   // All of it stands before the writer does: it may dial, and die, before this thread sees it.
@@ -263,6 +294,7 @@ void ProcessRun::take_ledger(Child& child, StdioDriver& driver) {
 
 void ProcessRun::finish() {
   killer_ = {};
+  ledger_.journalled = journal_is_used();
   for (const Life& life : earlier_) take_ledger(*life.child, *life.driver);
   if (child_ && driver_) take_ledger(*child_, *driver_);
   std::stable_sort(ledger_.publications.begin(), ledger_.publications.end(),

@@ -108,8 +108,9 @@ struct WriterConfig {
   std::optional<Range> ring_capacity;  // events; nothing: the writer's default
   std::optional<Range> linger;         // microseconds
   std::optional<Range> max_records;
-  std::optional<Range> shutdown_budget;            // microseconds
-  unsigned fixed_stream_percent = 0;               // how often S2_STREAM is set
+  std::optional<Range> shutdown_budget;  // microseconds
+  unsigned fixed_stream_percent = 0;     // how often S2_STREAM is set
+  bool journal = false;                  // the writer gets a directory for one (S2_WRITER_JOURNAL_DIR)
   std::map<std::string, std::string> environment;  // further variables, as they are
   bool operator==(const WriterConfig&) const = default;
 };

@@ -203,6 +203,11 @@ WriterConfig parse_config(Table table) {
   if (table.find("max_records")) config.max_records = table.numbers("max_records", {}, 1000);
   if (table.find("shutdown_budget")) config.shutdown_budget = table.durations("shutdown_budget", {});
   config.fixed_stream_percent = static_cast<unsigned>(table.numbers("fixed_stream_percent", {}, 100).lo);
+  if (const toml::node* node = table.find("journal")) {
+    const auto journal = node->value_exact<bool>();
+    if (!journal) table.wrong(node, "`config.journal` is true or false");
+    config.journal = *journal;
+  }
   if (const toml::node* node = table.find("environment")) {
     const toml::table* variables = node->as_table();
     if (!variables)

@@ -428,6 +428,16 @@ TEST(JudgeCases, ARespawnMayLoseWhatWasNotAckedAndTheSuccessorNothing) {
   EXPECT_EQ(respawned().successor().publish(1).append({5}).wait(8000).killed().told(), "I8/hung");
 }
 
+TEST(JudgeCases, WhereAJournalWasKeptTheSuccessorRecoversAllOfIt) {
+  const auto respawned = [] {
+    Story story(Teardown::respawn);
+    story.l.journalled = true;
+    return story.publish(4).append({1, 2}).say(Kind::acked, 2).killed();
+  };
+  EXPECT_EQ(respawned().successor().append({3, 4}).publish(2).append({5, 6}).exits(0).told(), "");
+  EXPECT_EQ(respawned().successor().append({3}).publish(2).append({5, 6}).exits(0).told(), "I4/lost 4");
+}
+
 TEST(JudgeCases, AZombieThatStoresBehindItsSuccessorIsNamed) {
   const auto succeeded = [] {
     return Story(Teardown::zombie).publish(3).append({1, 2}).successor().publish(1).append({4});

@@ -55,6 +55,7 @@ Scenario some_scenario() {
   if (*rc::gen::arbitrary<bool>()) s.config.max_records = some_range(1, 1000);
   if (*rc::gen::arbitrary<bool>()) s.config.shutdown_budget = some_range(0, 9'000'000);
   s.config.fixed_stream_percent = *rc::gen::inRange(0U, 101U);
+  s.config.journal = *rc::gen::arbitrary<bool>();
   if (*rc::gen::arbitrary<bool>()) s.config.environment["S2_WRITER_X"] = "a \"b\" \\c";
   return s;
 }

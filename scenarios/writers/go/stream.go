@@ -15,7 +15,7 @@ import (
 
 const (
 	firstTimeout = 500 * time.Millisecond // of an attempt; each further one has twice the time
-	lastTimeout  = 8 * time.Second
+	lastTimeout  = 4 * time.Second
 	firstPause   = 25 * time.Millisecond // between attempts, likewise
 	lastPause    = time.Second
 	drainPause   = 50 * time.Millisecond

@@ -234,6 +234,12 @@ std::string FaultPlan::to_json() const {
   return plan.dump();
 }
 
+bool FaultPlan::may_fire(std::string_view op) const {
+  return std::any_of(rules_.begin(), rules_.end(), [op](const Rule& rule) {
+    return (rule.op.empty() || rule.op == op) && (!rule.times || rule.fired < *rule.times);
+  });
+}
+
 std::optional<Fault> FaultPlan::next(std::string_view op, std::string_view basin, std::string_view stream) {
   std::optional<Fault> chosen;
   for (Rule& rule : rules_) {

@@ -42,6 +42,8 @@ class FaultPlan {
   void clear() { replace("[]"); }
   std::string to_json() const;  // the plan, each rule with "matched" and "fired"
 
+  // Whether some rule for operations of that name may still fire.
+  bool may_fire(std::string_view op) const;
   // Called once for each operation, when it is understood.
   std::optional<Fault> next(std::string_view op, std::string_view basin, std::string_view stream);
 

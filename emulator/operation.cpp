@@ -1,6 +1,8 @@
 // See operation.h.
 #include "emulator/operation.h"
 
+#include <algorithm>
+
 #include "emulator/request.h"
 
 namespace s2::emulator {
@@ -21,9 +23,10 @@ struct OperationRun : std::enable_shared_from_this<OperationRun> {
   }
 
   void later(void (OperationRun::*step)()) {
-    stage.clock.after(fault->duration, [self = shared_from_this(), step] {
-      if (self->generation == self->stage.generation) ((*self).*step)();
-    });
+    stage.clock.after(std::max(fault->duration - operation.takes_anyway, std::chrono::milliseconds(0)),
+                      [self = shared_from_this(), step] {
+                        if (self->generation == self->stage.generation) ((*self).*step)();
+                      });
   }
 
   void begin() {

@@ -4,6 +4,7 @@
 // away in a delay: that is what a network does. A reset of the emulator ends it without any.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -18,6 +19,7 @@ struct Operation {
   std::string_view op;  // as in a fault's match
   std::string basin;
   std::string stream;
+  std::chrono::milliseconds takes_anyway{0};  // to perform it: a delay is that much shorter
   // Takes the effect, then calls `next`, perhaps later.
   std::function<void(std::function<void()> next)> perform;
   std::function<void()> answer;                       // tells what came of it

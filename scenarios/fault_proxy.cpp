@@ -93,6 +93,10 @@ void FaultProxy::heal() {
   impl_->call([&] { impl_->server_->heal(); });
 }
 
+void FaultProxy::let_ahead(std::size_t appends) {
+  impl_->call([&] { impl_->stage_.ahead = appends; });
+}
+
 void FaultProxy::drain(std::chrono::milliseconds downtime) {
   std::promise<void> down;
   impl_->call([&] { impl_->server_->drain(downtime, [&down] { down.set_value(); }); });

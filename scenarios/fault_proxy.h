@@ -39,6 +39,9 @@ class FaultProxy {
   void stop_reading_at(std::uint64_t n);
   void cut(emulator::CutKind kind);
   void heal();
+  // How many appends of one session the endpoint may have at once while no fault can fire any more; 1 until
+  // said otherwise: then every moment stands between two appends, and an endpoint that is far away is slow.
+  void let_ahead(std::size_t appends);
   // As a restart of S2 looks from outside: sessions are told, connections close, none is taken for
   // `downtime`.
   void drain(std::chrono::milliseconds downtime);

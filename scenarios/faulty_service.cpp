@@ -9,6 +9,7 @@ namespace s2::scenarios {
 namespace {
 
 constexpr const char* kOwnBasin = "last-events";
+constexpr std::size_t kAppendsAhead = 64;       // of a session, at an endpoint that may be far away
 constexpr const char* kAnyToken = "any-token";  // the embedded emulator takes every one
 
 // The calls that both forward: `Target` is an Emulator or a FaultProxy.
@@ -48,17 +49,21 @@ class EmbeddedService final : public ServiceOver<emulator::Emulator> {
   std::optional<std::string> history(const std::string& stream) const override {
     return target_.history(kOwnBasin, stream);
   }
+  void one_at_a_time() override {}                              // it always does
   std::size_t appends_under_way() const override { return 0; }  // one that is whole is committed in one turn
 };
 
 class ProxiedService final : public ServiceOver<FaultProxy> {
  public:
   ProxiedService(ServiceAddress address, std::uint64_t seed)
-      : ServiceOver(address.endpoint, seed), address_(std::move(address)) {}
+      : ServiceOver(address.endpoint, seed), address_(std::move(address)) {
+    target_.let_ahead(kAppendsAhead);
+  }
 
   ServiceAddress for_writer() const override { return {target_.endpoint(), address_.basin, address_.token}; }
   ServiceAddress for_reader() const override { return address_; }
   std::optional<std::string> history(const std::string&) const override { return std::nullopt; }
+  void one_at_a_time() override { target_.let_ahead(1); }
   std::size_t appends_under_way() const override { return target_.appends_under_way(); }
 
  private:

@@ -29,6 +29,8 @@ class FaultyService {
   virtual void set_faults(const std::string& plan_json) = 0;
   virtual std::string faults() const = 0;
   virtual void stop_reading_at(std::uint64_t n) = 0;
+  // From here on the appends of a session are taken one after another, so that an instant stands between two.
+  virtual void one_at_a_time() = 0;
   virtual void cut(emulator::CutKind kind) = 0;
   virtual void heal() = 0;
   virtual void drain(std::chrono::milliseconds downtime) = 0;

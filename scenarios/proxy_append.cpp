@@ -1,6 +1,7 @@
 // See proxy_append.h: what every append passes, and unary appends.
 #include "scenarios/proxy_append.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "emulator/operation.h"
@@ -38,8 +39,12 @@ void ProxiedAppend::begin(Steps steps) {
   operation.op = place_.op;
   operation.basin = place_.basin;
   operation.stream = place_.stream;
+  // An endpoint that is far away is not made slower than the plan says.
+  if (stage_.answers >= kLatencySamples)
+    operation.takes_anyway = std::chrono::floor<std::chrono::milliseconds>(stage_.latency);
   operation.perform = [self](std::function<void()> next) {
     self->next_ = std::move(next);
+    self->forwarded_ns_ = emulator::steady_ns();
     ++self->stage_.under_way;
     self->steps_.forward();
   };
@@ -56,6 +61,9 @@ void ProxiedAppend::answered(AppendResult result) {
   if (!next_) return;
   settled();
   const auto next = std::exchange(next_, nullptr);
+  const std::chrono::nanoseconds took(emulator::steady_ns() - forwarded_ns_);
+  stage_.latency = std::min(took, stage_.latency);
+  ++stage_.answers;
   result_ = std::move(result);
   if (result_) stage_.moments.emit(moment(Moment::committed));
   next();
@@ -64,9 +72,7 @@ void ProxiedAppend::answered(AppendResult result) {
 void ProxiedAppend::lost() {
   if (!next_) return;
   settled();
-  const auto self = shared_from_this();
-  next_ = nullptr;
-  exchange_->cut();
+  const auto dropped = std::exchange(next_, nullptr);  // may be the last to hold this
 }
 
 void ProxiedAppend::answer() {
@@ -103,6 +109,15 @@ wire::RequestHead head_to_pass(const wire::RequestHead& head) {
   // The proxy has answered it already.
   std::erase_if(passed.headers, [](const wire::HttpHeader& header) { return header.name == "expect"; });
   return passed;
+}
+
+void endpoint_lost(ProxyStage& stage, emulator::Exchange& exchange) {
+  if (!exchange.is_open()) return;
+  emulator::ProtocolEvent event = emulator::event_of(Moment::fault_fired);
+  event.connection = exchange.connection();
+  event.detail = "endpoint lost";
+  stage.moments.emit(std::move(event));
+  exchange.cut();
 }
 
 void answer_with_error(emulator::Exchange& exchange, const wire::ApiError& error) {
@@ -194,8 +209,8 @@ class UnaryAppend : public std::enable_shared_from_this<UnaryAppend> {
   }
 
   void lost() {
-    if (const auto append = append_.lock()) return append->lost();
-    exchange_->cut();
+    if (const auto append = append_.lock()) append->lost();
+    endpoint_lost(stage_, *exchange_);
   }
 
   bool tell() {

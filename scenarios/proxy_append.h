@@ -7,9 +7,12 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,11 +27,16 @@ namespace s2::scenarios {
 
 inline constexpr std::size_t kMaxRelayedAppendBytes = 64 * 1024 * 1024;  // of a unary append; more is cut
 
+inline constexpr std::size_t kLatencySamples = 3;  // the first ones hold the dialling, too
+
 struct ProxyStage : emulator::Stage {
   ProxyStage(emulator::Loop& on, Upstream& to, std::uint64_t seed)
       : Stage(on, seed), loop(on), upstream(to) {}
   emulator::Loop& loop;
   Upstream& upstream;
+  std::size_t ahead = 1;  // appends of one session that the endpoint may have at once
+  std::chrono::nanoseconds latency = std::chrono::nanoseconds::max();  // the endpoint's shortest so far …
+  std::size_t answers = 0;                                             // … of so many
   std::size_t under_way = 0;  // appends that the endpoint has and has not answered
 };
 
@@ -55,7 +63,7 @@ class ProxiedAppend : public std::enable_shared_from_this<ProxiedAppend> {
 
   void begin(Steps steps);
   void answered(AppendResult result);
-  void lost();  // resets the writer's connection
+  void lost();  // what became of it is not known, and nobody is told
   bool is_under_way() const { return next_ != nullptr; }
 
  private:
@@ -71,7 +79,8 @@ class ProxiedAppend : public std::enable_shared_from_this<ProxiedAppend> {
   const wire::AppendInput input_;
   std::uint64_t id_ = 0;
   Steps steps_;
-  std::function<void()> next_;  // while the endpoint has it
+  std::function<void()> next_;     // while the endpoint has it …
+  std::int64_t forwarded_ns_ = 0;  // … since then
   AppendResult result_ = tl::unexpected(wire::ApiError{});
 };
 
@@ -79,6 +88,9 @@ class ProxiedAppend : public std::enable_shared_from_this<ProxiedAppend> {
 ProxiedAppend::Place append_place(const wire::RequestHead& head, std::string_view op, std::string stream);
 // The head of a request as it goes on to the endpoint.
 wire::RequestHead head_to_pass(const wire::RequestHead& head);
+// The endpoint has gone away in the middle of it: resets the writer's connection, and tells observers so, as
+// of a fault that nobody planned.
+void endpoint_lost(ProxyStage& stage, emulator::Exchange& exchange);
 // A whole answer of the proxy's own making.
 void answer_with_error(emulator::Exchange& exchange, const wire::ApiError& error);
 

@@ -22,7 +22,7 @@ class PlainRelay : public std::enable_shared_from_this<PlainRelay> {
     answer.on_head = [self](const wire::ResponseHead& head) { self->exchange_->send_head(head, false); };
     answer.on_body = [self](const std::string& bytes) { self->pass_down(bytes); };
     answer.on_end = [self] { self->exchange_->send_data("", true); };
-    answer.on_lost = [self] { self->exchange_->cut(); };
+    answer.on_lost = [self] { endpoint_lost(self->stage_, *self->exchange_); };
     answer.on_progress = [self] { self->give_back(); };
     request_ =
         stage_.upstream.request(head_to_pass(exchange_->head()), exchange_->over_http2(), std::move(answer));

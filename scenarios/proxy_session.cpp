@@ -1,7 +1,9 @@
-// See proxy_append.h: append sessions. Frames go up one at a time, each after the answer to the one before:
-// so a kill, a cut or a delay stands between two appends, as it does at the emulator.
+// See proxy_append.h: append sessions. Frames go up one at a time, each after the answer to the one before,
+// while something may still go wrong as planned: so a fault stands between two appends, as it does at the
+// emulator. Without that several may be at the endpoint at once (ProxyStage::ahead).
 //
 // The frames that pass are the writer's and the endpoint's own bytes; they are decoded for the moments alone.
+#include <algorithm>
 #include <deque>
 #include <utility>
 
@@ -15,6 +17,7 @@ namespace {
 
 using emulator::ExchangePtr;
 
+constexpr std::string_view kSessionOp = "append_session";
 constexpr std::size_t kMaxUnsentBytes = 256 * 1024;  // each way, before the next frame is taken
 
 // Cuts a stream of s2s frames into frames, as they are.
@@ -93,13 +96,33 @@ class SessionRelay : public std::enable_shared_from_this<SessionRelay> {
   void advance() {
     if (advancing_) return;
     advancing_ = true;
-    while (!over_ && !busy_ && !frames_.empty() && has_room()) take_frame();
+    while (!over_ && !frames_.empty() && may_take() && has_room()) take_frame();
     advancing_ = false;
-    if (!over_ && (busy_ || !frames_.empty())) return;
+    if (!over_ && (is_busy() || !frames_.empty())) return;
     exchange_->consumed(std::exchange(held_bytes_, 0));
     if (over_) return;
     if (input_ended_ && !std::exchange(passed_end_, true)) request_->send(cutter_.rest(), true);
     if (ended_above_) end();
+  }
+
+  bool is_busy() const { return !appends_.empty(); }
+
+  // Only behind appends that are at the endpoint; one that a fault holds back holds up what comes after it.
+  bool may_take() const {
+    if (!is_busy()) return true;
+    if (appends_.size() >= (stage_.faults.may_fire(kSessionOp) ? 1 : stage_.ahead)) return false;
+    return std::all_of(appends_.begin(), appends_.end(), [](const auto& weak) {
+      const auto append = weak.lock();
+      return append && append->is_under_way();
+    });
+  }
+
+  std::shared_ptr<ProxiedAppend> first_under_way() const {
+    for (const auto& weak : appends_) {
+      const auto append = weak.lock();
+      if (append && append->is_under_way()) return append;
+    }
+    return nullptr;
   }
 
   bool has_room() {
@@ -115,10 +138,10 @@ class SessionRelay : public std::enable_shared_from_this<SessionRelay> {
     frames_.pop_front();
     auto input = append_in_frame(bytes);
     if (!input) return request_->send(bytes, false);  // the endpoint will say what is wrong with it
-    busy_ = untold_ = true;
+    ++untold_;
     const auto append = std::make_shared<ProxiedAppend>(
-        stage_, exchange_, append_place(exchange_->head(), "append_session", stream_), std::move(*input));
-    append_ = append;
+        stage_, exchange_, append_place(exchange_->head(), kSessionOp, stream_), std::move(*input));
+    appends_.push_back(append);
     const auto self = shared_from_this();
     append->begin({.forward = [self, bytes] { self->forward(bytes); },
                    .tell = [self] { return self->tell(); },
@@ -126,11 +149,14 @@ class SessionRelay : public std::enable_shared_from_this<SessionRelay> {
                    .done = [self] { self->done(); }});
   }
 
-  void forward(const std::string& bytes) {
-    if (!ended_above_) return request_->send(bytes, false);
-    if (const auto append = append_.lock()) {
+  void forward(const std::string& bytes) { ended_above_ ? resolve_rest() : request_->send(bytes, false); }
+
+  // The endpoint says no more: what it has is refused as the session was, or its outcome is not known.
+  void resolve_rest() {
+    while (const auto append = first_under_way()) {
       refused_ ? append->answered(tl::unexpected(refusal_above())) : append->lost();
     }
+    if (!refused_ && !over_ && untold_ > 0) endpoint_lost(stage_, *exchange_);
   }
 
   // --- from the endpoint ---
@@ -150,14 +176,14 @@ class SessionRelay : public std::enable_shared_from_this<SessionRelay> {
     std::deque<std::string> frames;
     answers_.receive(bytes, frames);
     for (std::string& frame : frames) {
-      const auto append = append_.lock();
+      const auto append = first_under_way();
       answer_ += frame;
       const auto understood = frame_in(frame);
       last_said_ = last_said_ || (understood && understood->terminal);
       if (last_said_) frames_.clear();
-      if (append && append->is_under_way()) {
+      if (append) {
         append->answered(result_in(understood));
-      } else if (!busy_) {
+      } else if (!is_busy()) {
         tell();
       }
     }
@@ -174,17 +200,15 @@ class SessionRelay : public std::enable_shared_from_this<SessionRelay> {
 
   void answer_ended() {
     ended_above_ = true;
-    const auto append = append_.lock();
-    const bool waits = append && append->is_under_way();
-    if (waits && refused_) return append->answered(tl::unexpected(refusal_above()));
-    if (waits) return append->lost();
-    if (!busy_) end();
+    if (first_under_way()) return resolve_rest();
+    if (!is_busy()) end();
   }
 
   void lost() {
     ended_above_ = true;
-    if (const auto append = append_.lock()) append->lost();
-    if (!over_) exchange_->cut();
+    refused_.reset();
+    resolve_rest();
+    if (!over_) endpoint_lost(stage_, *exchange_);
   }
 
   wire::ApiError refusal_above() const { return wire::api_error_from_json(refused_->status, refusal_body_); }
@@ -193,7 +217,7 @@ class SessionRelay : public std::enable_shared_from_this<SessionRelay> {
   // What the endpoint has said; false when there is nobody to tell.
   bool tell() {
     if (over_) return false;
-    untold_ = false;
+    untold_ -= untold_ > 0;
     if (refused_ || last_said_) {
       end();
     } else {
@@ -220,7 +244,7 @@ class SessionRelay : public std::enable_shared_from_this<SessionRelay> {
     if (over_) leave_soon();
     // A cut that an observer has just asked for comes first.
     stage_.loop.post([self = shared_from_this()] {
-      self->busy_ = false;
+      if (self->is_busy()) self->appends_.pop_front();
       if (!self->over_) self->advance();
     });
   }
@@ -241,14 +265,18 @@ class SessionRelay : public std::enable_shared_from_this<SessionRelay> {
 
   // What waits here has surely had no effect, unless one is under way.
   void drain() {
-    fail(emulator::refusal(503, untold_ ? "unavailable" : "server_draining", "the server is about to end"),
-         true);
+    fail(
+        emulator::refusal(503, untold_ > 0 ? "unavailable" : "server_draining", "the server is about to end"),
+        true);
   }
 
   // Nobody listens any more. What the endpoint has is still waited for: it may take effect.
   void leave_soon() {
     stage_.loop.post([self = shared_from_this()] {
-      if (self->append_.expired()) self->request_->cancel();
+      const auto& appends = self->appends_;
+      const bool waits =
+          std::any_of(appends.begin(), appends.end(), [](const auto& each) { return !each.expired(); });
+      if (!waits) self->request_->cancel();
     });
   }
 
@@ -256,16 +284,15 @@ class SessionRelay : public std::enable_shared_from_this<SessionRelay> {
   const ExchangePtr exchange_;
   const std::string stream_;
   std::shared_ptr<UpstreamRequest> request_;
-  FrameCutter cutter_;              // what the writer sends
-  std::deque<std::string> frames_;  // not yet taken; bounded by what the connection lets in
-  FrameCutter answers_;             // what the endpoint sends
-  std::string answer_;              // not yet passed on
-  std::weak_ptr<ProxiedAppend> append_;
-  std::optional<wire::ResponseHead> refused_;  // the endpoint took no session
+  FrameCutter cutter_;                                // what the writer sends
+  std::deque<std::string> frames_;                    // not yet taken; bounded by what the connection lets in
+  FrameCutter answers_;                               // what the endpoint sends
+  std::string answer_;                                // not yet passed on
+  std::deque<std::weak_ptr<ProxiedAppend>> appends_;  // under way here: taken, and not yet told and gone
+  std::size_t untold_ = 0;                            // the writer does not know what became of so many
+  std::optional<wire::ResponseHead> refused_;         // the endpoint took no session
   std::string refusal_body_;
   std::size_t held_bytes_ = 0;
-  bool busy_ = false;    // an append is under way here …
-  bool untold_ = false;  // … and the writer has not been told what became of it
   bool advancing_ = false;
   bool head_sent_ = false;
   bool input_ended_ = false;

@@ -206,6 +206,7 @@ bool ProcessRun::start() {
       service_->cut(emulator::CutKind::reset);
       return was_alive;
     });
+    service_->one_at_a_time();
     if (instant->kind == InstantKind::byte) service_->stop_reading_at(instant->value);
   }
   return launch();

@@ -155,6 +155,22 @@ void check_age(const Facts& facts, Findings& findings) {
       old);
 }
 
+// Where the writer keeps a journal, what it accepted is in there, whatever became of it in the stream.
+void check_journal(const Facts& facts, Findings& findings) {
+  if (!facts.ledger.journalled) return;
+  Events lost;
+  for (const EventFacts& e : facts.events) {
+    const auto& journal = facts.ledger.journal;
+    if (e.accepted() && !std::binary_search(journal.begin(), journal.end(), e.pub->n)) lost.push_back(&e);
+  }
+  if (lost.empty()) return;
+  findings.add(Invariant::I4, ViolationKind::lost,
+               fmt::format("{} accepted and {} not in the journal: {}",
+                           count_of(lost.size()) + (lost.size() == 1 ? " was" : " were"),
+                           lost.size() == 1 ? "is" : "are", named(lost)),
+               lost);
+}
+
 }  // namespace
 
 void check_loss(const Facts& facts, Findings& findings) {
@@ -173,6 +189,7 @@ void check_loss(const Facts& facts, Findings& findings) {
   if (promise.checks(Invariant::I4) && (!promise.nothing_lost || by_i10)) check_holes(facts, findings);
   if (promise.checks(Invariant::I4) && !promise.nothing_lost) check_stopped(facts, findings);
   if (promise.age_bound) check_age(facts, findings);
+  check_journal(facts, findings);
 }
 
 }  // namespace s2::scenarios

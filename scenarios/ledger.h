@@ -162,10 +162,11 @@ struct Ledger {
   std::int64_t grace_ns = -1;  // outer grace: what the harness gave after SIGTERM or stop before SIGKILL
   std::int64_t shutdown_budget_ns = -1;
   std::int64_t slack_ns =
-      5'000'000'000;                // on top of the writer's deadlines: a slow machine breaks no promise
-  std::int64_t heal_bound_ns = -1;  // I10: after the faults end, everything is stored within this
-  std::string fixed_stream;         // S2_STREAM, or empty: stream = session
-  bool journalled = false;          // the writer was given a directory for a journal, and used it
+      5'000'000'000;                   // on top of the writer's deadlines: a slow machine breaks no promise
+  std::int64_t heal_bound_ns = -1;     // I10: after the faults end, everything is stored within this
+  std::string fixed_stream;            // S2_STREAM, or empty: stream = session
+  bool journalled = false;             // the writer was given a directory for a journal, and used it
+  std::vector<std::uint64_t> journal;  // n of every event in that directory's files, in any format; rising
 
   std::vector<Publication> publications;  // by n
   std::vector<Statement> statements;      // by time

@@ -135,7 +135,7 @@ void fields(Io& io, Ledger& l) {
   io("fixed_stream", l.fixed_stream), io("publications", l.publications), io("statements", l.statements);
   io("appends", l.appends), io("faults", l.faults), io("processes", l.processes), io("stored", l.stored);
   io("kill", l.kill), io("acks_observed", l.acks_observed), io("faults_ended", l.faults_ended);
-  io("journalled", l.journalled);
+  io("journalled", l.journalled), io("journal", l.journal);
   io("invalid", l.invalid);
 }
 

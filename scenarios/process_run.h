@@ -46,7 +46,7 @@ class ProcessRun {
   void read_back();
   Command command() const;
   void make_journal_dir();
-  bool journal_is_used() const;
+  void read_journal();
 
   // --- playing the workload (process_run.cpp) ---
   void play_until(std::size_t end);  // steps up to that index, unless the writer dies

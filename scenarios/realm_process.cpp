@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <random>
 
 #include "scenarios/clock.h"
@@ -156,14 +157,20 @@ void ProcessRun::make_journal_dir() {
   journal_dir_ = path;
 }
 
-// Whether the writer left anything there: one that knows of no journal promises nothing with it.
-bool ProcessRun::journal_is_used() const {
-  if (journal_dir_.empty()) return false;
+// What the writer left there, in any format. One that left nothing knows of no journal, and promises nothing
+// with it.
+void ProcessRun::read_journal() {
+  if (journal_dir_.empty()) return;
   std::error_code ignored;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(journal_dir_, ignored)) {
-    if (entry.is_regular_file(ignored) && entry.file_size(ignored) > 0) return true;
+    if (!entry.is_regular_file(ignored) || entry.file_size(ignored) == 0) continue;
+    ledger_.journalled = true;
+    std::ifstream file(entry.path(), std::ios::binary);
+    const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+    const auto found = find_probes(bytes, run_);
+    ledger_.journal.insert(ledger_.journal.end(), found.begin(), found.end());
   }
-  return false;
+  std::sort(ledger_.journal.begin(), ledger_.journal.end());
 }
 
 Command ProcessRun::command() const {
@@ -295,7 +302,6 @@ void ProcessRun::take_ledger(Child& child, StdioDriver& driver) {
 
 void ProcessRun::finish() {
   killer_ = {};
-  ledger_.journalled = journal_is_used();
   for (const Life& life : earlier_) take_ledger(*life.child, *life.driver);
   if (child_ && driver_) take_ledger(*child_, *driver_);
   std::stable_sort(ledger_.publications.begin(), ledger_.publications.end(),
@@ -349,6 +355,7 @@ RunOutcome ProcessRun::go() {
         fmt::format("the {} did not serve: {}", options_.external ? "fault proxy" : "emulator", error.what());
   }
   finish();
+  read_journal();
   if (ledger_.invalid.empty()) read_back();
   service_.reset();
   ledger_.invalid = printable(ledger_.invalid);

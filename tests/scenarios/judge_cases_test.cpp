@@ -432,10 +432,12 @@ TEST(JudgeCases, WhereAJournalWasKeptTheSuccessorRecoversAllOfIt) {
   const auto respawned = [] {
     Story story(Teardown::respawn);
     story.l.journalled = true;
+    story.l.journal = {1, 2, 3, 4, 5, 6};
     return story.publish(4).append({1, 2}).say(Kind::acked, 2).killed();
   };
   EXPECT_EQ(respawned().successor().append({3, 4}).publish(2).append({5, 6}).exits(0).told(), "");
   EXPECT_EQ(respawned().successor().append({3}).publish(2).append({5, 6}).exits(0).told(), "I4/lost 4");
+  EXPECT_EQ(respawned().successor().append({3, 4}).publish(3).append({5, 6, 7}).exits(0).told(), "I4/lost 7");
 }
 
 TEST(JudgeCases, AZombieThatStoresBehindItsSuccessorIsNamed) {

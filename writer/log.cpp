@@ -33,7 +33,7 @@ Log stderr_log(Secret access_token, Secret read_token, Secret api_token) {
              std::string_view text) {
     std::string line(text);
     for (const Secret& secret : secrets) {
-      if (secret.empty()) continue;
+      if (secret.reveal().size() < kLeastSecretBytes) continue;
       for (std::size_t at = 0; (at = line.find(secret.reveal(), at)) != std::string::npos; at += 3) {
         line.replace(at, secret.reveal().size(), "***");
       }

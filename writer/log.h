@@ -14,6 +14,7 @@
 namespace s2::writer {
 
 inline constexpr std::size_t kMaxLogLineBytes = 2048;  // the rest is cut
+inline constexpr std::size_t kLeastSecretBytes = 4;  // a shorter one is no secret, and would blank every word
 
 using Log = std::function<void(std::string_view line)>;
 

@@ -14,6 +14,7 @@
 namespace s2::wire {
 namespace {
 
+constexpr std::size_t kMaxCommonDigits = 300;    // of a number; a double reaches beyond 308
 constexpr std::size_t kMaxNameInPathBytes = 64;  // a hostile member name must not make a hostile error line
 
 bool is_digit(char c) {
@@ -246,11 +247,13 @@ bool JsonReader::skip_number() {
   const std::size_t begin = at_;
   const std::size_t whole = digits();
   if (whole == 0 || (whole > 1 && text_[begin] == '0')) return fail("expected a value");
+  if (whole > kMaxCommonDigits) common_numbers_ = false;
   if (at_ < text_.size() && text_[at_] == '.') {
     ++at_;
     if (digits() == 0) return fail("expected a digit");
   }
   if (at_ < text_.size() && (text_[at_] == 'e' || text_[at_] == 'E')) {
+    common_numbers_ = false;
     ++at_;
     if (at_ < text_.size() && (text_[at_] == '+' || text_[at_] == '-')) ++at_;
     if (digits() == 0) return fail("expected a digit");

@@ -38,6 +38,9 @@ class JsonReader {
   bool at_string();                                      // whether a string comes next; takes nothing
   bool skip();
   bool end();  // nothing but white space follows
+  // Whether every number that was skipped has no exponent and at most 300 digits: none is too large for a
+  // double.
+  bool skipped_only_common_numbers() const { return common_numbers_; }
 
   // A member that may stand only once: false (and an error) when `bit` of `seen` was set before.
   bool once(unsigned& seen, unsigned bit);
@@ -70,6 +73,7 @@ class JsonReader {
 
   std::string_view text_;
   std::size_t at_ = 0;
+  bool common_numbers_ = true;
   std::string what_;
   std::string path_;
 };

@@ -101,6 +101,35 @@ TEST(Envelope, DataThatIsNotJsonOrNestsTooDeepIsAnError) {
   EXPECT_TRUE(PreparedEvent::make(console_event(std::string(200, '[') + std::string(200, ']')), 1));
 }
 
+// Text that is nearly JSON, or just so.
+TEST(Envelope, TakesAsDataExactlyWhatAParserOfJsonTakes) {
+  const auto agrees = [](const std::string& text) {
+    return PreparedEvent::make(console_event(text), 1).has_value() == json::accept(text);
+  };
+  const std::string digits(400, '1');
+  for (const std::string text :
+       {R"({"a":[1,-2.5,true,null,"\u00e9\n"],"":{}})", "1e9", "1e999", "-0", "01", "1.", "-", "[1,]", "{,}",
+        "nul", R"("\ud800")", R"("\ud83d\ude00")", R"("\x")", "\"\xC3\xA9\"",
+        "\xEF\xBB\xBF"
+        "1",
+        "1 2", " 1\t\r\n"}) {
+    EXPECT_TRUE(agrees(text)) << text;
+  }
+  EXPECT_TRUE(agrees(digits));
+  EXPECT_TRUE(agrees("0." + digits));
+  EXPECT_TRUE(agrees(std::string("1\0", 2)));
+  ASSERT_TRUE(rc::check([&] {
+    const auto part = rc::gen::element<std::string>("{", "}", "[", "]", ",", ":", R"("a":)", R"("a")", "\"",
+                                                    "1", "0", "-", ".", "e5", "true", "null", " ", R"(\n)",
+                                                    R"(\u12)", "\x01", "\xC3\xA9", "\xFF");
+    std::string text;
+    for (const std::string& each : *rc::gen::container<std::vector<std::string>>(part)) text += each;
+    RC_ASSERT(text.empty() || agrees(text));
+    RC_ASSERT(agrees("[" + text + "]"));
+    RC_ASSERT(agrees("\"" + text + "\""));
+  }));
+}
+
 TEST(Category, OfAKnownTypeIsSetHereWhateverIsGiven) {
   EXPECT_EQ(category_of("network_request", "console"), "network");
   EXPECT_EQ(category_of("system_oom_kill", ""), "system");

@@ -2,7 +2,8 @@
 //
 // window_ holds one slot a number from the first pending one on; each session keeps the same for its own
 // numbers. A front that is settled is passed: that is what moves "durable through" on. A slot that is dropped
-// or lost changes only after the listener has said so.
+// or lost changes only after the listener has said so; from then on it claims nothing, so that it may be
+// forgotten wherever it stands.
 #include "writer/durability.h"
 
 #include <algorithm>
@@ -16,8 +17,11 @@ namespace s2::writer {
 Durability::Durability(DurabilityListener& listener) : listener_(listener) {}
 
 const Durability::Slot* Durability::slot(std::uint64_t seq) const {
-  if (seq < base_ || seq - base_ >= window_.size()) return nullptr;
-  return &window_[seq - base_];
+  if (window_.empty() || seq < window_.front().seq || seq > window_.back().seq) return nullptr;
+  const std::uint64_t index = seq - window_.front().seq;  // where no slot before it was forgotten
+  if (index < window_.size() && window_[index].seq == seq) return &window_[index];
+  const auto found = std::ranges::lower_bound(window_, seq, {}, &Slot::seq);
+  return found->seq == seq ? &*found : nullptr;
 }
 
 Durability::Slot* Durability::slot(std::uint64_t seq) {
@@ -26,11 +30,10 @@ Durability::Slot* Durability::slot(std::uint64_t seq) {
 
 void Durability::accepted(std::uint64_t seq, const SessionRef& session, bool store) {
   std::lock_guard lock(mutex_);
-  if (window_.empty()) base_ = seq;
   Session& own = sessions_[session->ordinal];
   if (!own.identity) own.identity = session;
   own.open.push_back(seq);
-  window_.push_back({&own, store ? State::pending : State::not_stored});
+  window_.push_back({seq, &own, store ? State::pending : State::not_stored});
   if (!store) {
     pass_settled();
     changed_.notify_all();
@@ -50,12 +53,23 @@ void Durability::pass_settled() {
     }
   }
   while (!window_.empty() && window_.front().state != State::pending) {
-    State state = window_.front().state;
+    const auto [seq, session, state] = window_.front();
     if (state == State::acked || (state == State::not_stored && durable_through_ != 0))
-      durable_through_ = base_;
+      durable_through_ = seq;
+    if (state == State::gone) --gone_in_window_;
     window_.pop_front();
-    ++base_;
   }
+}
+
+// An outage may leave something pending at the front for hours, while the ring drops all that comes behind
+// it.
+void Durability::forget_gone() {
+  if (gone_in_window_ <= window_.size() / 2) return;
+  for (auto& [ordinal, session] : sessions_) {
+    std::erase_if(session.open, [&](std::uint64_t seq) { return slot(seq)->state == State::gone; });
+  }
+  std::erase_if(window_, [](const Slot& slot) { return slot.state == State::gone; });
+  gone_in_window_ = 0;
 }
 
 void Durability::tell_acked() {
@@ -111,11 +125,13 @@ void Durability::mark_gone(const std::vector<Run>& runs, bool lost) {
         Slot* found = slot(seq);
         if (found == nullptr || found->state != State::pending) continue;
         found->state = State::gone;
+        ++gone_in_window_;
         ++gone_;
         if (lost) ++found->session->lost, ++lost_;
       }
     }
     pass_settled();
+    forget_gone();
     changed_.notify_all();
   }
   tell_acked();
@@ -126,8 +142,8 @@ void Durability::dropped(const Drop& drop) {
   std::vector<std::uint64_t> seqs;
   {
     std::lock_guard lock(mutex_);
-    std::uint64_t end = std::min(drop.to + 1, base_ + window_.size());
-    for (std::uint64_t seq = std::max(drop.from, base_); seq < end; ++seq) seqs.push_back(seq);
+    const auto from = std::ranges::lower_bound(window_, drop.from, {}, &Slot::seq);
+    for (auto at = from; at != window_.end() && at->seq <= drop.to; ++at) seqs.push_back(at->seq);
   }
   std::vector<Run> runs = pending_runs(seqs);
   for (const Run& run : runs) {
@@ -156,8 +172,8 @@ std::uint64_t Durability::lose_pending(const std::string& reason) {
   std::vector<std::uint64_t> seqs;
   {
     std::lock_guard lock(mutex_);
-    for (std::size_t i = 0; i < window_.size(); ++i) {
-      if (window_[i].state == State::pending) seqs.push_back(base_ + i);
+    for (const Slot& each : window_) {
+      if (each.state == State::pending) seqs.push_back(each.seq);
     }
   }
   lost(seqs, reason);
@@ -173,13 +189,14 @@ Standing Durability::stand(const SessionRef& session, std::uint64_t through) con
       standing.durable_through = found->second.durable_through;
       for (std::uint64_t seq : found->second.open) {
         if (seq > through) break;
-        if (window_[seq - base_].state == State::pending) ++standing.pending;
+        if (slot(seq)->state == State::pending) ++standing.pending;
       }
     }
   } else {
     standing.durable_through = durable_through_;
-    for (std::size_t i = 0; i < window_.size() && base_ + i <= through; ++i) {
-      if (window_[i].state == State::pending) ++standing.pending;
+    for (const Slot& each : window_) {
+      if (each.seq > through) break;
+      if (each.state == State::pending) ++standing.pending;
     }
   }
   standing.settled = standing.pending == 0;
@@ -201,7 +218,7 @@ Standing Durability::wait_settled(const SessionRef& session, std::uint64_t throu
       auto found = sessions_.find(session->ordinal);
       return found == sessions_.end() || found->second.open.empty() || found->second.open.front() > through;
     }
-    return window_.empty() || base_ > through;
+    return window_.empty() || window_.front().seq > through;
   };
   ++waiters_;
   changed_.wait_until(lock, deadline, [&] { return ended_ || settled(); });

@@ -6,7 +6,9 @@
 // stored. What was dropped or lost is told *before* anything behind it can be claimed.
 //
 // Any thread may call. accepted() comes in the order of sequence numbers (the publish lock). Bounded by what
-// callers leave pending: the ring and the producers' in-flight limits. Source: system rules I1, I6, I7.
+// callers leave pending, which is the ring and the producers' in-flight limits: what is gone behind something
+// pending is forgotten before there is more of it than of all else. (What needs no storing is kept there
+// until it is passed.) Source: system rules I1, I6, I7.
 #pragma once
 
 #include <chrono>
@@ -73,13 +75,14 @@ class Durability {
   enum class State : std::uint8_t { pending, not_stored, acked, gone };
   struct Session {
     SessionRef identity;
-    std::deque<std::uint64_t> open;  // its numbers from the first pending one on
+    std::deque<std::uint64_t> open;  // its numbers from the first pending one on, with a slot each
     std::uint64_t durable_through = 0;
     std::uint64_t claimed = 0;     // what acked() told
     std::uint64_t last_acked = 0;  // among those passed
     std::uint64_t lost = 0;
   };
   struct Slot {
+    std::uint64_t seq;
     Session* session;
     State state;
   };
@@ -91,6 +94,7 @@ class Durability {
   const Slot* slot(std::uint64_t seq) const;
   Slot* slot(std::uint64_t seq);
   void pass_settled();
+  void forget_gone();
   void tell_acked();
   std::vector<Run> pending_runs(std::span<const std::uint64_t> seqs);
   void mark_gone(const std::vector<Run>& runs, bool lost);
@@ -104,9 +108,9 @@ class Durability {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::map<std::uint64_t, Session> sessions_;  // by ordinal
-  std::deque<Slot> window_;                    // from the first pending number on, all sessions
-  std::uint64_t base_ = 1;                     // the number of window_.front()
-  std::uint64_t durable_through_ = 0;          // over all sessions
+  std::deque<Slot> window_;                    // from the first pending number on, all sessions; numbers rise
+  std::size_t gone_in_window_ = 0;
+  std::uint64_t durable_through_ = 0;  // over all sessions
   std::uint64_t gone_ = 0;
   std::uint64_t lost_ = 0;
   int waiters_ = 0;

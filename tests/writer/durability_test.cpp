@@ -124,6 +124,29 @@ TEST_F(DurabilityTest, ASessionIsForgottenOnlyWhenNothingOfItIsPending) {
 
 // Any order of fates over any sessions: every event is told exactly as it went, and no claim covers a pending
 // one.
+// A long outage: the first is on its way for hours, and the ring drops nearly all that comes behind it.
+TEST_F(DurabilityTest, ClaimsAreExactBehindALongRunOfDrops) {
+  constexpr std::uint64_t kLast = 20'000;
+  accept({1}, a);
+  for (std::uint64_t seq = 2; seq <= kLast; ++seq) {
+    durability.accepted(seq, seq % 3 == 0 ? b : a, true);
+    if (seq > 12 && seq % 1000 != 10) durability.dropped({1, seq - 10, seq - 10});
+  }
+  EXPECT_EQ(durability.standing(nullptr, kLast).pending, 1u + 1 + 19 + 10);
+  EXPECT_EQ(durability.session_of(9000), b);
+  EXPECT_EQ(durability.session_of(9006), nullptr);
+  ack({1, 2});
+  EXPECT_EQ(durability.standing(a, kLast).durable_through, 2u);
+  for (std::uint64_t seq = 1000; seq < kLast; seq += 1000) {
+    ack({seq});
+    EXPECT_EQ(durability.standing(nullptr, seq).pending, 0u);
+    EXPECT_EQ(durability.standing(nullptr, kLast).durable_through, seq);
+  }
+  for (std::uint64_t seq = kLast; seq > kLast - 10; --seq) ack({seq});
+  EXPECT_EQ(durability.standing(nullptr, kLast).durable_through, kLast);
+  EXPECT_TRUE(durability.forget(a) && durability.forget(b));
+}
+
 TEST(Durability, ClaimsAndTellingsAreExactWhateverTheOrder) {
   ASSERT_TRUE(rc::check([] {
     struct Fate {

@@ -105,6 +105,7 @@ tl::expected<std::string, std::string> token_of(const std::string& argument) {
 RealmOptions realm_options(const Options& options) {
   RealmOptions realm;
   realm.writer = options.writer_words;
+  realm.over_http = options.over_http;
   realm.ready_within = options.ready_within;
   realm.slack = options.slack;
   if (options.endpoint) realm.external = ServiceAddress{*options.endpoint, options.basin, options.token};

@@ -1,9 +1,11 @@
 // See driver_line.h.
 #include "scenarios/driver_line.h"
 
+#include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
 
-#include "scenarios/driver_stdio.h"
+#include "scenarios/writer_driver.h"
 
 namespace s2::scenarios {
 namespace {
@@ -64,6 +66,30 @@ std::optional<Statement> parse_object(const json& line) {
 }
 
 }  // namespace
+
+std::string stdio_line(const DriverOp& op, const std::string& current_session) {
+  switch (op.kind) {
+    case DriverOp::Kind::start:
+      return fmt::format("{{\"op\":\"start\",\"session\":\"{}\"}}\n", op.session);
+    case DriverOp::Kind::publish: {
+      std::string line = fmt::format(R"({{"op":"publish","n":{},)", op.n);
+      if (op.session != current_session) line += fmt::format(R"("session":"{}",)", op.session);
+      if (op.publisher != 0) line += fmt::format(R"("publisher":{},)", op.publisher);
+      line += R"("event":)";
+      line += op.event;
+      return line + "}\n";
+    }
+    case DriverOp::Kind::flush:
+    case DriverOp::Kind::stop:
+      return fmt::format("{{\"op\":\"{}\",\"session\":\"{}\",\"deadline_ms\":{}}}\n",
+                         op.kind == DriverOp::Kind::flush ? "flush" : "stop", op.session, op.deadline_ms);
+    case DriverOp::Kind::storage:
+      return fmt::format("{{\"op\":\"storage\",\"on\":{}}}\n", op.on);
+    case DriverOp::Kind::end:
+      break;
+  }
+  return "";
+}
 
 WriterLine parse_writer_line(std::string_view line) {
   const json parsed = json::parse(line, nullptr, false);

@@ -1,4 +1,4 @@
-// One line of the writer's stdout, understood: the protocol of `--writer-driver stdio`.
+// What a writer is asked, and one line of its stdout, understood: the protocol of `--writer-driver stdio`.
 //
 // Pure; any thread.
 #pragma once
@@ -12,6 +12,20 @@
 #include "scenarios/ledger.h"
 
 namespace s2::scenarios {
+
+struct DriverOp {
+  enum class Kind { start, publish, flush, stop, storage, end };
+  Kind kind = Kind::publish;
+  std::string session = {};
+  std::uint64_t n = 0;           // publish
+  int publisher = 0;             // publish
+  std::string event = {};        // publish: its JSON
+  std::int64_t deadline_ms = 0;  // flush, stop
+  bool on = true;                // storage
+};
+
+// The operation as a line with its newline; `current_session`: the one started last, which need not be named.
+std::string stdio_line(const DriverOp& op, const std::string& current_session);
 
 struct Published {
   std::uint64_t n = 0;

@@ -76,7 +76,8 @@ void add_writer_flags(CLI::App& app, Options& options, Raw& raw) {
   option("--writer", raw.writer,
          "the command under test, split like shell words and run without a shell "
          "[s2-writer, the one beside this program]");
-  option("--writer-driver", raw.driver, "how it is driven: stdio; http is not built yet");
+  option("--writer-driver", raw.driver,
+         "how it is driven: stdio (lines of JSON) or http (its telemetry API)");
   option("--ready-timeout", raw.ready, "how long a writer may take to its first line");
   option("--slack", raw.slack,
          "what a slow machine may add to a deadline before the writer counts as late; more for sanitizers");
@@ -156,11 +157,9 @@ void read_shard(Options& options, const std::string& text) {
 }
 
 void finish(Options& options, const Raw& raw, const std::string& program_dir) {
-  if (raw.driver != "stdio") {
-    throw BadUsage(raw.driver == "http"
-                       ? "--writer-driver http is not built yet; stdio is"
-                       : fmt::format("--writer-driver: there is no driver `{}`", raw.driver));
-  }
+  if (raw.driver != "stdio" && raw.driver != "http")
+    throw BadUsage(fmt::format("--writer-driver: there is no driver `{}`, but stdio and http", raw.driver));
+  options.over_http = raw.driver == "http";
   if (raw.realm != "process") {
     throw BadUsage(raw.realm == "sim" || raw.realm == "vm"
                        ? fmt::format("--realm {} is not built yet; process is", raw.realm)

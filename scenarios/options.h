@@ -26,6 +26,7 @@ struct Options {
   unsigned shard = 0, shards = 1;
   std::string writer;
   std::vector<std::string> writer_words;
+  bool over_http = false;  // --writer-driver http
   bool own_writer = true;  // --writer was not given
   std::optional<std::string> endpoint;
   std::string basin;

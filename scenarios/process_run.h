@@ -15,11 +15,11 @@
 #include <vector>
 
 #include "scenarios/child.h"
-#include "scenarios/driver_stdio.h"
 #include "scenarios/faulty_service.h"
 #include "scenarios/realm_process.h"
 #include "scenarios/service_ledger.h"
 #include "scenarios/workload.h"
+#include "scenarios/writer_driver.h"
 
 namespace s2::scenarios {
 
@@ -40,7 +40,7 @@ class ProcessRun {
   bool launch();   // a process of the command, as child_ and driver_
   bool succeed();  // another beside or after it, which is played from here on; it gets the session, too
   void finish();
-  void take_ledger(Child& child, StdioDriver& driver);
+  void take_ledger(Child& child, WriterDriver& driver);
   void judge_validity();
   void settle();
   void read_back();
@@ -88,10 +88,10 @@ class ProcessRun {
   std::unique_ptr<FaultyService> service_;
   std::unique_ptr<Child> child_;
   std::atomic<Child*> target_{nullptr};  // child_, for a kill that comes before start() has it
-  std::unique_ptr<StdioDriver> driver_;
+  std::unique_ptr<WriterDriver> driver_;
   struct Life {
     std::unique_ptr<Child> child;
-    std::unique_ptr<StdioDriver> driver;
+    std::unique_ptr<WriterDriver> driver;
   };
   std::vector<Life> earlier_;  // processes before child_, dead or paused
   const std::shared_ptr<EventNumbers> numbers_ = std::make_shared<EventNumbers>(0);

@@ -39,7 +39,10 @@ const std::vector<std::string> kCleared = {"S2_BASIN",
                                            "S2_BATCHER_MAX_RECORDS",
                                            "S2_WRITER_RING_CAPACITY",
                                            "S2_WRITER_SHUTDOWN_BUDGET",
-                                           "S2_WRITER_JOURNAL_DIR"};
+                                           "S2_WRITER_JOURNAL_DIR",
+                                           "S2_WRITER_DRIVER",
+                                           "S2_WRITER_LISTEN",
+                                           "S2_WRITER_API_TOKEN"};
 
 std::string without(std::string text, const std::string& secret) {
   if (secret.size() < 4) return text;
@@ -70,7 +73,7 @@ std::string fault_of_service(const std::string& history_text, const std::string&
 namespace {
 
 // What a writer that is not ready did instead, in one line.
-std::string not_ready(const std::string& program, Child& child, StdioDriver& driver,
+std::string not_ready(const std::string& program, Child& child, WriterDriver& driver,
                       std::chrono::milliseconds waited) {
   const std::string garbage = driver.first_garbage();
   if (!garbage.empty()) {
@@ -189,6 +192,7 @@ Command ProcessRun::command() const {
   if (config.linger) set["S2_BATCHER_LINGER"] = duration(*config.linger);
   if (config.max_records) set["S2_BATCHER_MAX_RECORDS"] = std::to_string(config.max_records->lo);
   if (config.shutdown_budget) set["S2_WRITER_SHUTDOWN_BUDGET"] = duration(*config.shutdown_budget);
+  if (options_.over_http) set["S2_WRITER_DRIVER"] = "http";
   if (!journal_dir_.empty()) {
     set["S2_WRITER_JOURNAL_DIR"] = journal_dir_;
     set["S2_WRITER_JOURNAL_WAIT"] = "on";
@@ -229,7 +233,9 @@ bool ProcessRun::launch() {
   child_ = std::move(*child);
   target_.store(child_.get());
   target_.notify_all();
-  driver_ = std::make_unique<StdioDriver>(pipes, run_, numbers_);
+  std::function<void()> end_http;
+  if (options_.over_http) end_http = [child = child_.get()] { child->term(); };
+  driver_ = std::make_unique<WriterDriver>(pipes, run_, numbers_, std::move(end_http));
   // A writer that dials first thing may be killed before it is ready: that is a death like another.
   if (!driver_->wait_ready(Clock::now() + options_.ready_within) && !seen_.fired()) {
     ledger_.invalid = not_ready(options_.writer[0], *child_, *driver_, options_.ready_within);
@@ -278,7 +284,7 @@ void ProcessRun::read_back() {
 }
 
 // What one process left, at the end of the run.
-void ProcessRun::take_ledger(Child& child, StdioDriver& driver) {
+void ProcessRun::take_ledger(Child& child, WriterDriver& driver) {
   child.kill_and_reap();
   child.end_group();
   // What a leaked process still holds open ends with it; one that left the group is not waited for for ever.

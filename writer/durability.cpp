@@ -187,6 +187,7 @@ Standing Durability::stand(const SessionRef& session, std::uint64_t through) con
     auto found = sessions_.find(session->ordinal);
     if (found != sessions_.end()) {
       standing.durable_through = found->second.durable_through;
+      standing.acked_through = found->second.last_acked;
       for (std::uint64_t seq : found->second.open) {
         if (seq > through) break;
         if (slot(seq)->state == State::pending) ++standing.pending;

@@ -41,8 +41,10 @@ struct Standing {
   bool settled = false;               // nothing up to it is pending
   bool lost_meanwhile = false;        // something up to it was lost while the caller waited
   std::uint64_t durable_through = 0;  // 0: nothing yet
-  std::uint64_t pending = 0;          // events neither acked nor told as dropped or lost
-  std::uint64_t gone = 0;             // events told as dropped or lost so far, of all sessions
+  std::uint64_t acked_through =
+      0;                      // of one session: the last of it that is stored, and all before it settled
+  std::uint64_t pending = 0;  // events neither acked nor told as dropped or lost
+  std::uint64_t gone = 0;     // events told as dropped or lost so far, of all sessions
 };
 
 class Durability {

@@ -29,7 +29,7 @@ constexpr const char* kJson = "application/json";
 constexpr int kWaitingShareOfHttp = 20;             // as the stdio driver's: of the shutdown's budget
 constexpr std::chrono::seconds kIdleConnection{2};  // between two requests, and for half a request
 constexpr std::chrono::seconds kStuckViewer{2};     // takes no byte for so long: it is cut off
-constexpr std::chrono::seconds kServerEndsWithin{3};
+constexpr std::chrono::milliseconds kServerEndsWithin{200};  // for the answers that are on their way
 
 // A thread for each connection, kept for the next one.
 class ConnectionThreads final : public httplib::TaskQueue {
@@ -145,9 +145,10 @@ int HttpDriver::run() {
   }
   if (report.unsaved != 0) options_.log(fmt::format("shutdown: {} events are unsaved", report.unsaved));
   const int code = report.unsaved == 0 ? 0 : 1;
+  if (options_.at_end) options_.at_end(code);
   server_.stop();
   if (served.get_future().wait_for(kServerEndsWithin) != std::future_status::ready) {
-    // A peer that neither reads nor goes holds a thread: all is said and stored, so it holds up nobody.
+    // A peer that is idle, or does not read, holds a thread: all is said and stored, so it holds up nobody.
     std::_Exit(code);
   }
   serving.join();

@@ -126,6 +126,10 @@ int run(const std::vector<std::string>& arguments) {
   const JournalLock journal = recover_at_start(config, client.get(), signal_fd, log);
   writer.journal_wait = config.journal_wait;
   writer.journal_mark = line_of(journal_mark(config));
+  const auto at_end = [&](int code) {
+    if (code == 0 && !config.journal_dir.empty())
+      settle_epoch(config.journal_dir, config.producer.epoch_token);
+  };
   const int code = config.driver == "http" ? run_http({.host = config.listen_host,
                                                        .port = config.listen_port,
                                                        .signal_fd = signal_fd,
@@ -134,13 +138,14 @@ int run(const std::vector<std::string>& arguments) {
                                                        .writer = writer,
                                                        .make_producers = producers,
                                                        .client = client.get(),
+                                                       .at_end = at_end,
                                                        .log = log})
                                            : run_stdio({.signal_fd = signal_fd,
                                                         .shutdown_budget = config.shutdown.whole,
                                                         .writer = writer,
                                                         .make_producers = producers,
                                                         .log = log});
-  if (code == 0 && !config.journal_dir.empty()) settle_epoch(config.journal_dir, config.producer.epoch_token);
+  if (config.driver != "http") at_end(code);
   ::close(signal_fd);
   return code;
 }

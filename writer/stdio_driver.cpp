@@ -29,9 +29,9 @@ constexpr std::size_t kReadBytes = 64 * 1024;
 constexpr int kWaitingShare = 20;              // of the shutdown's budget: its steps leave that much free
 constexpr std::size_t kShownInputBytes = 120;  // of a line that is not understood, in the log
 
-class StdioDriver {
+class WriterDriver {
  public:
-  explicit StdioDriver(StdioOptions options)
+  explicit WriterDriver(StdioOptions options)
       : options_(std::move(options)),
         output_(
             options_.out_fd, [this] { wake_.set(); }, [this] { wake_.set(); }),
@@ -78,7 +78,7 @@ class StdioDriver {
   std::jthread shutdown_;
 };
 
-int StdioDriver::run() {
+int WriterDriver::run() {
   auto writer = Writer::make(options_.writer, options_.make_producers, voice_, options_.log);
   if (!writer) {
     options_.log(writer.error());
@@ -101,12 +101,12 @@ int StdioDriver::run() {
   return report_.unsaved == 0 ? 0 : 1;
 }
 
-void StdioDriver::read_signal() {
+void WriterDriver::read_signal() {
   std::array<char, 1024> ignored;
   if (::read(options_.signal_fd, ignored.data(), ignored.size()) > 0) begin_shutdown("signal");
 }
 
-void StdioDriver::read_input() {
+void WriterDriver::read_input() {
   std::array<char, kReadBytes> buffer;
   ssize_t got = ::read(options_.in_fd, buffer.data(), buffer.size());
   if (got < 0 && (errno == EINTR || errno == EAGAIN)) return;
@@ -124,7 +124,7 @@ void StdioDriver::read_input() {
   if (!reading_) begin_shutdown("end of input");
 }
 
-void StdioDriver::take(const std::string& line) {
+void WriterDriver::take(const std::string& line) {
   auto op = parse_op(line);
   if (!op) {
     options_.log(fmt::format("stdin: {}: {}", op.error(), one_line(line, kShownInputBytes)));
@@ -143,7 +143,7 @@ void StdioDriver::take(const std::string& line) {
   }
 }
 
-void StdioDriver::start(const StartOp& op) {
+void WriterDriver::start(const StartOp& op) {
   auto session = writer_->start(op.session);
   if (session) {
     output_.say(started_line((*session)->id));
@@ -152,14 +152,14 @@ void StdioDriver::start(const StartOp& op) {
   }
 }
 
-void StdioDriver::publish(PublishOp op) {
+void WriterDriver::publish(PublishOp op) {
   auto published = op.event ? writer_->publish(op.session, std::move(*op.event))
                             : tl::expected<Published, std::string>(tl::unexpected(op.event.error()));
   output_.say(published ? published_line(op.n, published->seq, op.session)
                         : rejected_line(op.n, published.error(), op.session));
 }
 
-void StdioDriver::flush(const FlushOp& op) {
+void WriterDriver::flush(const FlushOp& op) {
   wait_aside(deadline_of(op.deadline), [this, op](Clock::time_point deadline) {
     FlushAnswer answer = writer_->flush(deadline);
     // Flushes that wait side by side may end in any order; an answer never takes back what one before it
@@ -170,7 +170,7 @@ void StdioDriver::flush(const FlushOp& op) {
   });
 }
 
-void StdioDriver::stop(const StopOp& op) {
+void WriterDriver::stop(const StopOp& op) {
   Clock::time_point deadline = deadline_of(op.deadline);
   // Here, not aside: what is published behind the stop belongs to no session, or to the next one.
   auto end = writer_->end(op.session, deadline);
@@ -184,12 +184,12 @@ void StdioDriver::stop(const StopOp& op) {
   });
 }
 
-Clock::time_point StdioDriver::deadline_of(std::optional<std::chrono::milliseconds> given) const {
+Clock::time_point WriterDriver::deadline_of(std::optional<std::chrono::milliseconds> given) const {
   return Clock::now() + given.value_or(options_.shutdown_budget);
 }
 
 template <class Work>
-void StdioDriver::wait_aside(Clock::time_point deadline, Work work) {
+void WriterDriver::wait_aside(Clock::time_point deadline, Work work) {
   {
     std::lock_guard lock(ops_mutex_);
     ops_.remove_if([](const WaitingOp& op) { return op.done.load(); });
@@ -205,7 +205,7 @@ void StdioDriver::wait_aside(Clock::time_point deadline, Work work) {
   work(Clock::now());
 }
 
-void StdioDriver::begin_shutdown(const char* why) {
+void WriterDriver::begin_shutdown(const char* why) {
   if (shutdown_.joinable()) return;
   // From here on deadlines count more than a reader that is slow; a kill may come all the same.
   output_.limit_waiting(options_.shutdown_budget / kWaitingShare);
@@ -227,7 +227,7 @@ void StdioDriver::begin_shutdown(const char* why) {
 }
 
 // Every wait has ended by now, so the flushes and stops answer at once; then all that was said is written.
-bool StdioDriver::report(Clock::time_point deadline) {
+bool WriterDriver::report(Clock::time_point deadline) {
   std::list<WaitingOp> waiting;
   {
     std::lock_guard lock(ops_mutex_);
@@ -241,7 +241,7 @@ bool StdioDriver::report(Clock::time_point deadline) {
 }  // namespace
 
 int run_stdio(StdioOptions options) {
-  return StdioDriver(std::move(options)).run();
+  return WriterDriver(std::move(options)).run();
 }
 
 }  // namespace s2::writer

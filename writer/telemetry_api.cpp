@@ -64,7 +64,7 @@ ApiAnswer TelemetryApi::told(const CurrentRef& current, int status) {
                               R"("durable_through":{}}})",
                               current->config.json(), json_quoted(current->session->id), writer_.last_seq(),
                               json_quoted(current->applied_at), json_quoted(current->session->stream),
-                              writer_.standing(current->session).durable_through)};
+                              writer_.standing(current->session).acked_through)};
 }
 
 ApiAnswer TelemetryApi::state() {

@@ -72,7 +72,7 @@ TEST_F(Cli, BadUsageIsOneLineAndExitCode2) {
   expect_one_line(run("walk"), 2, "s2-scenarios:");
   expect_one_line(run("run --seed abc"), 2, "--seed");
   expect_one_line(run("run --realm vm"), 2, "not built yet");
-  expect_one_line(run("run --writer-driver http"), 2, "not built yet");
+  expect_one_line(run("run --writer-driver grpc"), 2, "stdio and http");
   expect_one_line(run("run --teardown sleep"), 2, "no class `sleep`");
   expect_one_line(run("run --shard 5/4"), 2, "--shard");
   expect_one_line(run("run --duration soon"), 2, "no duration");

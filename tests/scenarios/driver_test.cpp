@@ -7,7 +7,7 @@
 
 #include "scenarios/child.h"
 #include "scenarios/driver_line.h"
-#include "scenarios/driver_stdio.h"
+#include "scenarios/writer_driver.h"
 
 namespace s2::scenarios {
 namespace {
@@ -22,14 +22,14 @@ auto soon() {
 
 struct Started {
   std::unique_ptr<Child> child;
-  std::unique_ptr<StdioDriver> driver;
+  std::unique_ptr<WriterDriver> driver;
 };
 
 Started start(std::vector<std::string> words) {
   Pipes pipes;
   auto child = Child::start({std::move(words), {}, {}}, pipes);
   EXPECT_TRUE(child) << child.error();
-  return {std::move(*child), std::make_unique<StdioDriver>(pipes, kRun)};
+  return {std::move(*child), std::make_unique<WriterDriver>(pipes, kRun)};
 }
 
 Started sh(const std::string& script) {

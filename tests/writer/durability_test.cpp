@@ -90,6 +90,16 @@ TEST_F(DurabilityTest, PassesOverWhatNeededNoStoring) {
   EXPECT_EQ(durability.standing(a, 3).durable_through, 3u);
 }
 
+TEST_F(DurabilityTest, WhatNeededNoStoringBehindALossIsNoProofOfStorage) {
+  accept({1, 2}, a);
+  accept({3}, a, false);  // the error event
+  ack({1});
+  const std::uint64_t gone[] = {2};
+  durability.lost(gone, "superseded");
+  EXPECT_EQ(durability.standing(a, 3).acked_through, 1u);
+  EXPECT_TRUE(durability.standing(a, 3).settled);
+}
+
 TEST_F(DurabilityTest, ASessionOfWhichNothingWasStoredClaimsNothing) {
   accept({1, 2}, a, false);
   EXPECT_EQ(durability.standing(a, 2).durable_through, 0u);

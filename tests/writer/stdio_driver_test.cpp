@@ -11,7 +11,7 @@ namespace {
 using namespace test;
 using nlohmann::json;
 
-TEST(StdioDriver, PublishesFlushesAndStops) {
+TEST(WriterDriver, PublishesFlushesAndStops) {
   DriverInProcess writer;
   writer.start("cap-1");
   writer.publish(1);
@@ -24,7 +24,7 @@ TEST(StdioDriver, PublishesFlushesAndStops) {
   EXPECT_EQ(writer.all("acked").back(), (json{{"acked", 2}, {"session", "cap-1"}}));
 }
 
-TEST(StdioDriver, EndOfInputMeansShutDownAndNothingIsLost) {
+TEST(WriterDriver, EndOfInputMeansShutDownAndNothingIsLost) {
   DriverInProcess writer;
   writer.start("a");
   writer.publish_many(1, 500);
@@ -33,7 +33,7 @@ TEST(StdioDriver, EndOfInputMeansShutDownAndNothingIsLost) {
   EXPECT_EQ(writer.all("acked").back()["acked"], 501);
 }
 
-TEST(StdioDriver, LastLineWithoutItsNewlineCounts) {
+TEST(WriterDriver, LastLineWithoutItsNewlineCounts) {
   DriverInProcess writer;
   writer.start("a");
   writer.send_raw(R"({"op":"publish","n":9,"event":{"type":"page_load"}})");
@@ -41,7 +41,7 @@ TEST(StdioDriver, LastLineWithoutItsNewlineCounts) {
   EXPECT_EQ(writer.accepted().size(), 1u);
 }
 
-TEST(StdioDriver, SessionsAndPublishersAreKeptApart) {
+TEST(WriterDriver, SessionsAndPublishersAreKeptApart) {
   DriverInProcess writer;
   writer.start("a");
   writer.start("b");
@@ -60,7 +60,7 @@ TEST(StdioDriver, SessionsAndPublishersAreKeptApart) {
   EXPECT_EQ(writer.finish(), 0);
 }
 
-TEST(StdioDriver, PublishesAreAnsweredWhileStorageHangsAndAFlushWaits) {
+TEST(WriterDriver, PublishesAreAnsweredWhileStorageHangsAndAFlushWaits) {
   DriverInProcess writer({.shutdown_budget = std::chrono::milliseconds(200)});
   writer.start("a");
   writer.s2->hang();
@@ -73,7 +73,7 @@ TEST(StdioDriver, PublishesAreAnsweredWhileStorageHangsAndAFlushWaits) {
   EXPECT_EQ(writer.gone(), (std::set<std::uint64_t>{1, 2, 3}));  // 3: the end marker
 }
 
-TEST(StdioDriver, FlushThatFailsNamesWhatIsDurableAndWhatPends) {
+TEST(WriterDriver, FlushThatFailsNamesWhatIsDurableAndWhatPends) {
   DriverInProcess writer;
   writer.start("a");
   writer.publish(1);
@@ -86,7 +86,7 @@ TEST(StdioDriver, FlushThatFailsNamesWhatIsDurableAndWhatPends) {
   EXPECT_EQ(writer.finish(), 0);
 }
 
-TEST(StdioDriver, FlushesThatEndTogetherNeverTakeBackWhatOneOfThemSaid) {
+TEST(WriterDriver, FlushesThatEndTogetherNeverTakeBackWhatOneOfThemSaid) {
   for (int round = 0; round < 20; ++round) {
     DriverInProcess writer;
     writer.start("a");
@@ -107,7 +107,7 @@ TEST(StdioDriver, FlushesThatEndTogetherNeverTakeBackWhatOneOfThemSaid) {
   }
 }
 
-TEST(StdioDriver, StopHasADeadlineAndSaysThatItFailed) {
+TEST(WriterDriver, StopHasADeadlineAndSaysThatItFailed) {
   DriverInProcess writer;
   writer.start("a");
   writer.s2->hang();
@@ -118,7 +118,7 @@ TEST(StdioDriver, StopHasADeadlineAndSaysThatItFailed) {
   EXPECT_EQ(writer.finish(), 0);  // it went on trying
 }
 
-TEST(StdioDriver, StopWithoutASessionIsAnsweredAndPublishesNothing) {
+TEST(WriterDriver, StopWithoutASessionIsAnsweredAndPublishesNothing) {
   DriverInProcess writer;
   writer.send({{"op", "stop"}});
   EXPECT_EQ(writer.expect("stopped")["stopped"]["through"], 0);
@@ -126,7 +126,7 @@ TEST(StdioDriver, StopWithoutASessionIsAnsweredAndPublishesNothing) {
   EXPECT_NE(writer.log().find("no capture session is active"), std::string::npos);
 }
 
-TEST(StdioDriver, MoreWaitsThanItHasThreadsForAreAnsweredAtOnce) {
+TEST(WriterDriver, MoreWaitsThanItHasThreadsForAreAnsweredAtOnce) {
   DriverInProcess writer({.shutdown_budget = std::chrono::milliseconds(200)});
   writer.start("a");
   writer.s2->hang();
@@ -138,7 +138,7 @@ TEST(StdioDriver, MoreWaitsThanItHasThreadsForAreAnsweredAtOnce) {
   EXPECT_EQ(writer.all("flush_failed").size(), kMaxWaitingOps + 1);
 }
 
-TEST(StdioDriver, StorageSwitchedOffStoresNothingOfThatTime) {
+TEST(WriterDriver, StorageSwitchedOffStoresNothingOfThatTime) {
   DriverInProcess writer;
   writer.start("a");
   writer.publish(1);
@@ -152,7 +152,7 @@ TEST(StdioDriver, StorageSwitchedOffStoresNothingOfThatTime) {
   EXPECT_EQ(writer.finish(), 0);
 }
 
-TEST(StdioDriver, GarbageIsOneLineInTheLogAndNothingElse) {
+TEST(WriterDriver, GarbageIsOneLineInTheLogAndNothingElse) {
   DriverInProcess writer;
   writer.send_raw("garbage\n\n\x1b[31mred\n{\"op\":\n");
   writer.start("a");
@@ -164,7 +164,7 @@ TEST(StdioDriver, GarbageIsOneLineInTheLogAndNothingElse) {
   EXPECT_EQ(log.find('\x1b'), std::string::npos);
 }
 
-TEST(StdioDriver, AHugeLineIsTakenAndTruncatedForEverySink) {
+TEST(WriterDriver, AHugeLineIsTakenAndTruncatedForEverySink) {
   DriverInProcess writer;
   writer.start("a");
   writer.publish(1, std::string(1'400'000, 'x'));
@@ -174,7 +174,7 @@ TEST(StdioDriver, AHugeLineIsTakenAndTruncatedForEverySink) {
   EXPECT_EQ(writer.finish(), 0);
 }
 
-TEST(StdioDriver, SignalShutsDownWithInputOpenAndASecondOneChangesNothing) {
+TEST(WriterDriver, SignalShutsDownWithInputOpenAndASecondOneChangesNothing) {
   DriverInProcess writer;
   writer.start("a");
   writer.s2->linger();
@@ -186,7 +186,7 @@ TEST(StdioDriver, SignalShutsDownWithInputOpenAndASecondOneChangesNothing) {
   EXPECT_TRUE(writer.gone().empty());
 }
 
-TEST(StdioDriver, PublishDuringShutdownIsRejectedWithTheReason) {
+TEST(WriterDriver, PublishDuringShutdownIsRejectedWithTheReason) {
   DriverInProcess writer({.shutdown_budget = std::chrono::milliseconds(2000)});
   writer.start("a");
   writer.s2->hang();
@@ -202,7 +202,7 @@ TEST(StdioDriver, PublishDuringShutdownIsRejectedWithTheReason) {
   EXPECT_EQ(writer.wait_end(), 0);
 }
 
-TEST(StdioDriver, DropsAreToldOnceAndExactly) {
+TEST(WriterDriver, DropsAreToldOnceAndExactly) {
   DriverInProcess writer({.writer = {.ring = {16}}});
   writer.start("a");
   writer.s2->hang();
@@ -220,7 +220,7 @@ TEST(StdioDriver, DropsAreToldOnceAndExactly) {
   EXPECT_EQ(writer.finish(), 1);
 }
 
-TEST(StdioDriver, ReaderThatIsSlowHoldsUpItsOwnInputAndNotStorage) {
+TEST(WriterDriver, ReaderThatIsSlowHoldsUpItsOwnInputAndNotStorage) {
   constexpr std::uint64_t kEvents =
       12'000;  // with a name of this length: more answers than pipe and queue hold
   const std::string session(kMaxSessionIdBytes, 's');
@@ -238,7 +238,7 @@ TEST(StdioDriver, ReaderThatIsSlowHoldsUpItsOwnInputAndNotStorage) {
   EXPECT_EQ(writer.accepted().size(), kEvents);
 }
 
-TEST(StdioDriver, ReaderThatNeverReadsDoesNotHoldTheShutdown) {
+TEST(WriterDriver, ReaderThatNeverReadsDoesNotHoldTheShutdown) {
   DriverInProcess writer({.shutdown_budget = std::chrono::milliseconds(300)});
   writer.start("a");
   writer.read_on(false);
@@ -248,7 +248,7 @@ TEST(StdioDriver, ReaderThatNeverReadsDoesNotHoldTheShutdown) {
   writer.finish();
 }
 
-TEST(StdioDriver, WithoutDurableStorageEverythingElseIsUnchanged) {
+TEST(WriterDriver, WithoutDurableStorageEverythingElseIsUnchanged) {
   DriverInProcess writer({}, false);
   writer.start("a");
   writer.publish(1);
@@ -257,7 +257,7 @@ TEST(StdioDriver, WithoutDurableStorageEverythingElseIsUnchanged) {
   EXPECT_EQ(writer.finish(), 0);
 }
 
-TEST(StdioDriver, ARingOfNothingCannotRun) {
+TEST(WriterDriver, ARingOfNothingCannotRun) {
   int in[2];
   ASSERT_EQ(::pipe(in), 0);
   StdioOptions options{

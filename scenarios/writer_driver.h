@@ -1,5 +1,5 @@
-// Drives a writer over its stdin and stdout (JSON Lines) and keeps what was asked and what it answered, with
-// times.
+// Drives a writer and keeps what was asked and what it answered, with times: over its stdin and stdout (JSON
+// Lines), or over its telemetry API (http_courier.h), of which stdout then has the drops and losses.
 //
 // One thread of its own moves the bytes of all three pipes, so that neither side ever waits for the other:
 // what the writer does not take is queued here (kMaxQueuedBytes), what it prints is always read. Any thread
@@ -29,16 +29,18 @@ inline constexpr std::size_t kMaxLogBytes = 512 * 1024;          // of stderr: s
 
 using EventNumbers = std::atomic<std::uint64_t>;  // the last n that was given away
 
-class StdioDriver {
+class WriterDriver {
  public:
   using Deadline = std::chrono::steady_clock::time_point;
 
   // Takes over the pipes. `run` is the probes' run. The events' n come from `numbers`, which the drivers of
-  // one run share (nothing: from 1).
-  StdioDriver(const Pipes& pipes, std::string run, std::shared_ptr<EventNumbers> numbers = nullptr);
-  ~StdioDriver();
-  StdioDriver(const StdioDriver&) = delete;
-  StdioDriver& operator=(const StdioDriver&) = delete;
+  // one run share (nothing: from 1). `end_http`, if given: the writer is driven over its telemetry API, and
+  // this ends it where stdio closes its input.
+  WriterDriver(const Pipes& pipes, std::string run, std::shared_ptr<EventNumbers> numbers = nullptr,
+               std::function<void()> end_http = {});
+  ~WriterDriver();
+  WriterDriver(const WriterDriver&) = delete;
+  WriterDriver& operator=(const WriterDriver&) = delete;
 
   // --- asking ---
   void start(const std::string& session);

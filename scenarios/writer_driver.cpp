@@ -1,5 +1,5 @@
-// See driver_stdio.h.
-#include "scenarios/driver_stdio.h"
+// See writer_driver.h.
+#include "scenarios/writer_driver.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -18,6 +18,7 @@
 
 #include "scenarios/clock.h"
 #include "scenarios/driver_line.h"
+#include "scenarios/http_courier.h"
 
 namespace s2::scenarios {
 namespace {
@@ -35,11 +36,13 @@ std::size_t index_of(Statement::Kind kind) {
 
 }  // namespace
 
-class StdioDriver::Impl {
+class WriterDriver::Impl {
  public:
-  Impl(const Pipes& pipes, std::string run, std::shared_ptr<EventNumbers> numbers)
+  Impl(const Pipes& pipes, std::string run, std::shared_ptr<EventNumbers> numbers,
+       std::function<void()> end_http)
       : pipes_(pipes),
         run_(std::move(run)),
+        end_http_(std::move(end_http)),
         numbers_(numbers ? std::move(numbers) : std::make_shared<EventNumbers>(0)),
         wake_(eventfd(0, EFD_CLOEXEC)) {
     signal(SIGPIPE, SIG_IGN);  // a writer that is gone is an error of write() here
@@ -54,38 +57,36 @@ class StdioDriver::Impl {
     }
   }
 
-  void ask(Statement asked, const std::string& line) {
+  void ask(Statement asked, DriverOp op) {
     const std::lock_guard lock(mutex_);
     asked.t_ns = now_ns();
     if (!asked.session.empty() && asked.kind == Statement::Kind::ask_start) current_session_ = asked.session;
     note(std::move(asked));
-    enqueue(line);
+    enqueue(std::move(op));
   }
 
   std::uint64_t publish(const std::string& session, int publisher, const EventShape& shape,
                         Deadline give_up) {
     std::unique_lock lock(mutex_);
-    const auto has_room = [&] { return queued_bytes_ < kMaxQueuedBytes || ended_ || input_closed_; };
+    const auto has_room = [&] {
+      const std::size_t queued = courier_ ? courier_->waiting_bytes() : queued_bytes_;
+      return queued < kMaxQueuedBytes || ended_ || input_closed_;
+    };
     if (!changed_.wait_until(lock, give_up, has_room) || ended_ || input_closed_) return 0;
     Publication made;
     made.n = ++*numbers_;
     made.publisher = publisher;
     made.session = session;
     made.type = shape.type;
-    const std::string event = shape.text(run_, made.n);
-    made.bytes = event.size();
+    DriverOp op{.kind = DriverOp::Kind::publish, .session = session, .n = made.n, .publisher = publisher};
+    op.event = shape.text(run_, made.n);
+    made.bytes = op.event.size();
     made.kept_bytes = shape.kept_bytes;
-    std::string line = fmt::format(R"({{"op":"publish","n":{},)", made.n);
-    if (session != current_session_) line += fmt::format(R"("session":"{}",)", session);
-    if (publisher != 0) line += fmt::format(R"("publisher":{},)", publisher);
-    line += R"("event":)";
-    line += event;
-    line += "}\n";
     made.sent_ns = now_ns();
     const std::uint64_t n = made.n;
     publications_.push_back(std::move(made));
     ++unanswered_;
-    enqueue(std::move(line));
+    enqueue(std::move(op));
     return n;
   }
 
@@ -93,6 +94,10 @@ class StdioDriver::Impl {
     const std::lock_guard lock(mutex_);
     if (input_closed_) return;
     input_closed_ = true;
+    if (end_http_) {  // SIGTERM is what ends it, and the process's own facts tell when
+      if (courier_) courier_->take({.kind = DriverOp::Kind::end});
+      return;
+    }
     Statement closed;
     closed.kind = Statement::Kind::stdin_closed;
     closed.t_ns = now_ns();
@@ -135,7 +140,12 @@ class StdioDriver::Impl {
 
  private:
   // With the lock held, all three.
-  void enqueue(std::string line) {
+  void enqueue(DriverOp op) {
+    if (end_http_) {
+      if (courier_) courier_->take(std::move(op));
+      return;
+    }
+    std::string line = stdio_line(op, current_session_);
     queued_bytes_ += line.size();
     queue_.push_back(std::move(line));
     if (queue_.size() == 1) wake();
@@ -150,6 +160,8 @@ class StdioDriver::Impl {
     changed_.notify_all();
   }
 
+  void begin_http(std::string_view line);
+  void end_courier();
   void move_bytes();
   void write_some();
   bool read_some(int fd, bool log);
@@ -158,6 +170,7 @@ class StdioDriver::Impl {
 
   Pipes pipes_;
   const std::string run_;
+  const std::function<void()> end_http_;  // empty: stdio
   const std::shared_ptr<EventNumbers> numbers_;
   int wake_;
   std::deque<std::string> queue_;
@@ -169,10 +182,20 @@ class StdioDriver::Impl {
   bool storage_on_ = true;  // by the writer's last word
   std::string half_line_;
   bool overlong_ = false;
+  std::shared_ptr<HttpCourier> courier_;  // null: stdio, or not ready yet, or over; under mutex_
   std::thread thread_;
 };
 
-void StdioDriver::Impl::move_bytes() {
+// With the lock held: the line `ready http://HOST:PORT`.
+void WriterDriver::Impl::begin_http(std::string_view line) {
+  const auto said = [this](const std::string& answer) {
+    const std::lock_guard lock(mutex_);
+    take_line(answer, now_ns());
+  };
+  courier_ = std::make_shared<HttpCourier>(std::string(line.substr(line.find("http://"))), said, end_http_);
+}
+
+void WriterDriver::Impl::move_bytes() {
   bool out_open = true, err_open = true;
   for (;;) {
     short want_write = 0;
@@ -200,6 +223,7 @@ void StdioDriver::Impl::move_bytes() {
     if (fds[1].revents) write_some();
     if (fds[2].revents) out_open = read_some(pipes_.out, false);
     if (fds[3].revents) err_open = read_some(pipes_.err, true);
+    if (!out_open) end_courier();  // its last answers come before the end
     const std::lock_guard lock(mutex_);
     if (ended_ == out_open || log_ended_ == err_open) {
       ended_ = !out_open;
@@ -207,12 +231,22 @@ void StdioDriver::Impl::move_bytes() {
       changed_.notify_all();
     }
   }
+  end_courier();
   const std::lock_guard lock(mutex_);
   ended_ = log_ended_ = true;
   changed_.notify_all();
 }
 
-void StdioDriver::Impl::write_some() {
+// On the pipes' thread, without the lock: the courier's threads may be about to take it.
+void WriterDriver::Impl::end_courier() {
+  std::shared_ptr<HttpCourier> courier;
+  {
+    const std::lock_guard lock(mutex_);
+    courier.swap(courier_);
+  }
+}
+
+void WriterDriver::Impl::write_some() {
   const std::lock_guard lock(mutex_);
   while (!queue_.empty()) {
     const std::string& front = queue_.front();
@@ -237,7 +271,7 @@ void StdioDriver::Impl::write_some() {
 }
 
 // False at the end of the pipe.
-bool StdioDriver::Impl::read_some(int fd, bool log) {
+bool WriterDriver::Impl::read_some(int fd, bool log) {
   std::array<char, kReadBytes> buffer;
   const ssize_t got = read(fd, buffer.data(), buffer.size());
   if (got < 0) return errno == EINTR || errno == EAGAIN;
@@ -253,7 +287,7 @@ bool StdioDriver::Impl::read_some(int fd, bool log) {
   return true;
 }
 
-void StdioDriver::Impl::take_output(std::string_view bytes) {
+void WriterDriver::Impl::take_output(std::string_view bytes) {
   const std::int64_t t_ns = now_ns();
   for (std::size_t end = bytes.find('\n'); end != std::string_view::npos; end = bytes.find('\n')) {
     half_line_.append(bytes.substr(0, end));
@@ -270,7 +304,11 @@ void StdioDriver::Impl::take_output(std::string_view bytes) {
   }
 }
 
-void StdioDriver::Impl::take_line(std::string_view line, std::int64_t t_ns) {
+void WriterDriver::Impl::take_line(std::string_view line, std::int64_t t_ns) {
+  if (end_http_ && !courier_ && statements_.empty() && line.starts_with("ready http://")) {
+    begin_http(line);
+    line = R"({"ready":true})";
+  }
   WriterLine parsed = parse_writer_line(line);
   const auto answered = [&](std::uint64_t n) -> Publication* {
     Publication* made = publication(n);
@@ -312,66 +350,67 @@ void StdioDriver::Impl::take_line(std::string_view line, std::int64_t t_ns) {
   note(std::move(said));
 }
 
-StdioDriver::StdioDriver(const Pipes& pipes, std::string run, std::shared_ptr<EventNumbers> numbers)
-    : impl_(std::make_unique<Impl>(pipes, std::move(run), std::move(numbers))) {}
-StdioDriver::~StdioDriver() = default;
+WriterDriver::WriterDriver(const Pipes& pipes, std::string run, std::shared_ptr<EventNumbers> numbers,
+                           std::function<void()> end_http)
+    : impl_(std::make_unique<Impl>(pipes, std::move(run), std::move(numbers), std::move(end_http))) {}
+WriterDriver::~WriterDriver() = default;
 
-void StdioDriver::start(const std::string& session) {
+void WriterDriver::start(const std::string& session) {
   Statement asked;
   asked.kind = Statement::Kind::ask_start;
   asked.session = session;
-  impl_->ask(std::move(asked), fmt::format("{{\"op\":\"start\",\"session\":\"{}\"}}\n", session));
+  impl_->ask(std::move(asked), {.kind = DriverOp::Kind::start, .session = session});
 }
 
-std::uint64_t StdioDriver::publish(const std::string& session, int publisher, const EventShape& shape,
-                                   Deadline give_up) {
+std::uint64_t WriterDriver::publish(const std::string& session, int publisher, const EventShape& shape,
+                                    Deadline give_up) {
   return impl_->publish(session, publisher, shape, give_up);
 }
 
-void StdioDriver::flush(const std::string& session, std::int64_t deadline_ms) {
+void WriterDriver::flush(const std::string& session, std::int64_t deadline_ms) {
   Statement asked;
   asked.kind = Statement::Kind::ask_flush;
   asked.session = session;
   asked.deadline_ms = deadline_ms;
-  impl_->ask(std::move(asked), fmt::format("{{\"op\":\"flush\",\"session\":\"{}\",\"deadline_ms\":{}}}\n",
-                                           session, deadline_ms));
+  impl_->ask(std::move(asked),
+             {.kind = DriverOp::Kind::flush, .session = session, .deadline_ms = deadline_ms});
 }
 
-void StdioDriver::stop(const std::string& session, std::int64_t deadline_ms) {
+void WriterDriver::stop(const std::string& session, std::int64_t deadline_ms) {
   Statement asked;
   asked.kind = Statement::Kind::ask_stop;
   asked.session = session;
   asked.deadline_ms = deadline_ms;
-  impl_->ask(std::move(asked), fmt::format("{{\"op\":\"stop\",\"session\":\"{}\",\"deadline_ms\":{}}}\n",
-                                           session, deadline_ms));
+  impl_->ask(std::move(asked),
+             {.kind = DriverOp::Kind::stop, .session = session, .deadline_ms = deadline_ms});
 }
 
-void StdioDriver::storage(bool on) {
+void WriterDriver::storage(bool on) {
   Statement asked;
   asked.kind = Statement::Kind::ask_storage;
   asked.text = on ? "on" : "off";
-  impl_->ask(std::move(asked), fmt::format("{{\"op\":\"storage\",\"on\":{}}}\n", on));
+  impl_->ask(std::move(asked), {.kind = DriverOp::Kind::storage, .on = on});
 }
 
-void StdioDriver::close_input() {
+void WriterDriver::close_input() {
   impl_->close_input();
 }
-void StdioDriver::abandon() {
+void WriterDriver::abandon() {
   impl_->abandon();
 }
 
-bool StdioDriver::wait_ready(Deadline deadline) {
+bool WriterDriver::wait_ready(Deadline deadline) {
   const auto ready = [this] { return impl_->counts_[index_of(Statement::Kind::ready)] > 0; };
   impl_->wait(deadline, [&] { return ready() || !impl_->first_garbage_.empty(); });
   const std::lock_guard lock(impl_->mutex_);
   return !impl_->statements_.empty() && impl_->statements_.front().kind == Statement::Kind::ready;
 }
 
-bool StdioDriver::wait_for(Statement::Kind kind, std::size_t count, Deadline deadline) {
+bool WriterDriver::wait_for(Statement::Kind kind, std::size_t count, Deadline deadline) {
   return impl_->wait(deadline, [&] { return impl_->counts_[index_of(kind)] >= count; });
 }
 
-bool StdioDriver::wait_any_of(std::vector<Statement::Kind> kinds, std::size_t count, Deadline deadline) {
+bool WriterDriver::wait_any_of(std::vector<Statement::Kind> kinds, std::size_t count, Deadline deadline) {
   return impl_->wait(deadline, [&] {
     std::size_t sum = 0;
     for (const Statement::Kind kind : kinds) sum += impl_->counts_[index_of(kind)];
@@ -379,11 +418,11 @@ bool StdioDriver::wait_any_of(std::vector<Statement::Kind> kinds, std::size_t co
   });
 }
 
-bool StdioDriver::wait_answered(Deadline deadline) {
+bool WriterDriver::wait_answered(Deadline deadline) {
   return impl_->wait(deadline, [&] { return impl_->unanswered_ == 0; });
 }
 
-bool StdioDriver::wait_acked(std::uint64_t n, Deadline deadline) {
+bool WriterDriver::wait_acked(std::uint64_t n, Deadline deadline) {
   return impl_->wait(deadline, [&] {
     const Publication* made = impl_->publication(n);
     if (made == nullptr || made->acceptance == Acceptance::rejected) return true;
@@ -391,47 +430,47 @@ bool StdioDriver::wait_acked(std::uint64_t n, Deadline deadline) {
   });
 }
 
-bool StdioDriver::wait_output_end(Deadline deadline) {
+bool WriterDriver::wait_output_end(Deadline deadline) {
   std::unique_lock lock(impl_->mutex_);
   return impl_->changed_.wait_until(lock, deadline, [&] { return impl_->ended_ && impl_->log_ended_; });
 }
 
-std::size_t StdioDriver::count(Statement::Kind kind) const {
+std::size_t WriterDriver::count(Statement::Kind kind) const {
   const std::lock_guard lock(impl_->mutex_);
   return impl_->counts_[index_of(kind)];
 }
 
-std::uint64_t StdioDriver::sent() const {
+std::uint64_t WriterDriver::sent() const {
   const std::lock_guard lock(impl_->mutex_);
   return impl_->publications_.size();
 }
 
-std::uint64_t StdioDriver::accepted() const {
+std::uint64_t WriterDriver::accepted() const {
   const std::lock_guard lock(impl_->mutex_);
   return impl_->accepted_;
 }
 
-bool StdioDriver::output_ended() const {
+bool WriterDriver::output_ended() const {
   const std::lock_guard lock(impl_->mutex_);
   return impl_->ended_;
 }
 
-std::string StdioDriver::first_garbage() const {
+std::string WriterDriver::first_garbage() const {
   const std::lock_guard lock(impl_->mutex_);
   return impl_->first_garbage_;
 }
 
-std::vector<Publication> StdioDriver::publications() const {
+std::vector<Publication> WriterDriver::publications() const {
   const std::lock_guard lock(impl_->mutex_);
   return impl_->publications_;
 }
 
-std::vector<Statement> StdioDriver::statements() const {
+std::vector<Statement> WriterDriver::statements() const {
   const std::lock_guard lock(impl_->mutex_);
   return impl_->statements_;
 }
 
-std::string StdioDriver::log() const {
+std::string WriterDriver::log() const {
   const std::lock_guard lock(impl_->mutex_);
   return impl_->log_.size() > kMaxLogBytes ? impl_->log_.substr(impl_->log_.size() - kMaxLogBytes)
                                            : impl_->log_;

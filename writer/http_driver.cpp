@@ -20,6 +20,14 @@
 #include "writer/thread_name.h"
 #include "writer/voice.h"
 
+#ifdef __SANITIZE_THREAD__
+// Debian's library is not instrumented: what it initialises once, under a guard that is not seen, looks like
+// a race.
+extern "C" const char* __tsan_default_suppressions() {
+  return "called_from_lib:libcpp-httplib.so\n";
+}
+#endif
+
 namespace s2::writer {
 namespace {
 

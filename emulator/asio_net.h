@@ -4,8 +4,11 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <future>
 #include <string>
+#include <utility>
 
 #include "emulator/net.h"
 
@@ -22,6 +25,16 @@ class AsioLoop final : public Loop {
   boost::asio::steady_timer timer_;
   std::uint64_t alarms_ = 0;  // set so far; the last one counts
 };
+
+// Runs `what` on the thread that runs `io`, and brings back its result, or what it threw. From any other
+// thread.
+template <class F>
+auto call_on(boost::asio::io_context& io, F&& what) -> decltype(what()) {
+  std::packaged_task<decltype(what())()> task(std::forward<F>(what));
+  auto result = task.get_future();
+  boost::asio::post(io, [&task] { task(); });
+  return result.get();
+}
 
 // Bound to `host`, an address or "localhost", and to `port`, or to a free one for 0; listens at once. Throws
 // std::system_error when the address cannot be served.

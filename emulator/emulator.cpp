@@ -3,8 +3,6 @@
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
-#include <future>
 #include <thread>
 
 #include "emulator/asio_net.h"
@@ -27,13 +25,9 @@ class Emulator::Impl {
     thread_.join();
   }
 
-  // Runs `what` on the emulator's thread and brings back its result, or what it threw.
   template <class F>
   auto call(F&& what) -> decltype(what()) {
-    std::packaged_task<decltype(what())()> task(std::forward<F>(what));
-    auto result = task.get_future();
-    boost::asio::post(io_, [&task] { task(); });
-    return result.get();
+    return call_on(io_, std::forward<F>(what));
   }
 
   boost::asio::io_context io_{1};

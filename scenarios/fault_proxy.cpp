@@ -4,8 +4,6 @@
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
-#include <future>
 #include <thread>
 
 #include "emulator/asio_net.h"
@@ -37,13 +35,9 @@ class FaultProxy::Impl {
     thread_.join();
   }
 
-  // Runs `what` on the proxy's thread and brings back its result, or what it threw.
   template <class F>
   auto call(F&& what) -> decltype(what()) {
-    std::packaged_task<decltype(what())()> task(std::forward<F>(what));
-    auto result = task.get_future();
-    boost::asio::post(io_, [&task] { task(); });
-    return result.get();
+    return emulator::call_on(io_, std::forward<F>(what));
   }
 
   boost::asio::io_context io_{1};

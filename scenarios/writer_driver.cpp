@@ -65,6 +65,15 @@ class WriterDriver::Impl {
     enqueue(std::move(op));
   }
 
+  void ask_within(Statement::Kind what, DriverOp::Kind op, const std::string& session,
+                  std::int64_t deadline_ms) {
+    Statement asked;
+    asked.kind = what;
+    asked.session = session;
+    asked.deadline_ms = deadline_ms;
+    ask(std::move(asked), {.kind = op, .session = session, .deadline_ms = deadline_ms});
+  }
+
   std::uint64_t publish(const std::string& session, int publisher, const EventShape& shape,
                         Deadline give_up) {
     std::unique_lock lock(mutex_);
@@ -368,21 +377,11 @@ std::uint64_t WriterDriver::publish(const std::string& session, int publisher, c
 }
 
 void WriterDriver::flush(const std::string& session, std::int64_t deadline_ms) {
-  Statement asked;
-  asked.kind = Statement::Kind::ask_flush;
-  asked.session = session;
-  asked.deadline_ms = deadline_ms;
-  impl_->ask(std::move(asked),
-             {.kind = DriverOp::Kind::flush, .session = session, .deadline_ms = deadline_ms});
+  impl_->ask_within(Statement::Kind::ask_flush, DriverOp::Kind::flush, session, deadline_ms);
 }
 
 void WriterDriver::stop(const std::string& session, std::int64_t deadline_ms) {
-  Statement asked;
-  asked.kind = Statement::Kind::ask_stop;
-  asked.session = session;
-  asked.deadline_ms = deadline_ms;
-  impl_->ask(std::move(asked),
-             {.kind = DriverOp::Kind::stop, .session = session, .deadline_ms = deadline_ms});
+  impl_->ask_within(Statement::Kind::ask_stop, DriverOp::Kind::stop, session, deadline_ms);
 }
 
 void WriterDriver::storage(bool on) {

@@ -188,19 +188,23 @@ TEST(RealmProcess, AnInstantThatIsNotReachedMakesTheRunInvalid) {
   EXPECT_EQ(made.verdict.invalid, "the kill at `connection_opened 100000` did not fire");
 }
 
+template <class Run>
+void expect_played_to_its_end(Teardown kind, const Run& run_it) {
+  Scenario s = scenario(kind, WorkloadKind::steady, 60);
+  s.teardown.at = exactly(50);
+  s.teardown.instants = {InstantKind::wall};
+  s.teardown.wall = exactly(20'000);
+  s.teardown.lasts = exactly(100'000);
+  if (kind == Teardown::term_short) s.teardown.grace = exactly(20'000);
+  const Made made = run_it(s);
+  EXPECT_NE(made.verdict.outcome, Verdict::Outcome::invalid) << name(kind) << ": " << text(made.verdict);
+  EXPECT_GT(made.verdict.published, 0U) << name(kind);
+  EXPECT_FALSE(found(made.verdict, ViolationKind::hung)) << name(kind) << ": " << text(made.verdict);
+}
+
 TEST(RealmProcess, EveryClassIsPlayedToItsEnd) {
-  for (const Teardown kind : kTeardowns) {
-    Scenario s = scenario(kind, WorkloadKind::steady, 60);
-    s.teardown.at = exactly(50);
-    s.teardown.instants = {InstantKind::wall};
-    s.teardown.wall = exactly(20'000);
-    s.teardown.lasts = exactly(100'000);
-    if (kind == Teardown::term_short) s.teardown.grace = exactly(20'000);
-    const Made made = run(s);
-    EXPECT_NE(made.verdict.outcome, Verdict::Outcome::invalid) << name(kind) << ": " << text(made.verdict);
-    EXPECT_GT(made.verdict.published, 0U) << name(kind);
-    EXPECT_FALSE(found(made.verdict, ViolationKind::hung)) << name(kind) << ": " << text(made.verdict);
-  }
+  for (const Teardown kind : kTeardowns)
+    expect_played_to_its_end(kind, [](const Scenario& s) { return run(s); });
 }
 
 TEST(RealmProcess, AnEndpointOfAnotherProcessIsReadByPrefixAndKeepsItsOtherStreams) {
@@ -232,16 +236,7 @@ class BehindTheProxy : public testing::Test {
 TEST_F(BehindTheProxy, DeathsOfTheNetworkArePlayedToTheirEnd) {
   for (const Teardown kind : {Teardown::stop, Teardown::cut_heal, Teardown::cut_kill, Teardown::server_drain,
                               Teardown::flush_then_kill, Teardown::respawn}) {
-    Scenario s = scenario(kind, WorkloadKind::steady, 60);
-    s.teardown.at = exactly(50);
-    s.teardown.instants = {InstantKind::wall};
-    s.teardown.wall = exactly(20'000);
-    s.teardown.lasts = exactly(100'000);
-    if (kind == Teardown::term_short) s.teardown.grace = exactly(20'000);
-    const Made made = run_there(s);
-    EXPECT_NE(made.verdict.outcome, Verdict::Outcome::invalid) << name(kind) << ": " << text(made.verdict);
-    EXPECT_GT(made.verdict.published, 0U) << name(kind);
-    EXPECT_FALSE(found(made.verdict, ViolationKind::hung)) << name(kind) << ": " << text(made.verdict);
+    expect_played_to_its_end(kind, [this](const Scenario& s) { return run_there(s); });
   }
 }
 

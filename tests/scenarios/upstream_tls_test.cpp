@@ -18,6 +18,7 @@
 
 #include "scenarios/fault_proxy.h"
 #include "tests/emulator/test_client.h"
+#include "tests/writer/certificate.h"
 
 namespace s2::scenarios {
 namespace {
@@ -78,7 +79,7 @@ class TlsFront {
       : protocol_(std::move(protocol)),
         behind_(asio::ip::address_v4::loopback(),
                 static_cast<std::uint16_t>(std::stoi(behind.substr(behind.rfind(':') + 1)))) {
-    make_certificate(certificate_file);
+    s2::test::use_certificate_of_its_own(context_.native_handle(), certificate_file);
     SSL_CTX_set_alpn_select_cb(
         context_.native_handle(),
         [](SSL*, const unsigned char** out, unsigned char* size, const unsigned char* offered,
@@ -112,33 +113,6 @@ class TlsFront {
       std::make_shared<Bridge>(std::move(socket), context_, behind_)->begin();
       accept();
     });
-  }
-
-  // For "localhost" alone, valid for an hour.
-  void make_certificate(const std::string& file_name) {
-    EVP_PKEY* key = EVP_EC_gen("P-256");
-    X509* certificate = X509_new();
-    ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
-    X509_gmtime_adj(X509_getm_notBefore(certificate), -60);
-    X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
-    X509_set_version(certificate, 2);
-    X509_set_pubkey(certificate, key);
-    X509_NAME* name = X509_get_subject_name(certificate);
-    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>("localhost"),
-                               -1, -1, 0);
-    X509_set_issuer_name(certificate, name);
-    X509_EXTENSION* names = X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, "DNS:localhost");
-    X509_add_ext(certificate, names, -1);
-    X509_EXTENSION_free(names);
-    X509_sign(certificate, key, EVP_sha256());
-    SSL_CTX_use_certificate(context_.native_handle(), certificate);
-    SSL_CTX_use_PrivateKey(context_.native_handle(), key);
-    if (FILE* file = std::fopen(file_name.c_str(), "w")) {
-      PEM_write_X509(file, certificate);
-      std::fclose(file);
-    }
-    X509_free(certificate);
-    EVP_PKEY_free(key);
   }
 
   asio::io_context io_{1};

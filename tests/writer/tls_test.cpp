@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "tests/writer/certificate.h"
 #include "writer/tcp_transport.h"
 
 namespace s2::writer {
@@ -26,29 +27,7 @@ constexpr std::chrono::seconds kTlsWithin{20};
 class EchoServer {
  public:
   explicit EchoServer(const std::string& certificate_file) : context_(SSL_CTX_new(TLS_server_method())) {
-    EVP_PKEY* key = EVP_EC_gen("P-256");
-    X509* certificate = X509_new();
-    ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
-    X509_gmtime_adj(X509_getm_notBefore(certificate), -60);
-    X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
-    X509_set_version(certificate, 2);
-    X509_set_pubkey(certificate, key);
-    X509_NAME* name = X509_get_subject_name(certificate);
-    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>("localhost"),
-                               -1, -1, 0);
-    X509_set_issuer_name(certificate, name);
-    X509_EXTENSION* names = X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, "DNS:localhost");
-    X509_add_ext(certificate, names, -1);
-    X509_EXTENSION_free(names);
-    X509_sign(certificate, key, EVP_sha256());
-    SSL_CTX_use_certificate(context_, certificate);
-    SSL_CTX_use_PrivateKey(context_, key);
-    if (FILE* file = std::fopen(certificate_file.c_str(), "w")) {
-      PEM_write_X509(file, certificate);
-      std::fclose(file);
-    }
-    X509_free(certificate);
-    EVP_PKEY_free(key);
+    s2::test::use_certificate_of_its_own(context_, certificate_file);
     SSL_CTX_set_alpn_select_cb(
         context_,
         [](SSL*, const unsigned char** out, unsigned char* size, const unsigned char* in, unsigned in_size,

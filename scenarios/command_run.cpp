@@ -45,6 +45,23 @@ SuiteOptions suite_options(const Options& options) {
   return suite;
 }
 
+// Takes out what cannot be run here; it is told of in the report.
+std::vector<Skipped> skip_impossible(Selection& selection, const ProcessRealm& realm) {
+  std::vector<Skipped> skipped;
+  Selection kept;
+  for (std::size_t i = 0; i < selection.scenarios.size(); ++i) {
+    const Scenario& scenario = selection.scenarios[i];
+    if (std::string why = realm.why_not(scenario); !why.empty()) {
+      skipped.push_back({scenario.name, scenario.teardown.kind, std::move(why)});
+      continue;
+    }
+    kept.scenarios.push_back(scenario);
+    kept.sources.push_back(selection.sources[i]);
+  }
+  selection = std::move(kept);
+  return skipped;
+}
+
 double seconds_since(Clock::time_point began) {
   return std::chrono::duration<double>(Clock::now() - began).count();
 }
@@ -121,6 +138,12 @@ int run_command(const Options& options, const std::atomic<bool>& cancelled) {
   }
   const std::size_t cases =
       options.property_cases.value_or(whole || options.property_only ? kDefaultPropertyCases : 0);
+  const ProcessRealm realm(realm_options(options), cancelled);
+  std::vector<Skipped> skipped = skip_impossible(*selection, realm);
+  if (!skipped.empty() && selection->scenarios.empty()) {
+    return fail(3,
+                fmt::format("skipped: {}: {}; nothing is left to run", skipped[0].scenario, skipped[0].why));
+  }
   const SuitePlan plan(selection->scenarios, selection->sources, options.seed, cases);
   if (plan.round() == 0) return fail(2, "there is nothing to run: --property with --cases 0");
 
@@ -135,11 +158,11 @@ int run_command(const Options& options, const std::atomic<bool>& cancelled) {
 
   if (auto made = make_directory(options.out); !made) return fail(3, made.error());
   browser_recording();  // unpacked before the clock runs
-  const ProcessRealm realm(realm_options(options), cancelled);
   if (auto ready = realm.preflight(); !ready) return fail(3, ready.error());
 
   const auto began = Clock::now();
   Suite suite(suite_options(options));
+  suite.options().skipped = std::move(skipped);
   std::optional<FinishedRun> failed_property;
   tl::expected<void, std::string> files;
   std::string harness_fault;
@@ -174,6 +197,8 @@ int replay_command(const Options& options, const std::atomic<bool>& cancelled) {
   const auto planned = find_run(*identity);
   if (!planned) return fail(2, planned.error());
   const ProcessRealm realm(realm_options(options), cancelled);
+  if (const std::string why = realm.why_not(planned->drawn); !why.empty())
+    return fail(3, fmt::format("skipped: {}: {}", planned->drawn.name, why));
   if (auto ready = realm.preflight(); !ready) return fail(3, ready.error());
 
   const auto began = Clock::now();

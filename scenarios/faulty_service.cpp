@@ -32,15 +32,17 @@ class ServiceOver : public FaultyService {
   Target target_;
 };
 
-emulator::Options seeded(std::uint64_t seed) {
+emulator::Options options_for(std::uint64_t seed, std::string host) {
   emulator::Options options;
   options.seed = seed;
+  options.host = std::move(host);
+  options.root_token = kAnyToken;  // it must have one off loopback
   return options;
 }
 
 class EmbeddedService final : public ServiceOver<emulator::Emulator> {
  public:
-  explicit EmbeddedService(std::uint64_t seed) : ServiceOver(seeded(seed)) {
+  EmbeddedService(std::uint64_t seed, std::string host) : ServiceOver(options_for(seed, std::move(host))) {
     target_.create_basin(kOwnBasin);
   }
 
@@ -72,8 +74,8 @@ class ProxiedService final : public ServiceOver<FaultProxy> {
 
 }  // namespace
 
-std::unique_ptr<FaultyService> make_embedded_service(std::uint64_t seed) {
-  return std::make_unique<EmbeddedService>(seed);
+std::unique_ptr<FaultyService> make_embedded_service(std::uint64_t seed, std::string host) {
+  return std::make_unique<EmbeddedService>(seed, std::move(host));
 }
 
 std::unique_ptr<FaultyService> make_proxied_service(ServiceAddress address, std::uint64_t seed) {

@@ -39,8 +39,8 @@ class FaultyService {
       const = 0;  // that may still take effect though their client is gone
 };
 
-// With one empty basin, which takes any token. Throws std::system_error.
-std::unique_ptr<FaultyService> make_embedded_service(std::uint64_t seed);
+// With one empty basin, which takes any token, at an address of this machine. Throws std::system_error.
+std::unique_ptr<FaultyService> make_embedded_service(std::uint64_t seed, std::string host = "127.0.0.1");
 // Throws std::exception, one line, when the address leads nowhere.
 std::unique_ptr<FaultyService> make_proxied_service(ServiceAddress address, std::uint64_t seed);
 

@@ -16,6 +16,7 @@
 
 #include "scenarios/child.h"
 #include "scenarios/faulty_service.h"
+#include "scenarios/private_network.h"
 #include "scenarios/realm_process.h"
 #include "scenarios/service_ledger.h"
 #include "scenarios/workload.h"
@@ -64,6 +65,8 @@ class ProcessRun {
   std::chrono::milliseconds stop_deadline() const;
   void kill_in_time();
   void flush_then_kill();
+  void cut_network();
+  void heal_network();
   void cut_and_heal();
   void cut_and_end();
   void drain_service();
@@ -84,7 +87,8 @@ class ProcessRun {
   const std::string run_;
   std::string journal_dir_;  // empty: none
 
-  ServiceLedger seen_;  // outlives the service, which calls it
+  std::unique_ptr<PrivateNetwork> network_;  // null: the machine's
+  ServiceLedger seen_;                       // outlives the service, which calls it
   std::unique_ptr<FaultyService> service_;
   std::unique_ptr<Child> child_;
   std::atomic<Child*> target_{nullptr};  // child_, for a kill that comes before start() has it

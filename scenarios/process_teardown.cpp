@@ -177,29 +177,41 @@ void ProcessRun::flush_then_kill() {
   killer_.join();
 }
 
-void ProcessRun::cut_and_heal() {
+void ProcessRun::cut_network() {
   const CutHow how = drawn_.teardown.cuts[0];
+  ledger_.faults.push_back({fmt::format("network cut ({})", name(how)), true, now_ns(), -1});
+  if (!network_) {
+    return service_->cut(how == CutHow::reset ? emulator::CutKind::reset : emulator::CutKind::silent);
+  }
+  if (auto done = network_->cut(); !done) ledger_.invalid = done.error();
+}
+
+void ProcessRun::heal_network() {
+  if (!network_) {
+    service_->heal();
+  } else if (auto done = network_->heal(); !done) {
+    ledger_.invalid = done.error();
+  }
+  ledger_.faults.back().end_ns = now_ns();
+}
+
+void ProcessRun::cut_and_heal() {
   play_until(step_at(drawn_.teardown.at.lo));
-  FiredFault cut{fmt::format("network cut ({})", name(how)), true, now_ns(), -1};
-  service_->cut(how == CutHow::reset ? emulator::CutKind::reset : emulator::CutKind::silent);
+  cut_network();
   const auto heals = Clock::now() + us(drawn_.teardown.lasts);
   while (next_step_ < steps_.size() && Clock::now() < heals && !over()) play_until(next_step_ + 1);
   while (Clock::now() < heals && !over())
     std::this_thread::sleep_for(std::min<Clock::duration>(heals - Clock::now(), 5ms));
-  service_->heal();
-  cut.end_ns = now_ns();
-  ledger_.faults.push_back(cut);
+  heal_network();
   play_until(steps_.size());
   await_stored();
   end_gracefully(end_or(EndBy::stop));
 }
 
 void ProcessRun::cut_and_end() {
-  const CutHow how = drawn_.teardown.cuts[0];
   play_until(step_at(drawn_.teardown.at.lo));
-  ledger_.faults.push_back({fmt::format("network cut ({})", name(how)), true, now_ns(), -1});
+  cut_network();
   ledger_.faults_ended = false;
-  service_->cut(how == CutHow::reset ? emulator::CutKind::reset : emulator::CutKind::silent);
   const auto until = Clock::now() + us(drawn_.teardown.lasts);
   while (next_step_ < steps_.size() && Clock::now() < until && !over()) play_until(next_step_ + 1);
   while (Clock::now() < until && !over()) publish_filler(5ms);

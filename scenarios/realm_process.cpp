@@ -52,6 +52,11 @@ std::string without(std::string text, const std::string& secret) {
   return text;
 }
 
+bool needs_private_network(const Scenario& scenario) {
+  const auto& cuts = scenario.teardown.cuts;
+  return std::find(cuts.begin(), cuts.end(), CutHow::veth) != cuts.end();
+}
+
 std::string exit_text(const Process& facts) {
   return facts.exit_signal ? fmt::format("by signal {}", facts.exit_signal)
                            : fmt::format("with exit code {}", facts.exit_code);
@@ -203,7 +208,16 @@ Command ProcessRun::command() const {
 
 bool ProcessRun::start() {
   make_journal_dir();
+  if (needs_private_network(drawn_)) {
+    auto network = PrivateNetwork::make();
+    if (!network) {
+      ledger_.invalid = network.error();
+      return false;
+    }
+    network_ = std::move(*network);
+  }
   service_ = options_.external ? make_proxied_service(*options_.external, request_.seed)
+             : network_        ? make_embedded_service(request_.seed, PrivateNetwork::kServiceAddress)
                                : make_embedded_service(request_.seed);
   // All of it stands before the writer does: it may dial, and die, before this thread sees it.
   service_->observe([this](const emulator::ProtocolEvent& event) { seen_.observe(event); });
@@ -224,6 +238,7 @@ bool ProcessRun::start() {
 }
 
 bool ProcessRun::launch() {
+  const PrivateNetwork::AtWriter there(network_.get());  // the writer, and the threads that drive it
   Pipes pipes;
   auto child = Child::start(command(), pipes);
   if (!child) {
@@ -366,6 +381,12 @@ RunOutcome ProcessRun::go() {
   service_.reset();
   ledger_.invalid = printable(ledger_.invalid);
   return {std::move(ledger_), std::move(log_), std::move(histories_), printable(harness_fault_)};
+}
+
+std::string ProcessRealm::why_not(const Scenario& scenario) const {
+  if (!needs_private_network(scenario)) return "";
+  if (options_.external) return "an endpoint is not within reach of a run's own network";
+  return why_no_private_network();
 }
 
 RunOutcome ProcessRealm::run(const RunRequest& request) const {

@@ -48,6 +48,9 @@ class ProcessRealm {
 
   // Whether this writer starts and says `ready`, and the endpoint can be read. Error: one line, exit code 3.
   tl::expected<void, std::string> preflight() const;
+  // Why this machine, or what was asked of the realm, makes runs of this scenario impossible: one line;
+  // empty: nothing does.
+  std::string why_not(const Scenario& scenario) const;
   RunOutcome run(const RunRequest& request) const;
 
  private:

@@ -34,13 +34,21 @@ struct RunResult {
   Verdict verdict;
 };
 
+// A scenario of which no run could be made here, and why.
+struct Skipped {
+  std::string scenario;
+  Teardown teardown = Teardown::stop;
+  std::string why;
+};
+
 struct SuiteOptions {
   std::uint64_t seed = 0;
   std::string writer;                                            // its command, as shown; no secrets
   std::string replay_command = "build/bin/s2-scenarios replay";  // stands before a token …
   std::string replay_flags;         // … and these behind it (every flag of `run`, secrets aside), or empty
   std::vector<Teardown> requested;  // classes that must have at least one valid run
-  double seconds = 0;               // wall time of the suite, set before the report is written
+  std::vector<Skipped> skipped;
+  double seconds = 0;  // wall time of the suite, set before the report is written
 };
 
 class Suite {

@@ -128,6 +128,9 @@ std::string results_json(const Suite& suite) {
   const Totals t = totals_of(suite);
   ordered_json runs = ordered_json::array();
   for (const RunResult& r : suite.runs()) runs.push_back(run_json(r));
+  ordered_json skipped = ordered_json::array();
+  for (const Skipped& s : suite.options().skipped)
+    skipped.push_back({{"scenario", s.scenario}, {"teardown", name(s.teardown)}, {"why", s.why}});
   const SuiteOptions& o = suite.options();
   const SuiteOutcome outcome = outcome_of(suite);
   ordered_json j = {{"version", 1},
@@ -140,6 +143,7 @@ std::string results_json(const Suite& suite) {
                     {"replay_flags", o.replay_flags},
                     {"seconds", o.seconds},
                     {"runs", std::move(runs)},
+                    {"skipped", std::move(skipped)},
                     {"totals",
                      {{"runs", t.runs},
                       {"held", t.held},
@@ -170,6 +174,11 @@ tl::expected<Suite, std::string> results_from_json(std::string_view text) {
     o.replay_command = value_or<std::string>(j, "replay_command", o.replay_command);
     o.replay_flags = value_or<std::string>(j, "replay_flags", "");
     o.seconds = value_or<double>(j, "seconds", 0);
+    for (const ordered_json& s : value_or<ordered_json>(j, "skipped", ordered_json::array())) {
+      o.skipped.push_back({s.at("scenario").get<std::string>(),
+                           teardown_named(s.at("teardown").get<std::string>()).value(),
+                           s.at("why").get<std::string>()});
+    }
     Suite suite(std::move(o));
     for (const ordered_json& run : j.at("runs")) suite.restore(run_from(run), std::nullopt);
     return suite;
@@ -217,6 +226,13 @@ std::string junit_xml(const Suite& suite) {
       out += "    </testcase>\n";
     }
     out += "  </testsuite>\n";
+  }
+  for (const Skipped& s : suite.options().skipped) {
+    out += fmt::format(
+        "  <testsuite name=\"{0}\" tests=\"1\" failures=\"0\" skipped=\"1\">\n    <testcase "
+        "classname=\"{0}\" "
+        "name=\"{1}\"><skipped message=\"{2}\"/></testcase>\n  </testsuite>\n",
+        name(s.teardown), for_xml(s.scenario), for_xml(s.why));
   }
   return out + "</testsuites>\n";
 }

@@ -145,6 +145,9 @@ std::string classes_html(const Suite& suite) {
         checked_by(t), cell_class(s), verdict);
   }
   out += "</tbody></table></div>\n";
+  for (const Skipped& s : suite.options().skipped) {
+    out += fmt::format("<p class=\"warn\">Skipped: {}: {}</p>\n", for_html(s.scenario), for_html(s.why));
+  }
   for (const std::string& line : unchecked) out += "<p class=\"warn\">Not checked: " + line + "</p>\n";
   out += "<details><summary>What the invariants say</summary><table>";
   for (int i = 1; i <= kInvariants; ++i) {

@@ -45,6 +45,8 @@ std::string step_summary(const Suite& suite) {
                        : t.invalid > 0 ? fmt::format("{} invalid", t.invalid)
                                        : "held");
   }
+  for (const Skipped& s : suite.options().skipped)
+    out += fmt::format("\nskipped: {}: {}\n", for_markdown(s.scenario), for_markdown(s.why));
   std::size_t told = 0;
   for (const RunResult& r : suite.runs()) {
     if (r.verdict.outcome != Verdict::Outcome::broken || ++told > kMaxRunsInSummary) continue;

@@ -80,6 +80,9 @@ std::string terminal_table(const Suite& suite, bool colour) {
     }
   }
   out += paint(kBold, line_of("all", totals_of(suite))) + "  " + verdict_of(totals_of(suite), paint) + "\n";
+  for (const Skipped& s : suite.options().skipped) {
+    out += paint(kYellow, fmt::format("skipped: {}: {}\n", visible(s.scenario), visible(s.why)));
+  }
   return out;
 }
 

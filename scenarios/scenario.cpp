@@ -30,7 +30,7 @@ constexpr std::array<std::string_view, 13> kFaults = {"none",
                                                       "goaway"};
 constexpr std::array<std::string_view, 6> kInstants = {"append_received",   "committed", "ack_sent", "byte",
                                                        "connection_opened", "wall"};
-constexpr std::array<std::string_view, 2> kCuts = {"reset", "silent"};
+constexpr std::array<std::string_view, 3> kCuts = {"reset", "silent", "veth"};
 constexpr std::array<std::string_view, 4> kEnds = {"stop", "end-of-input", "term", "kill"};
 
 constexpr std::uint64_t kUsPerMs = 1000;

@@ -87,7 +87,9 @@ struct Instant {
   bool operator==(const Instant&) const = default;
 };
 
-enum class CutHow { reset, silent };
+// How the network is cut: every connection reset; nothing answered any more; the link itself deleted
+// (private_network.h).
+enum class CutHow { reset, silent, veth };
 enum class EndBy { stop, end_of_input, term, kill };  // how a run ends where its class leaves that open
 
 struct TeardownSpec {

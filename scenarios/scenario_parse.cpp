@@ -191,7 +191,7 @@ TeardownSpec parse_teardown(Table table) {
     table.wrong(table.find("class"), "class `kill` needs `instants`, a list of " + list_of_names("instant"));
   }
   if (teardown.cuts.empty())
-    table.wrong(table.find("cuts"), "`teardown.cuts` names at least one of reset, silent");
+    table.wrong(table.find("cuts"), "`teardown.cuts` names at least one of reset, silent, veth");
   table.done();
   return teardown;
 }

@@ -191,6 +191,22 @@ TEST_F(Cli, ADiskThatIsFullIsExitCode3) {
   expect_one_line(run("run stop --out /dev/null/report"), 3, "cannot make the directory");
 }
 
+// Without the right to make a network of its own, which root is made to lack here.
+TEST_F(Cli, AScenarioThatCannotRunHereIsSkippedWithItsReasonAndNeverCounted) {
+  const std::string without = getuid() == 0 ? "setpriv --bounding-set -sys_admin --inh-caps -sys_admin" : "";
+  const std::string why = "unshare(CLONE_NEWNET), which needs CAP_SYS_ADMIN (root): Operation not permitted";
+  const Result some =
+      run("run silence stop --runs 3 --no-color --out " + directory_ + "/report --writer " + tiny_, without);
+  EXPECT_EQ(some.exit_code, 0) << some.err;
+  EXPECT_NE(some.out.find("skipped: silence: " + why), std::string::npos) << some.out;
+  const auto json = nlohmann::json::parse(read(directory_ + "/report/results.json"));
+  EXPECT_EQ(json["skipped"],
+            (nlohmann::json{{{"scenario", "silence"}, {"teardown", "cut-heal"}, {"why", why}}}));
+  EXPECT_EQ(json["totals"]["runs"], 3);
+  expect_one_line(run("run silence --out " + directory_ + "/report --writer " + tiny_, without), 3,
+                  "skipped: silence: " + why);
+}
+
 TEST_F(Cli, AKilledHarnessLeavesNoWriterBehind) {
   const std::string marker = directory_ + "/pids";
   const std::string script = directory_ + "/writer.sh";

@@ -13,6 +13,7 @@
 
 #include "scenarios/escape.h"
 #include "scenarios/judge.h"
+#include "scenarios/report_data.h"
 #include "tests/scenarios/demo_suite.h"
 #include "tests/scenarios/honest_run.h"
 
@@ -150,6 +151,20 @@ TEST(Report, RunsOfSeveralFaultsShareACellAtTheEndOfTheRow) {
   for (const Cell& cell : cells_of(suite)) faults.push_back(cell.fault);
   EXPECT_EQ(faults, (std::vector<std::string>{"none", "lost-ack", kSeveralFaults}));
   EXPECT_EQ(cells_of(suite).back().runs.size(), 2U);
+}
+
+TEST(Report, WhatWasSkippedIsSaidWithItsReasonInEveryFormAndComesBackFromDisk) {
+  Suite suite = demo_suite(12, 0);
+  suite.options().skipped = {{"silence", Teardown::cut_heal, "no <right> to it"}};
+  EXPECT_NE(terminal_table(suite, false).find("skipped: silence: no <right> to it\n"), std::string::npos);
+  EXPECT_NE(step_summary(suite).find("skipped: silence: no "), std::string::npos);
+  EXPECT_NE(index_html(suite).find("Skipped: silence: no &lt;right&gt; to it"), std::string::npos);
+  EXPECT_NE(junit_xml(suite).find("<skipped message=\"no &lt;right&gt; to it\"/>"), std::string::npos);
+  const auto again = results_from_json(results_json(suite));
+  ASSERT_TRUE(again) << again.error();
+  ASSERT_EQ(again->options().skipped.size(), 1U);
+  EXPECT_EQ(again->options().skipped[0].why, "no <right> to it");
+  EXPECT_EQ(again->options().skipped[0].teardown, Teardown::cut_heal);
 }
 
 TEST(Report, PageStaysSmallWithThreeHundredRuns) {

@@ -92,7 +92,8 @@ void Facts::index_reports() {
   }
   // A drop is believed only where the ring can have been overrun: a slot is overwritten by the event that
   // comes `ring_capacity` later, or once `ring_bytes` follow (half of that, because envelopes and sent bytes
-  // differ).
+  // differ). What is in the journal all the same is not lost with its slot: a writer that keeps one has to
+  // store it from there.
   std::map<int, std::uint64_t> bytes_before;
   for (EventFacts& e : events) {
     const Epoch& epoch = epochs[e.pub->epoch];
@@ -101,7 +102,9 @@ void Facts::index_reports() {
     const bool overrun =
         e.pub->seq + ledger.ring_capacity <= epoch.last_seq + epoch.unanswered + kOwnEvents ||
         epoch.bytes - before >= ledger.ring_bytes / 2;
-    e.excused = (e.dropped && overrun) || (e.reported() && e.pub->kept_bytes >= kUnstorableBytes);
+    const bool journalled = std::binary_search(ledger.journal.begin(), ledger.journal.end(), e.pub->n);
+    e.excused =
+        (e.dropped && overrun && !journalled) || (e.reported() && e.pub->kept_bytes >= kUnstorableBytes);
   }
 }
 

@@ -4,8 +4,8 @@
 // Inside the judge only (judge*.cpp). Facts borrows the ledger and must not outlive it. One thread.
 //
 // "Promised" events are those that a loss can be about: accepted, while storage was on. A promised event's
-// loss is "excused" when the writer reported it and the system's own bounds explain it: the ring was overrun,
-// or the record is over what S2 takes.
+// loss is "excused" when the writer reported it and the system's own bounds explain it: the ring was overrun
+// and no journal holds the event, or the record is over what S2 takes.
 #pragma once
 
 #include <cstdint>

@@ -39,6 +39,7 @@ std::string disbelieved(const Facts& facts, const Events& lost) {
   const auto n = static_cast<std::size_t>(
       std::count_if(lost.begin(), lost.end(), [](const EventFacts* e) { return e->dropped; }));
   if (n == 0) return "";
+  if (facts.ledger.journalled) return fmt::format(" ({} reported as dropped, and the journal has them)", n);
   return fmt::format(" ({} reported as dropped, but a ring of {} events was never full)", n,
                      facts.ledger.ring_capacity);
 }

@@ -84,6 +84,7 @@ struct Setting {
 };
 
 constexpr std::int64_t kMaxRingEvents = 16 * 1024 * 1024;
+constexpr std::int64_t kMaxBacklogEvents = 100'000'000;
 
 const auto& settings() {
   static const std::array table = {
@@ -192,6 +193,20 @@ const auto& settings() {
                 if (v != "on" && v != "off") return "expected on or off";
                 return c.journal_wait = v == "on", std::nullopt;
               }},
+      Setting{"S2_WRITER_JOURNAL_BACKLOG", nullptr,
+              "events that the ring overwrote while S2 took none, and that are stored from the journal; "
+              "more, and "
+              "the oldest are dropped; 0: all are (1000000)",
+              [](Config& c, const std::string& v) {
+                return integer_into(c.journal_backlog, v, 0, kMaxBacklogEvents);
+              }},
+      Setting{
+          "S2_WRITER_IN_FLIGHT_RECORDS", nullptr,
+          "records of a stream that are on their way to S2, 1 to 8192; behind them events wait in the ring "
+          "(8192)",
+          [](Config& c, const std::string& v) {
+            return integer_into(c.producer.max_in_flight_records, v, 1, kMaxInFlightRecords);
+          }},
       Setting{"S2_WRITER_RECOVERY_BUDGET", "--recovery-budget",
               "duration that a recovery from the journal may take; 0s: none at the start (5s there, 1m with "
               "recover)",

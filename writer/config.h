@@ -13,6 +13,7 @@
 #include <tl/expected.hpp>
 #include <vector>
 
+#include "writer/backlog.h"
 #include "writer/budget.h"
 #include "writer/producer.h"
 #include "writer/ring.h"
@@ -38,6 +39,7 @@ struct Config {
   ShutdownPlan shutdown;                                     // what comes of it
   std::string journal_dir;                                   // empty: no journal
   bool journal_wait = false;                                 // accepted means: in the journal
+  std::size_t journal_backlog = kDefaultBacklogEvents;       // events
   std::optional<std::chrono::milliseconds> recovery_budget;  // 0: none at the start
   std::string recovery_session;                              // of the command `recover`; empty: all
   std::string driver = "stdio";                              // or "http"

@@ -137,6 +137,17 @@ void Durability::mark_gone(const std::vector<Run>& runs, bool lost) {
   tell_acked();
 }
 
+std::vector<Durability::Pending> Durability::pending_in(std::uint64_t from, std::uint64_t to,
+                                                        std::size_t most) const {
+  std::vector<Pending> pending;
+  std::lock_guard lock(mutex_);
+  for (auto at = std::ranges::lower_bound(window_, from, {}, &Slot::seq);
+       at != window_.end() && at->seq <= to && pending.size() < most; ++at) {
+    if (at->state == State::pending) pending.push_back({at->seq, at->session->identity});
+  }
+  return pending;
+}
+
 void Durability::dropped(const Drop& drop) {
   std::lock_guard leaving(leaving_);
   std::vector<std::uint64_t> seqs;

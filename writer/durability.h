@@ -6,9 +6,9 @@
 // stored. What was dropped or lost is told *before* anything behind it can be claimed.
 //
 // Any thread may call. accepted() comes in the order of sequence numbers (the publish lock). Bounded by what
-// callers leave pending, which is the ring and the producers' in-flight limits: what is gone behind something
-// pending is forgotten before there is more of it than of all else. (What needs no storing is kept there
-// until it is passed.) Source: system rules I1, I6, I7.
+// callers leave pending, which is the ring, the backlog behind it and the producers' in-flight limits: what
+// is gone behind something pending is forgotten before there is more of it than of all else. (What needs no
+// storing is kept there until it is passed.) Source: system rules I1, I6, I7.
 #pragma once
 
 #include <chrono>
@@ -19,6 +19,7 @@
 #include <mutex>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "writer/envelope.h"
 #include "writer/ring.h"
@@ -56,6 +57,12 @@ class Durability {
   void acked(std::span<const std::uint64_t> seqs);
   // Those pending in [from, to] were overwritten before the storage writer read them.
   void dropped(const Drop& drop);
+  // What is pending in [from, to], the oldest first, `most` at most.
+  struct Pending {
+    std::uint64_t seq = 0;
+    SessionRef session;
+  };
+  std::vector<Pending> pending_in(std::uint64_t from, std::uint64_t to, std::size_t most) const;
   void lost(std::span<const std::uint64_t> seqs, const std::string& reason);
   // At shutdown, before the last word is said: every wait returns at once, with the account as it stands.
   void end_waits();

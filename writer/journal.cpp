@@ -6,9 +6,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -29,24 +31,47 @@ void close_torn_line(int fd) {
   if (pread(fd, &last, 1, status.st_size - 1) == 1 && last != '\n' && ::write(fd, "\n", 1) != 1) return;
 }
 
+// Where the line begins that was just appended: behind it stands the file's own offset, whoever else appends.
+std::optional<std::uint64_t> begin_of_last(int fd, std::size_t bytes) {
+  const off_t end = ::lseek(fd, 0, SEEK_CUR);
+  if (end < static_cast<off_t>(bytes)) return std::nullopt;  // no regular file
+  return static_cast<std::uint64_t>(end) - bytes;
+}
+
+bool read_whole(int fd, std::string& text, std::uint64_t offset, std::string& error) {
+  for (std::size_t done = 0; done < text.size();) {
+    const ssize_t got =
+        ::pread(fd, text.data() + done, text.size() - done, static_cast<off_t>(offset + done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) {
+      error = got < 0 ? std::strerror(errno) : "the file is shorter than what was written";
+      return false;
+    }
+    done += static_cast<std::size_t>(got);
+  }
+  return true;
+}
+
 }  // namespace
 
 tl::expected<std::unique_ptr<Journal>, std::string> Journal::open(const std::string& directory,
-                                                                  std::string mark, Ring& ring, Log log) {
+                                                                  std::string mark, Ring& ring,
+                                                                  std::size_t places, Log log) {
   std::error_code error;
   std::filesystem::create_directories(directory, error);
   if (error || !std::filesystem::is_directory(directory, error)) {
     return tl::unexpected(fmt::format("the journal's directory {} cannot be made: {}", directory,
                                       error ? error.message() : std::string("not a directory")));
   }
-  return std::unique_ptr<Journal>(new Journal(directory, std::move(mark), ring, std::move(log)));
+  return std::unique_ptr<Journal>(new Journal(directory, std::move(mark), ring, places, std::move(log)));
 }
 
-Journal::Journal(std::string directory, std::string mark, Ring& ring, Log log)
+Journal::Journal(std::string directory, std::string mark, Ring& ring, std::size_t places, Log log)
     : directory_(std::move(directory)),
       mark_(std::move(mark)),
       log_(std::move(log)),
       reader_(ring.reader()),
+      places_(places),
       thread_([this] { run(); }) {}
 
 Journal::~Journal() {
@@ -58,10 +83,8 @@ void Journal::run() {
   name_this_thread("journal");
   while (true) {
     take(reader_->next(Clock::time_point::max()));
-    std::lock_guard lock(mutex_);
-    written_through_ = reader_->position();
-    if (waiting_ > 0) written_changed_.notify_all();
-    if (closing_) break;
+    if (!told_written()) break;
+    answer();
   }
   reader_->resume();
   while (reader_->position() < close_through_ && Clock::now() < close_deadline_) {
@@ -74,6 +97,60 @@ void Journal::run() {
   complete_ = reader_->position() >= close_through_ && missing_ == 0;
   done_ = true;
   done_changed_.notify_all();
+  answer_is_in_.notify_all();
+}
+
+// False: close() has begun.
+bool Journal::told_written() {
+  std::lock_guard lock(mutex_);
+  written_through_ = reader_->position();
+  if (waiting_ > 0) written_changed_.notify_all();
+  if (closing_) return false;
+  if (std::exchange(roused_, false)) reader_->resume();
+  return true;
+}
+
+void Journal::answer() {
+  std::vector<std::uint64_t> wanted;
+  std::uint64_t asked = 0;
+  {
+    std::lock_guard lock(mutex_);
+    if (wanted_.empty()) return;
+    wanted = wanted_;
+    asked = asked_;
+  }
+  std::vector<JournalText> texts;
+  std::size_t bytes = 0;
+  for (const std::uint64_t seq : wanted) {
+    if (seq > reader_->position() || bytes >= kReadBackBytes) break;
+    texts.push_back(text_of(seq));
+    bytes += texts.back().json.size();
+  }
+  if (texts.empty()) return;  // the next item of the ring brings this thread there
+  std::lock_guard lock(mutex_);
+  if (asked != asked_ || wanted_.empty()) return;  // it was not waited for
+  answer_ = std::move(texts);
+  wanted_.clear();
+  answer_is_in_.notify_all();
+}
+
+JournalText Journal::text_of(std::uint64_t seq) {
+  const JournalPlace* place = places_.find(seq);
+  if (place == nullptr) return {};
+  JournalText found{std::string(place->bytes, '\0'), place->published_us};
+  std::string error;
+  if (read_whole(place->file->fd, found.json, place->offset, error) &&
+      JournalPlaces::hash_of(found.json) == place->hash) {
+    place->file->unreadable = false;
+    return found;
+  }
+  if (!std::exchange(place->file->unreadable, true)) {
+    log_(fmt::format(
+        "journal: event {} cannot be read back ({}): what the ring overwrote and the journal cannot give is "
+        "told as dropped",
+        seq, error.empty() ? "the line was changed" : error));
+  }
+  return {};
 }
 
 void Journal::take(const RingItem& item) {
@@ -82,14 +159,22 @@ void Journal::take(const RingItem& item) {
     log_(fmt::format("journal: events {} to {} were overwritten before they were written", drop->from,
                      drop->to));
   } else if (const EnvelopeRef* envelope = std::get_if<EnvelopeRef>(&item)) {
-    write_line((*envelope)->category, journal_line((*envelope)->json, (*envelope)->store));
+    write_line(**envelope);
   }
 }
 
-void Journal::write_line(std::string_view category, const std::string& json) {
+void Journal::write_line(const Envelope& envelope) {
+  const std::string_view category = envelope.category;
+  const std::string line = journal_line(envelope.json, envelope.store) + "\n";
   File& file = files_[category];
   std::string error;
-  if (try_line(file, category, json + "\n", error)) {
+  if (try_line(file, category, line, error)) {
+    const auto begin = envelope.store ? begin_of_last(file.fd, line.size()) : std::nullopt;
+    if (begin) {
+      places_.note(envelope.seq,
+                   {&file, *begin, envelope.published_us, static_cast<std::uint32_t>(envelope.json.size()),
+                    JournalPlaces::hash_of(envelope.json)});
+    }
     if (file.unwritten != 0) {
       log_(fmt::format("journal: {}/{}.jsonl is written again; {} events are not in it", directory_, category,
                        file.unwritten));
@@ -145,6 +230,39 @@ void Journal::wait_written(std::uint64_t seq) {
   ++waiting_;
   written_changed_.wait_for(lock, kJournalPatience, [&] { return written_through_ >= seq || closing_; });
   --waiting_;
+}
+
+std::optional<std::vector<JournalText>> Journal::read_back(std::span<const std::uint64_t> seqs,
+                                                           const std::stop_token& stop,
+                                                           Clock::time_point deadline) {
+  std::unique_lock lock(mutex_);
+  if (closing_) return std::vector<JournalText>();
+  wanted_.assign(seqs.begin(), seqs.end());
+  answer_.clear();
+  ++asked_;
+  roused_ = true;
+  reader_->cancel();
+  answer_is_in_.wait_until(lock, std::min(deadline, Clock::now() + kJournalPatience),
+                           [&] { return wanted_.empty() || done_ || stop.stop_requested(); });
+  const bool answered = wanted_.empty();
+  wanted_.clear();
+  if (answered) return std::exchange(answer_, {});
+  if (stop.stop_requested() || Clock::now() >= deadline) return std::nullopt;
+  lock.unlock();
+  log_(
+      fmt::format("journal: its disk does not answer: event {} and what the ring overwrote behind it is told "
+                  "as dropped",
+                  seqs.front()));
+  return std::vector<JournalText>();
+}
+
+void Journal::wake() {
+  std::lock_guard lock(mutex_);
+  answer_is_in_.notify_all();
+}
+
+void Journal::forget(std::uint64_t through) {
+  places_.forget(through);
 }
 
 bool Journal::close(std::uint64_t through, Clock::time_point deadline) {

@@ -125,6 +125,7 @@ int run(const std::vector<std::string>& arguments) {
   if (line->action == CommandLine::Action::recover) return run_recover(config, *client, signal_fd, log);
   const JournalLock journal = recover_at_start(config, client.get(), signal_fd, log);
   writer.journal_wait = config.journal_wait;
+  writer.journal_backlog = config.journal_backlog;
   writer.journal_mark = line_of(journal_mark(config));
   const auto at_end = [&](int code) {
     if (code == 0 && !config.journal_dir.empty())

@@ -72,12 +72,13 @@ void AppendOutcomes::note(const std::string& stream, const std::string& line) {
 }
 
 StorageWriter::StorageWriter(Ring& ring, Producers& producers, Durability& durability,
-                             AppendOutcomes& outcomes, std::size_t batch_records)
+                             AppendOutcomes& outcomes, StorageOptions options)
     : producers_(producers),
       durability_(durability),
       outcomes_(outcomes),
-      batch_records_(batch_records),
-      reader_(ring.reader()) {}
+      options_(options),
+      reader_(ring.reader()),
+      backlog_(options.journal, options.backlog, durability, [this](const Drop& drop) { dropped(drop); }) {}
 
 tl::expected<void, std::string> StorageWriter::run(std::stop_token stop) {
   {
@@ -90,6 +91,7 @@ tl::expected<void, std::string> StorageWriter::run(std::stop_token stop) {
   {
     std::stop_callback on_stop(stop, [&] {
       reader_->cancel();
+      backlog_.wake();
       producers_.wake();
     });
 #ifdef PLANTED_BUGS
@@ -111,10 +113,18 @@ tl::expected<void, std::string> StorageWriter::run(std::stop_token stop) {
 }
 
 StorageWriter::Step StorageWriter::take_one(const std::stop_token& stop, Deadline deadline) {
+  if (!in_hand_ && !backlog_.empty()) {
+    in_hand_ = backlog_.next(stop, deadline);
+    if (!in_hand_ && !backlog_.empty()) return Step::held_up;
+    if (!in_hand_) {
+      moved_on();
+      return Step::moved_on;
+    }
+  }
   if (!in_hand_) {
     RingItem item = reader_->next(deadline);
     if (const Drop* drop = std::get_if<Drop>(&item)) {
-      lapped(*drop);
+      backlog_.add(*drop);
       moved_on();
       return Step::moved_on;
     }
@@ -175,13 +185,13 @@ StorageWriter::Step StorageWriter::hand_over(const std::stop_token& stop, Deadli
         break;
     }
     // Held up: the ring may be overwriting what comes behind the envelope in hand.
-    if (auto drop = reader_->take_drop()) lapped(*drop);
+    if (auto drop = reader_->take_drop()) backlog_.add(*drop);
     if (planted(PlantedBug::stop_timeout_skip) && deadline == Deadline::max()) continue;
     if (stop.stop_requested() || std::chrono::steady_clock::now() >= deadline) return Step::held_up;
   }
 }
 
-void StorageWriter::lapped(const Drop& drop) {
+void StorageWriter::dropped(const Drop& drop) {
   durability_.dropped(drop);
   if (!planted(PlantedBug::drop_livelock)) return;
   if (SessionRef session = durability_.session_of(drop.to + 1)) {
@@ -209,8 +219,10 @@ void StorageWriter::skip(const std::string& reason) {
 
 void StorageWriter::moved_on() {
   in_hand_.reset();
+  const std::uint64_t through = backlog_.empty() ? reader_->position() : backlog_.first() - 1;
+  backlog_.passed(through);
   std::lock_guard lock(mutex_);
-  taken_through_ = reader_->position();
+  taken_through_ = through;
   changed_.notify_all();
 }
 
@@ -233,9 +245,9 @@ bool StorageWriter::drain(std::uint64_t through, Deadline deadline) {
   if (planted(PlantedBug::no_drain)) return true;
   reader_->resume();
   std::size_t moved = 0;
-  while (in_hand_ || reader_->position() < through) {
+  while (in_hand_ || !backlog_.empty() || reader_->position() < through) {
     if (take_one({}, deadline) == Step::held_up) return false;
-    if (planted(PlantedBug::one_batch_drain) && ++moved >= batch_records_) return true;
+    if (planted(PlantedBug::one_batch_drain) && ++moved >= options_.batch_records) return true;
   }
   while (planted(PlantedBug::endless_drain) &&
          take_one({}, std::chrono::steady_clock::now() + std::chrono::milliseconds(50)) == Step::moved_on) {

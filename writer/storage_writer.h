@@ -4,11 +4,12 @@
 // Run moves envelopes until it is cancelled, and then returns at once: the envelope in hand stays in hand,
 // what is in the ring stays unread. Drain goes on from there, up to a cut-off. Close lets the producers
 // finish and says what is unsaved. Each has a deadline of its own. While S2 takes nothing, the storage writer
-// goes on telling what the ring drops.
+// goes on looking at what the ring overwrites: what the journal has of it is read back in its turn, the rest
+// is told as dropped (backlog.h).
 //
 // run() has one thread; drain() and close() are called after it was cancelled, by one thread, be it before
-// that thread has come to run(); wait_taken() by any. Ring, producers, durability and sessions belong to the
-// caller and outlive this. Source: system rules "Storage writer", "Failures".
+// that thread has come to run(); wait_taken() by any. Ring, producers, journal, durability and sessions
+// belong to the caller and outlive all calls. Source: system rules "Storage writer", "Failures".
 #pragma once
 
 #include <chrono>
@@ -22,6 +23,7 @@
 #include <string>
 #include <tl/expected.hpp>
 
+#include "writer/backlog.h"
 #include "writer/capture_session.h"
 #include "writer/durability.h"
 #include "writer/log.h"
@@ -59,12 +61,17 @@ class AppendOutcomes : public ProducerListener {
   std::map<std::string, std::uint64_t> tails_;  // bounded by the producers' streams
 };
 
+struct StorageOptions {
+  std::size_t batch_records = 50;  // the batcher's
+  Journal* journal = nullptr;      // of the same ring; null: what the ring overwrites is dropped
+  std::size_t backlog = kDefaultBacklogEvents;
+};
+
 class StorageWriter {
  public:
   // Starts behind nothing: every envelope that the ring holds and ever will is read or told as dropped.
-  // `batch_records` is the batcher's size.
   StorageWriter(Ring& ring, Producers& producers, Durability& durability, AppendOutcomes& outcomes,
-                std::size_t batch_records);
+                StorageOptions options);
 
   // Until `stop`. A second call is an error.
   tl::expected<void, std::string> run(std::stop_token stop);
@@ -85,14 +92,15 @@ class StorageWriter {
   Step take_one(const std::stop_token& stop, Deadline deadline);
   Step hand_over(const std::stop_token& stop, Deadline deadline);
   void skip(const std::string& reason);
-  void lapped(const Drop& drop);
+  void dropped(const Drop& drop);
   void moved_on();
 
   Producers& producers_;
   Durability& durability_;
   AppendOutcomes& outcomes_;
-  const std::size_t batch_records_;
+  const StorageOptions options_;
   std::unique_ptr<RingReader> reader_;
+  Backlog backlog_;      // between what was taken and what the reader gives; belongs to whoever reads
   EnvelopeRef in_hand_;  // read, and not taken by a producer yet; belongs to whoever reads
 #ifdef PLANTED_BUGS
   void ship_off();

@@ -19,17 +19,21 @@ tl::expected<std::unique_ptr<Writer>, std::string> Writer::make(WriterOptions op
   const bool storing = static_cast<bool>(make_producers);
   std::unique_ptr<Writer> writer(
       new Writer(std::move(options), std::move(*ring), listener, std::move(log), storing));
-  if (!writer->options_.journal_dir.empty()) {
-    auto journal = Journal::open(writer->options_.journal_dir, writer->options_.journal_mark, *writer->ring_,
-                                 writer->log_);
+  const WriterOptions& given = writer->options_;
+  if (!given.journal_dir.empty()) {
+    // Also of what the ring still holds: it may be overwritten next.
+    const std::size_t places = storing && given.journal_backlog > 0
+                                   ? given.journal_backlog + static_cast<std::size_t>(given.ring.events)
+                                   : 0;
+    auto journal = Journal::open(given.journal_dir, given.journal_mark, *writer->ring_, places, writer->log_);
     if (!journal) return tl::unexpected(journal.error());
     writer->journal_ = std::move(*journal);
   }
   if (storing) {
     writer->producers_ = make_producers(writer->outcomes_);
-    writer->storage_ =
-        std::make_unique<StorageWriter>(*writer->ring_, *writer->producers_, writer->durability_,
-                                        writer->outcomes_, writer->options_.batch_records);
+    writer->storage_ = std::make_unique<StorageWriter>(
+        *writer->ring_, *writer->producers_, writer->durability_, writer->outcomes_,
+        StorageOptions{given.batch_records, writer->journal_.get(), given.journal_backlog});
     writer->run_ =
         std::jthread([storage = writer->storage_.get(), &log_line = writer->log_](std::stop_token stop) {
           name_this_thread("storage-writer");

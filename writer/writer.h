@@ -35,6 +35,7 @@ struct WriterOptions {
   ShutdownShares shutdown_shares = kTableShares;
   std::string journal_dir = {};  // empty: no journal
   bool journal_wait = false;     // an event is accepted once its line is in the journal
+  std::size_t journal_backlog = kDefaultBacklogEvents;  // overwritten by the ring, still to be stored
   std::string journal_mark =
       {};  // who writes it, see journal_scan.h; empty: no mark, and no recovery from it
 };

@@ -440,6 +440,23 @@ TEST(JudgeCases, WhereAJournalWasKeptTheSuccessorRecoversAllOfIt) {
   EXPECT_EQ(respawned().successor().append({3, 4}).publish(3).append({5, 6, 7}).exits(0).told(), "I4/lost 7");
 }
 
+TEST(JudgeCases, ADropOfWhatTheJournalHoldsIsNoExcuse) {
+  const auto overrun = [](std::vector<std::uint64_t> journal) {
+    Story story(Teardown::cut_heal);
+    story.l.ring_capacity = 4;
+    story.l.journalled = true;
+    story.l.journal = std::move(journal);
+    std::vector<std::uint64_t> rest;
+    for (std::uint64_t n = 4; n <= 20; ++n) rest.push_back(n);
+    return story.publish(20).append({1}).say_range(Kind::dropped, 2, 3).append(rest).exits(1).told();
+  };
+  std::vector<std::uint64_t> all;
+  for (std::uint64_t n = 1; n <= 20; ++n) all.push_back(n);
+  EXPECT_EQ(overrun(all), "I10/lost 2,3; I4/lost 2,3");
+  all.erase(all.begin() + 1, all.begin() + 3);
+  EXPECT_EQ(overrun(all), "I4/lost 2,3");  // of the journal: it never had them
+}
+
 TEST(JudgeCases, AZombieThatStoresBehindItsSuccessorIsNamed) {
   const auto succeeded = [] {
     return Story(Teardown::zombie).publish(3).append({1, 2}).successor().publish(1).append({4});

@@ -33,7 +33,7 @@ class StorageWriterTest : public testing::Test {
   CaptureSessions sessions{*ring, durability, "", true};
   AppendOutcomes outcomes{durability, sessions, [](std::string_view) {}};
   FakeProducers s2{outcomes};
-  StorageWriter storage{*ring, s2, durability, outcomes, 50};
+  StorageWriter storage{*ring, s2, durability, outcomes, {}};
 };
 
 TEST_F(StorageWriterTest, RunsOnce) {

@@ -200,6 +200,21 @@ const auto& settings() {
               [](Config& c, const std::string& v) {
                 return integer_into(c.journal_backlog, v, 0, kMaxBacklogEvents);
               }},
+      Setting{"S2_WRITER_DURABLE_ERROR", nullptr,
+              "event|counter: a failed append is one system_durable_error event, or only counted (event)",
+              [](Config& c, const std::string& v) -> Problem {
+                if (v != "event" && v != "counter") return "expected event or counter";
+                c.durable_errors = v == "event" ? DurableErrors::event : DurableErrors::counter;
+                return std::nullopt;
+              }},
+      Setting{"S2_WRITER_DROP", nullptr,
+              "gap|marker: a drop is a gap in the stream's numbers, or a system_events_dropped record there "
+              "(gap)",
+              [](Config& c, const std::string& v) -> Problem {
+                if (v != "gap" && v != "marker") return "expected gap or marker";
+                c.drop_style = v == "gap" ? DropStyle::gap : DropStyle::marker;
+                return std::nullopt;
+              }},
       Setting{
           "S2_WRITER_IN_FLIGHT_RECORDS", nullptr,
           "records of a stream that are on their way to S2, 1 to 8192; behind them events wait in the ring "

@@ -19,6 +19,7 @@
 #include "writer/ring.h"
 #include "writer/s2_client.h"
 #include "writer/secret.h"
+#include "writer/storage_writer.h"
 
 namespace s2::writer {
 
@@ -40,6 +41,8 @@ struct Config {
   std::string journal_dir;                                   // empty: no journal
   bool journal_wait = false;                                 // accepted means: in the journal
   std::size_t journal_backlog = kDefaultBacklogEvents;       // events
+  DurableErrors durable_errors = DurableErrors::event;       // how a failed append is told
+  DropStyle drop_style = DropStyle::gap;                     // how a drop stands in the stream
   std::optional<std::chrono::milliseconds> recovery_budget;  // 0: none at the start
   std::string recovery_session;                              // of the command `recover`; empty: all
   std::string driver = "stdio";                              // or "http"

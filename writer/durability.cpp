@@ -148,7 +148,7 @@ std::vector<Durability::Pending> Durability::pending_in(std::uint64_t from, std:
   return pending;
 }
 
-void Durability::dropped(const Drop& drop) {
+std::vector<Durability::Run> Durability::dropped(const Drop& drop) {
   std::lock_guard leaving(leaving_);
   std::vector<std::uint64_t> seqs;
   {
@@ -163,13 +163,19 @@ void Durability::dropped(const Drop& drop) {
     if (run.from <= to) listener_.dropped(*run.session, run.from, to);
   }
   mark_gone(runs, false);
+  return runs;
 }
 
-void Durability::lost(std::span<const std::uint64_t> seqs, const std::string& reason) {
+std::uint64_t Durability::lost(std::span<const std::uint64_t> seqs, const std::string& reason) {
   std::lock_guard leaving(leaving_);
   std::vector<Run> runs = pending_runs(seqs);
-  for (const Run& run : runs) listener_.lost(*run.session, run.from, run.to, reason);
+  std::uint64_t count = 0;
+  for (const Run& run : runs) {
+    listener_.lost(*run.session, run.from, run.to, reason);
+    count += run.to - run.from + 1;
+  }
   mark_gone(runs, true);
+  return count;
 }
 
 void Durability::end_waits() {
@@ -187,8 +193,7 @@ std::uint64_t Durability::lose_pending(const std::string& reason) {
       if (each.state == State::pending) seqs.push_back(each.seq);
     }
   }
-  lost(seqs, reason);
-  return seqs.size();
+  return lost(seqs, reason);
 }
 
 Standing Durability::stand(const SessionRef& session, std::uint64_t through) const {

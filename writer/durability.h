@@ -55,15 +55,21 @@ class Durability {
   // `store`: it has to be stored. The others are counted so that claims can pass over them.
   void accepted(std::uint64_t seq, const SessionRef& session, bool store);
   void acked(std::span<const std::uint64_t> seqs);
-  // Those pending in [from, to] were overwritten before the storage writer read them.
-  void dropped(const Drop& drop);
+  // Consecutive numbers of one session.
+  struct Run {
+    SessionRef session;
+    std::uint64_t from, to;
+  };
+  // Those pending in [from, to] were overwritten before the storage writer read them. Returns what was told.
+  std::vector<Run> dropped(const Drop& drop);
   // What is pending in [from, to], the oldest first, `most` at most.
   struct Pending {
     std::uint64_t seq = 0;
     SessionRef session;
   };
   std::vector<Pending> pending_in(std::uint64_t from, std::uint64_t to, std::size_t most) const;
-  void lost(std::span<const std::uint64_t> seqs, const std::string& reason);
+  // Returns how many of them were pending: the others are told, or acked, already.
+  std::uint64_t lost(std::span<const std::uint64_t> seqs, const std::string& reason);
   // At shutdown, before the last word is said: every wait returns at once, with the account as it stands.
   void end_waits();
   // The last word: whatever is still pending is lost. Returns how many.
@@ -94,10 +100,6 @@ class Durability {
     std::uint64_t seq;
     Session* session;
     State state;
-  };
-  struct Run {
-    SessionRef session;
-    std::uint64_t from, to;
   };
 
   const Slot* slot(std::uint64_t seq) const;

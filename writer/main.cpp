@@ -126,6 +126,8 @@ int run(const std::vector<std::string>& arguments) {
   const JournalLock journal = recover_at_start(config, client.get(), signal_fd, log);
   writer.journal_wait = config.journal_wait;
   writer.journal_backlog = config.journal_backlog;
+  writer.durable_errors = config.durable_errors;
+  writer.drop_style = config.drop_style;
   writer.journal_mark = line_of(journal_mark(config));
   const auto at_end = [&](int code) {
     if (code == 0 && !config.journal_dir.empty())

@@ -1,8 +1,6 @@
 // The storage writer; see storage_writer.h.
 #include "writer/storage_writer.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <thread>
 #include <utility>
@@ -14,8 +12,6 @@ namespace s2::writer {
 
 namespace {
 
-constexpr std::size_t kMaxReasonBytes = 256;
-
 wire::AppendRecord record_of(const Envelope& envelope) {
   wire::AppendRecord record;
   record.timestamp = static_cast<std::uint64_t>(std::max<std::int64_t>(envelope.published_us, 0) / 1000);
@@ -25,52 +21,6 @@ wire::AppendRecord record_of(const Envelope& envelope) {
 
 }  // namespace
 
-AppendOutcomes::AppendOutcomes(Durability& durability, CaptureSessions& sessions, Log log)
-    : durability_(durability), sessions_(sessions), log_(std::move(log)) {}
-
-void AppendOutcomes::acked(const std::string& stream, std::span<const std::uint64_t> seqs,
-                           std::uint64_t tail) {
-  {
-    const std::lock_guard lock(tails_mutex_);
-    tails_[stream] = tail;
-  }
-  durability_.acked(seqs);
-}
-
-std::optional<std::uint64_t> AppendOutcomes::tail_of(const std::string& stream) const {
-  const std::lock_guard lock(tails_mutex_);
-  const auto found = tails_.find(stream);
-  return found == tails_.end() ? std::nullopt : std::optional(found->second);
-}
-
-void AppendOutcomes::forget(const std::string& stream) {
-  const std::lock_guard lock(tails_mutex_);
-  tails_.erase(stream);
-}
-
-void AppendOutcomes::failed(const std::string& stream, std::span<const std::uint64_t> seqs,
-                            const AppendFailure& why) {
-  if (seqs.empty()) return;
-  std::string reason = one_line(why.reason, kMaxReasonBytes);
-  if (why.kind == FailureKind::unknown) reason = "outcome unknown: " + reason;
-  SessionRef session = durability_.session_of(seqs.front());
-  durability_.lost(seqs, reason);
-  log_(
-      fmt::format("{} events from {} on are lost: stream {}: {}", seqs.size(), seqs.front(), stream, reason));
-  if (session) tell_failure(session, seqs.front(), seqs.size(), reason);
-}
-
-void AppendOutcomes::tell_failure(const SessionRef& session, std::uint64_t first, std::size_t count,
-                                  const std::string& reason) {
-  sessions_.publish_error(
-      session, "system_durable_error",
-      fmt::format(R"({{"first_seq":{},"count":{},"reason":{}}})", first, count, json_quoted(reason)));
-}
-
-void AppendOutcomes::note(const std::string& stream, const std::string& line) {
-  log_(fmt::format("stream {}: {}", stream, line));
-}
-
 StorageWriter::StorageWriter(Ring& ring, Producers& producers, Durability& durability,
                              AppendOutcomes& outcomes, StorageOptions options)
     : producers_(producers),
@@ -78,14 +28,15 @@ StorageWriter::StorageWriter(Ring& ring, Producers& producers, Durability& durab
       outcomes_(outcomes),
       options_(options),
       reader_(ring.reader()),
-      backlog_(options.journal, options.backlog, durability, [this](const Drop& drop) { dropped(drop); }) {}
+      backlog_(options.journal, options.backlog, durability, [this](const Drop& drop) { dropped(drop); }),
+      markers_(options.drop_style) {}
 
 tl::expected<void, std::string> StorageWriter::run(std::stop_token stop) {
   {
     std::lock_guard lock(mutex_);
     if (started_) return tl::unexpected<std::string>("the storage writer runs once, and has run");
     started_ = true;
-    if (draining_) return {};  // cancelled before this thread came to it: the reader is drain's now
+    if (draining_) return cancelled();  // before this thread came to it: the reader is drain's now
     running_ = true;
   }
   {
@@ -106,33 +57,36 @@ tl::expected<void, std::string> StorageWriter::run(std::stop_token stop) {
       }
     }
   }
-  std::lock_guard lock(mutex_);
-  running_ = false;
-  changed_.notify_all();
-  return {};
+  {
+    std::lock_guard lock(mutex_);
+    running_ = false;
+    changed_.notify_all();
+  }
+  return cancelled();
+}
+
+tl::expected<void, std::string> StorageWriter::cancelled() const {
+  if (options_.cancelled_run == CancelledRun::nothing) return {};
+  return tl::unexpected<std::string>("the storage writer was cancelled");
 }
 
 StorageWriter::Step StorageWriter::take_one(const std::stop_token& stop, Deadline deadline) {
-  if (!in_hand_ && !backlog_.empty()) {
-    in_hand_ = backlog_.next(stop, deadline);
-    if (!in_hand_ && !backlog_.empty()) return Step::held_up;
-    if (!in_hand_) {
-      moved_on();
-      return Step::moved_on;
+  if (!in_hand_ && markers_.empty()) {
+    if (!backlog_.empty()) {
+      in_hand_ = backlog_.next(stop, deadline);
+      if (!in_hand_ && !backlog_.empty()) return Step::held_up;
+    } else {
+      RingItem item = reader_->next(deadline);
+      if (std::holds_alternative<std::monostate>(item)) return Step::held_up;
+      if (const Drop* drop = std::get_if<Drop>(&item)) backlog_.add(*drop);
+      if (const EnvelopeRef* envelope = std::get_if<EnvelopeRef>(&item)) in_hand_ = *envelope;
     }
   }
-  if (!in_hand_) {
-    RingItem item = reader_->next(deadline);
-    if (const Drop* drop = std::get_if<Drop>(&item)) {
-      backlog_.add(*drop);
-      moved_on();
-      return Step::moved_on;
-    }
-    const EnvelopeRef* envelope = std::get_if<EnvelopeRef>(&item);
-    if (envelope == nullptr) return Step::held_up;
-    in_hand_ = *envelope;
-  }
-  return hand_over(stop, deadline);
+  if (const EnvelopeRef marker = markers_.due(in_hand_ ? in_hand_->seq : 0))
+    return hand_over_marker(marker, stop, deadline);
+  if (in_hand_) return hand_over(stop, deadline);
+  moved_on();
+  return Step::moved_on;
 }
 
 StorageWriter::Step StorageWriter::hand_over(const std::stop_token& stop, Deadline deadline) {
@@ -151,48 +105,65 @@ StorageWriter::Step StorageWriter::hand_over(const std::stop_token& stop, Deadli
   if (planted(PlantedBug::pre_enable_leak)) ship_off();
   off_.clear();
 #endif
-  wire::AppendRecord record = record_of(*in_hand_);
+  switch (offer(*in_hand_, stop, deadline)) {
+    case Submit::taken:
+      if (planted(PlantedBug::early_ack)) durability_.acked({&in_hand_->seq, 1});
+      moved_on();
+      return Step::moved_on;
+    case Submit::too_large:
+      if (planted(PlantedBug::poison_record)) return Step::held_up;
+      skip("the record is over S2's limit of 1 MiB");
+      return Step::moved_on;
+    case Submit::superseded:
+      skip("another writer has fenced the stream");
+      return Step::moved_on;
+    case Submit::stopped:
+      if (planted(PlantedBug::full_queue_cancel)) moved_on();
+      return Step::held_up;
+    case Submit::closed:
+    case Submit::timed_out:
+    case Submit::too_many_streams:
+      break;
+  }
+  return Step::held_up;
+}
+
+// Until a producer answers for it, `stop` is requested or `deadline` comes.
+Submit StorageWriter::offer(const Envelope& envelope, const std::stop_token& stop, Deadline deadline) {
+  wire::AppendRecord record = record_of(envelope);
   while (true) {
-    auto now = std::chrono::steady_clock::now();
     // What is not taken is left whole (producer.h).
-    // NOLINTNEXTLINE(bugprone-use-after-move)
-    Submit answer = producers_.submit(in_hand_->session->stream, in_hand_->seq, std::move(record), stop,
-                                      std::min(deadline, now + kHeldUpPoll));
+    Submit answer =
+        // NOLINTNEXTLINE(bugprone-use-after-move)
+        producers_.submit(envelope.session->stream, envelope.seq, std::move(record), stop,
+                          std::min(deadline, std::chrono::steady_clock::now() + kHeldUpPoll));
     if (answer == Submit::stopped && planted(PlantedBug::stop_timeout_skip)) answer = Submit::timed_out;
-    switch (answer) {
-      case Submit::taken:
-        if (planted(PlantedBug::early_ack)) durability_.acked({&in_hand_->seq, 1});
-        moved_on();
-        return Step::moved_on;
-      case Submit::too_large:
-        if (planted(PlantedBug::poison_record)) return Step::held_up;
-        skip("the record is over S2's limit of 1 MiB");
-        return Step::moved_on;
-      case Submit::superseded:
-        skip("another writer has fenced the stream");
-        return Step::moved_on;
-      case Submit::stopped:
-        if (planted(PlantedBug::full_queue_cancel)) moved_on();
-        return Step::held_up;
-      case Submit::closed:
-        return Step::held_up;
-      case Submit::too_many_streams: {
-        std::unique_lock lock(mutex_);
-        changed_.wait_for(lock, kHeldUpPoll, [&] { return stop.stop_requested(); });
-        break;
-      }
-      case Submit::timed_out:
-        break;
+    if (answer == Submit::too_many_streams) {
+      std::unique_lock lock(mutex_);
+      changed_.wait_for(lock, kHeldUpPoll, [&] { return stop.stop_requested(); });
+    } else if (answer != Submit::timed_out) {
+      return answer;
     }
     // Held up: the ring may be overwriting what comes behind the envelope in hand.
     if (auto drop = reader_->take_drop()) backlog_.add(*drop);
     if (planted(PlantedBug::stop_timeout_skip) && deadline == Deadline::max()) continue;
-    if (stop.stop_requested() || std::chrono::steady_clock::now() >= deadline) return Step::held_up;
+    if (stop.stop_requested() || std::chrono::steady_clock::now() >= deadline) return Submit::timed_out;
   }
 }
 
+// What cannot be stored of it for good is left out: the drop was told.
+StorageWriter::Step StorageWriter::hand_over_marker(const EnvelopeRef& marker, const std::stop_token& stop,
+                                                    Deadline deadline) {
+  const Submit answer = offer(*marker, stop, deadline);
+  if (answer == Submit::stopped || answer == Submit::timed_out || answer == Submit::closed)
+    return Step::held_up;
+  markers_.pop();
+  if (!in_hand_) moved_on();
+  return Step::moved_on;
+}
+
 void StorageWriter::dropped(const Drop& drop) {
-  durability_.dropped(drop);
+  markers_.add(durability_.dropped(drop), in_hand_ ? in_hand_->seq : 0);
   if (!planted(PlantedBug::drop_livelock)) return;
   if (SessionRef session = durability_.session_of(drop.to + 1)) {
     outcomes_.tell_failure(session, drop.from, drop.count, "overwritten");
@@ -245,7 +216,7 @@ bool StorageWriter::drain(std::uint64_t through, Deadline deadline) {
   if (planted(PlantedBug::no_drain)) return true;
   reader_->resume();
   std::size_t moved = 0;
-  while (in_hand_ || !backlog_.empty() || reader_->position() < through) {
+  while (in_hand_ || !markers_.empty() || !backlog_.empty() || reader_->position() < through) {
     if (take_one({}, deadline) == Step::held_up) return false;
     if (planted(PlantedBug::one_batch_drain) && ++moved >= options_.batch_records) return true;
   }
@@ -271,7 +242,7 @@ std::uint64_t StorageWriter::close(Deadline deadline) {
   }
   durability_.end_waits();
   std::sort(unsaved.begin(), unsaved.end(), [](const Unsaved& a, const Unsaved& b) { return a.seq < b.seq; });
-  std::uint64_t lost = unsaved.size();
+  std::uint64_t lost = 0;
   for (std::size_t begin = 0; begin < unsaved.size();) {
     const Unsaved& first = unsaved[begin];
     std::vector<std::uint64_t> seqs;
@@ -281,7 +252,7 @@ std::uint64_t StorageWriter::close(Deadline deadline) {
       seqs.push_back(unsaved[begin].seq);
     }
     std::string reason = one_line(first.reason, kMaxReasonBytes);
-    durability_.lost(seqs, first.unknown ? "outcome unknown: " + reason : reason);
+    lost += durability_.lost(seqs, first.unknown ? "outcome unknown: " + reason : reason);
   }
   return lost + durability_.lose_pending("not sent before the deadline of the shutdown");
 }

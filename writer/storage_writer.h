@@ -15,18 +15,16 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <stop_token>
 #include <string>
 #include <tl/expected.hpp>
 
+#include "writer/append_outcomes.h"
 #include "writer/backlog.h"
-#include "writer/capture_session.h"
+#include "writer/drop_markers.h"
 #include "writer/durability.h"
-#include "writer/log.h"
 #include "writer/producer.h"
 #include "writer/ring.h"
 
@@ -35,36 +33,16 @@ namespace s2::writer {
 // How often a storage writer that is held up looks for drops to tell, and for streams that are free again.
 inline constexpr std::chrono::milliseconds kHeldUpPoll{20};
 
-// What the producers say of appends, carried to the account and, where one failed for good, to the session's
-// viewers as exactly one system_durable_error event.
-class AppendOutcomes : public ProducerListener {
- public:
-  AppendOutcomes(Durability& durability, CaptureSessions& sessions, Log log);
-  void acked(const std::string& stream, std::span<const std::uint64_t> seqs, std::uint64_t tail) override;
-  void failed(const std::string& stream, std::span<const std::uint64_t> seqs,
-              const AppendFailure& why) override;
-  void note(const std::string& stream, const std::string& line) override;
-
-  // The stream's end as its last acknowledgement told it.
-  std::optional<std::uint64_t> tail_of(const std::string& stream) const;
-  void forget(const std::string& stream);
-
-  // The error event of records from `first` on.
-  void tell_failure(const SessionRef& session, std::uint64_t first, std::size_t count,
-                    const std::string& reason);
-
- private:
-  Durability& durability_;
-  CaptureSessions& sessions_;
-  Log log_;
-  mutable std::mutex tails_mutex_;
-  std::map<std::string, std::uint64_t> tails_;  // bounded by the producers' streams
-};
+// What run() returns once it was cancelled: nothing, as a task that did what it was asked for, or an error,
+// as whoever waits for it to end may want to tell that from one that ended by itself.
+enum class CancelledRun { nothing, error };
 
 struct StorageOptions {
   std::size_t batch_records = 50;  // the batcher's
   Journal* journal = nullptr;      // of the same ring; null: what the ring overwrites is dropped
   std::size_t backlog = kDefaultBacklogEvents;
+  DropStyle drop_style = DropStyle::gap;
+  CancelledRun cancelled_run = CancelledRun::nothing;
 };
 
 class StorageWriter {
@@ -73,7 +51,7 @@ class StorageWriter {
   StorageWriter(Ring& ring, Producers& producers, Durability& durability, AppendOutcomes& outcomes,
                 StorageOptions options);
 
-  // Until `stop`. A second call is an error.
+  // Until `stop`; see CancelledRun. A second call is an error.
   tl::expected<void, std::string> run(std::stop_token stop);
 
   // Waits until everything up to `through` was taken by a producer, or told as dropped or lost; not
@@ -89,8 +67,11 @@ class StorageWriter {
 
  private:
   enum class Step { moved_on, held_up };
+  tl::expected<void, std::string> cancelled() const;
   Step take_one(const std::stop_token& stop, Deadline deadline);
   Step hand_over(const std::stop_token& stop, Deadline deadline);
+  Step hand_over_marker(const EnvelopeRef& marker, const std::stop_token& stop, Deadline deadline);
+  Submit offer(const Envelope& envelope, const std::stop_token& stop, Deadline deadline);
   void skip(const std::string& reason);
   void dropped(const Drop& drop);
   void moved_on();
@@ -100,7 +81,8 @@ class StorageWriter {
   AppendOutcomes& outcomes_;
   const StorageOptions options_;
   std::unique_ptr<RingReader> reader_;
-  Backlog backlog_;      // between what was taken and what the reader gives; belongs to whoever reads
+  Backlog backlog_;  // between what was taken and what the reader gives; belongs to whoever reads
+  DropMarkers markers_;
   EnvelopeRef in_hand_;  // read, and not taken by a producer yet; belongs to whoever reads
 #ifdef PLANTED_BUGS
   void ship_off();

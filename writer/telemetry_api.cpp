@@ -60,11 +60,13 @@ void TelemetryApi::refuse() {
 }
 
 ApiAnswer TelemetryApi::told(const CurrentRef& current, int status) {
-  return {status, fmt::format(R"({{"config":{},"capture_session_id":{},"seq":{},"applied_at":{},"stream":{},)"
-                              R"("durable_through":{}}})",
-                              current->config.json(), json_quoted(current->session->id), writer_.last_seq(),
-                              json_quoted(current->applied_at), json_quoted(current->session->stream),
-                              writer_.standing(current->session).acked_through)};
+  const AppendFailures failures = writer_.append_failures();
+  return {status,
+          fmt::format(R"({{"config":{},"capture_session_id":{},"seq":{},"applied_at":{},"stream":{},)"
+                      R"("durable_through":{},"append_failures":{{"appends":{},"events":{}}}}})",
+                      current->config.json(), json_quoted(current->session->id), writer_.last_seq(),
+                      json_quoted(current->applied_at), json_quoted(current->session->stream),
+                      writer_.standing(current->session).acked_through, failures.appends, failures.events)};
 }
 
 ApiAnswer TelemetryApi::state() {

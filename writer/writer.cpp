@@ -31,9 +31,12 @@ tl::expected<std::unique_ptr<Writer>, std::string> Writer::make(WriterOptions op
   }
   if (storing) {
     writer->producers_ = make_producers(writer->outcomes_);
-    writer->storage_ = std::make_unique<StorageWriter>(
-        *writer->ring_, *writer->producers_, writer->durability_, writer->outcomes_,
-        StorageOptions{given.batch_records, writer->journal_.get(), given.journal_backlog});
+    writer->storage_ = std::make_unique<StorageWriter>(*writer->ring_, *writer->producers_,
+                                                       writer->durability_, writer->outcomes_,
+                                                       StorageOptions{.batch_records = given.batch_records,
+                                                                      .journal = writer->journal_.get(),
+                                                                      .backlog = given.journal_backlog,
+                                                                      .drop_style = given.drop_style});
     writer->run_ =
         std::jthread([storage = writer->storage_.get(), &log_line = writer->log_](std::stop_token stop) {
           name_this_thread("storage-writer");
@@ -50,7 +53,7 @@ Writer::Writer(WriterOptions options, std::unique_ptr<Ring> ring, DurabilityList
       ring_(std::move(ring)),
       durability_(listener),
       sessions_(*ring_, durability_, options_.fixed_stream, storing),
-      outcomes_(durability_, sessions_, log_) {}
+      outcomes_(durability_, sessions_, log_, options_.durable_errors) {}
 
 Writer::~Writer() {
   if (!shut_down_) shutdown(std::chrono::milliseconds(0), [](Deadline) { return true; });
@@ -143,6 +146,10 @@ ShutdownReport Writer::shutdown(std::chrono::milliseconds budget,
     return step == ShutdownStep::report ? report(deadline) : shutdown_step(step, deadline);
   });
   result.unsaved = durability_.gone();
+  if (const AppendFailures failures = append_failures(); failures.appends != 0) {
+    log_(
+        fmt::format("{} appends failed for good, with {} events in them", failures.appends, failures.events));
+  }
   return result;
 }
 

@@ -36,6 +36,8 @@ struct WriterOptions {
   std::string journal_dir = {};  // empty: no journal
   bool journal_wait = false;     // an event is accepted once its line is in the journal
   std::size_t journal_backlog = kDefaultBacklogEvents;  // overwritten by the ring, still to be stored
+  DurableErrors durable_errors = DurableErrors::event;
+  DropStyle drop_style = DropStyle::gap;
   std::string journal_mark =
       {};  // who writes it, see journal_scan.h; empty: no mark, and no recovery from it
 };
@@ -80,6 +82,8 @@ class Writer {
   Standing standing(const SessionRef& session) const { return durability_.standing(session, last_seq()); }
   // The stream's end as the last acknowledgement told it; nothing before one, and after its session's end.
   std::optional<std::uint64_t> tail_of(const std::string& stream) const { return outcomes_.tail_of(stream); }
+
+  AppendFailures append_failures() const { return outcomes_.failures(); }  // since the writer began
 
   // Ends a session in two halves: the first refuses its publishes and sets the end marker, the second waits
   // until all of it is stored, and forgets its producer. A session that has ended is answered again.

@@ -120,6 +120,19 @@ TEST(Config, FlagsWinOverTheEnvironment) {
             "/flag");
 }
 
+TEST(Config, EachSwitchTakesBothSidesAndNothingElse) {
+  EXPECT_EQ(read({})->config.durable_errors, DurableErrors::event);
+  EXPECT_EQ(read({{"S2_WRITER_DURABLE_ERROR", "counter"}})->config.durable_errors, DurableErrors::counter);
+  EXPECT_TRUE(has(error({{"S2_WRITER_DURABLE_ERROR", "none"}}), "expected event or counter"));
+  EXPECT_EQ(read({})->config.drop_style, DropStyle::gap);
+  EXPECT_EQ(read({{"S2_WRITER_DROP", "marker"}})->config.drop_style, DropStyle::marker);
+  EXPECT_TRUE(has(error({{"S2_WRITER_DROP", "on"}}), "expected gap or marker"));
+  EXPECT_EQ(read({{"S2_WRITER_JOURNAL_BACKLOG", "0"}})->config.journal_backlog, 0u);
+  EXPECT_TRUE(has(error({{"S2_WRITER_JOURNAL_BACKLOG", "-1"}}), "expected 0 to"));
+  EXPECT_EQ(read({{"S2_WRITER_IN_FLIGHT_RECORDS", "7"}})->config.producer.max_in_flight_records, 7u);
+  EXPECT_TRUE(has(error({{"S2_WRITER_IN_FLIGHT_RECORDS", "8193"}}), "expected 1 to 8192"));
+}
+
 TEST(Config, HelpNamesEveryVariableWithItsDefault) {
   EXPECT_EQ(read({}, {"--help"})->action, CommandLine::Action::help);
   EXPECT_EQ(read({}, {"--version"})->action, CommandLine::Action::version);

@@ -81,6 +81,8 @@ void WriterLedger::accepted(std::uint64_t n, std::uint64_t seq) {
   if (at.stored && event.storing == Storing::off)
     broken("I11", "stored_while_off", fmt::format("{} was published while storing was off", describe(seq)));
   if (!owed(seq)) return;
+  if (seq <= left_through_)
+    broken("I7", "unreported_loss", fmt::format("{} was left behind, and not told as lost", describe(seq)));
   if (seq < stream.last_stored)
     broken("I4", "lost",
            fmt::format("{} is not stored, but seq {} behind it is", describe(seq), stream.last_stored));
@@ -204,6 +206,16 @@ void WriterLedger::stopped(std::uint64_t began, std::size_t stream, const writer
   }
 }
 
+void WriterLedger::left(std::size_t stream, std::uint64_t through, bool judge_sends) {
+  note("the streams before {} are left, and all through seq {}", stream_name(stream), through);
+  left_through_ = through;
+  if (judge_sends) sends_judged_below_ = stream;
+  for (std::uint64_t seq = 1; seq <= through; ++seq) {
+    if (owed(seq))
+      broken("I7", "unreported_loss", fmt::format("{} was left behind, and not told as lost", describe(seq)));
+  }
+}
+
 // --- what the service did ---
 
 WriterLedger::Stored WriterLedger::read(std::string_view envelope) {
@@ -243,6 +255,8 @@ std::uint64_t WriterLedger::sent(const std::string& stream, const wire::AppendIn
   }
   note("sends {} to {} at {}", text_of(append), stream,
        append.match_seq_num == kNoGuard ? "any place" : std::to_string(append.match_seq_num));
+  if (append.stream < sends_judged_below_)
+    broken("I9", "wrong_stream", fmt::format("{} was left, and {} is sent to it", stream, text_of(append)));
   appends_.push_back(std::move(append));
   return appends_.size() - 1;
 }
@@ -418,7 +432,8 @@ void WriterLedger::judge_end(const End& end) {
                fmt::format("{} is over the limit, and stored all the same", describe(event.seq)));
       continue;
     }
-    if ((at.told == Told::lost || at.told == Told::unknown) && end.time_left)
+    const bool given_up = at.told == Told::lost || at.told == Told::unknown;
+    if (given_up && event.seq > left_through_ && end.time_left)
       broken("I4", "lost", fmt::format("{} was given up with time left", describe(event.seq)));
   }
   if (end.unsaved != told_)

@@ -59,6 +59,9 @@ class WriterLedger final : public writer::DurabilityListener {
   void dropped(const writer::SessionIdentity& session, std::uint64_t from, std::uint64_t to) override;
   void lost(const writer::SessionIdentity& session, std::uint64_t from, std::uint64_t to,
             const std::string& reason) override;
+  // A change of identity has returned: the streams before `stream` are left, and the numbers up to `through`.
+  // `judge_sends`: sent() is called when something is sent, not when it lands.
+  void left(std::size_t stream, std::uint64_t through, bool judge_sends);
   // What a flush or stop that begins now has to cover.
   std::uint64_t accepted_so_far() const { return accepted_.size(); }
   void flush_answered(std::uint64_t began, const writer::FlushAnswer& answer);
@@ -153,6 +156,8 @@ class WriterLedger final : public writer::DurabilityListener {
   std::uint64_t highest_ = 0;  // sequence number that anybody has seen
   std::uint64_t markers_ = 0, lost_calls_ = 0;
   std::uint64_t told_ = 0;  // numbers told as gone
+  std::uint64_t left_through_ = 0;
+  std::size_t sends_judged_below_ = 0;  // streams: none of them may get anything more
   std::uint64_t given_up_ = 0;
   std::uint64_t branches_ = 0;
 };

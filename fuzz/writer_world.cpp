@@ -107,8 +107,11 @@ class JournalDirectory {
   std::string path() const { return path_.string(); }
   std::vector<std::string> lines() const {
     std::vector<std::string> lines;
-    std::ifstream file(path_ / "console.jsonl");
-    for (std::string line; std::getline(file, line);) lines.push_back(line);
+    for (int epoch = 0; epoch < static_cast<int>(kMaxStreams); ++epoch) {
+      std::ifstream file(path_ /
+                         (epoch == 0 ? "console.jsonl" : fmt::format("console.epoch-{}.jsonl", epoch)));
+      for (std::string line; std::getline(file, line);) lines.push_back(line);
+    }
     return lines;
   }
 
@@ -126,6 +129,7 @@ class WriterRun {
  public:
   WriterRun(const WriterShape& shape, WriterWay way)
       : shape_(shape),
+        way_(way),
         ledger_(shape.ring_events, shape.linger, is_punctual(shape)),
         listener_(ledger_),
         network_(make_network(shape, way, ledger_)) {
@@ -152,10 +156,11 @@ class WriterRun {
     producer.linger = shape_.linger;
     producer.max_batch_records = shape_.batch_records;
     producer.max_in_flight_records = shape_.in_flight_records;
-    producer.epoch_token = "epoch";
+    producer.epoch_token = "epoch-0";
     writer::WriterOptions options;
     options.ring.events = static_cast<std::int64_t>(shape_.ring_events);
     options.batch_records = shape_.batch_records;
+    options.new_epoch = [n = 0]() mutable { return fmt::format("epoch-{}", ++n); };
     if (directory_) options.journal_dir = directory_->path();
     auto made = writer::Writer::make(
         options,
@@ -183,7 +188,7 @@ class WriterRun {
     sim::name_thread(fmt::format("publisher{}", publisher + 1));
     for (std::uint64_t i = 0; i < shape_.events; ++i) {
       if (shape_.between.count() > 0) std::this_thread::sleep_for(shape_.between);
-      const std::size_t stream = (publisher + i) % shape_.sessions;
+      const std::size_t stream = identity_ ? *identity_ : (publisher + i) % shape_.sessions;
       publish_one(stream, shape_.big_event && publisher == 0 && i == 0,
                   shape_.unstorable_event && publisher == 0 && i + 1 == shape_.events);
     }
@@ -223,25 +228,51 @@ class WriterRun {
         return;
       }
       case Act::restart: {
-        if (!stop(0)) return;
-        start(0);
-        publish_one(0, false, false);
+        if (!stop(first())) return;
+        start(first());
+        publish_one(first(), false, false);
         return;
       }
       case Act::storing_off_and_on:
         store(false);
-        publish_one(0, false, false);
+        publish_one(first(), false, false);
         store(true);
-        publish_one(0, false, false);
+        publish_one(first(), false, false);
         return;
       case Act::storing_off:
         store(false);
-        publish_one(0, false, false);
+        publish_one(first(), false, false);
         return;
       case Act::pause:
         std::this_thread::sleep_for(milliseconds(1) * sim::choose(300));
         return;
+      case Act::inherit:
+      case Act::leave:
+        identify(act == Act::inherit);
+        return;
     }
+  }
+
+  // The session that is active in any case.
+  std::size_t first() const { return identity_.value_or(0); }
+
+  // Goes on as the next session that nobody had, as long as there is one.
+  void identify(bool inherit) {
+    const std::size_t next = identity_ ? *identity_ + 1 : shape_.sessions;
+    if (next >= kMaxStreams) return;
+    if (sim::tracing())
+      sim::note("goes on as " + stream_name(next) + (inherit ? ", inherits" : ", leaves all"));
+    const Stopwatch watch;
+    ledger_.session_starts(next);
+    identity_ = next;  // what is published from now on is held, or the old session's last
+    const auto identified =
+        writer_->identify({.session = stream_name(next), .stream = {}, .inherit = inherit});
+    if (!identified)
+      return sim::fail("I7 false_failure: an identity could not be taken: " + identified.error());
+    ended_ &= inherit ? ~active_ : 0;  // no marker where the identity ended the session, or all was left
+    active_ = 1U << next;
+    if (!inherit) ledger_.left(next, identified->after, way_ == WriterWay::direct);
+    judge_time("I8", "a change of identity", watch);
   }
 
   void store(bool on) {
@@ -280,7 +311,9 @@ class WriterRun {
       return;
     }
     if (shape_.teardown == Teardown::stop_then_shutdown) {
-      for (std::size_t i = 0; i < shape_.sessions; ++i) stop(i);
+      for (std::size_t i = 0; i < kMaxStreams; ++i) {
+        if ((active_ >> i & 1U) != 0) stop(i);
+      }
     }
     const std::uint32_t active = active_;
     ledger_.may_set_markers(kMaxStreams);
@@ -341,12 +374,14 @@ class WriterRun {
   }
 
   const WriterShape shape_;
+  const WriterWay way_;
   WriterLedger ledger_;
   Listener listener_;
   std::optional<JournalDirectory> directory_;
   std::unique_ptr<Network> network_;
   std::unique_ptr<writer::Writer> writer_;
   std::uint32_t active_ = 0, ended_ = 0;  // sessions, a bit each
+  std::optional<std::size_t> identity_;   // the session that all go on with
   bool storing_ = true;
   std::vector<std::thread> publishers_;
 };
@@ -377,7 +412,7 @@ WriterShape draw_shape(const WriterLimits& limits) {
     shape.refused_opens = 1 + sim::choose(12);
   }
   for (std::uint64_t i = sim::choose(limits.acts + 1); i > 0; --i) {
-    shape.acts.push_back(static_cast<Act>(sim::choose(5)));
+    shape.acts.push_back(static_cast<Act>(sim::choose(kActs)));
   }
   shape.join_first = sim::choose(2) == 0;
   shape.settle = shape.join_first && sim::choose(3) == 0;
@@ -387,8 +422,13 @@ WriterShape draw_shape(const WriterLimits& limits) {
 }
 
 std::string describe(const WriterShape& shape) {
-  constexpr std::array kActs = {"flush", "stop and start again", "storing off and on", "storing off",
-                                "pause"};
+  constexpr std::array<const char*, kActs> kNames = {"flush",
+                                                     "stop and start again",
+                                                     "storing off and on",
+                                                     "storing off",
+                                                     "pause",
+                                                     "another identity that inherits",
+                                                     "another identity that leaves all"};
   constexpr std::array kTeardowns = {"shutdown", "stop, then shutdown", "destroyed"};
   std::string text = fmt::format(
       "{} publisher{} x {} event{}, {} session{}, ring {}, batch {}, in flight {}, linger {} ms, budget {} "
@@ -404,7 +444,7 @@ std::string describe(const WriterShape& shape) {
     text += fmt::format(", {} at append {}", scenarios::name_of(each.fault), each.append);
   if (shape.refused_opens > 0)
     text += fmt::format(", {} connections refused from {}", shape.refused_opens, shape.refused_from);
-  for (const Act act : shape.acts) text += fmt::format(", {}", kActs[static_cast<std::size_t>(act)]);
+  for (const Act act : shape.acts) text += fmt::format(", {}", kNames[static_cast<std::size_t>(act)]);
   if (shape.settle) {
     text += ", all stored first";
   } else if (shape.join_first) {

@@ -42,8 +42,13 @@ tl::expected<SessionRef, std::string> CaptureSessions::start(const std::string& 
   if (id.size() > kMaxSessionIdBytes) {
     return tl::unexpected(fmt::format("a capture session's id has at most {} bytes", kMaxSessionIdBytes));
   }
-  std::lock_guard lock(publish_);
+  std::unique_lock lock(publish_);
+  wait_renewed(lock);
   if (!refusal_.empty()) return tl::unexpected(refusal_);
+  const std::string& stream = fixed_stream_.empty() ? id : fixed_stream_;
+  if (std::find(left_.begin(), left_.end(), stream) != left_.end()) {
+    return tl::unexpected<std::string>("this session's stream was left to another branch: take a new id");
+  }
   last_started_ = id;
 #ifdef PLANTED_BUGS
   if (planted(PlantedBug::stranded_cursor)) ring_.count_anew();
@@ -55,8 +60,7 @@ tl::expected<SessionRef, std::string> CaptureSessions::start(const std::string& 
   if (active_.size() >= kMaxActiveSessions) {
     return tl::unexpected(fmt::format("{} capture sessions are active: stop one first", kMaxActiveSessions));
   }
-  auto session = std::make_shared<const SessionIdentity>(
-      SessionIdentity{next_ordinal_++, id, fixed_stream_.empty() ? id : fixed_stream_});
+  auto session = std::make_shared<const SessionIdentity>(SessionIdentity{next_ordinal_++, id, stream});
   active_.push_back({session});
   return session;
 }
@@ -77,7 +81,8 @@ tl::expected<Published, std::string> CaptureSessions::publish(const std::string&
   SessionRef session;
   std::uint64_t ticket = 0;
   {
-    std::lock_guard lock(publish_);
+    std::unique_lock lock(publish_);
+    wait_renewed(lock);
     if (!refusal_.empty()) return tl::unexpected(refusal_);
     State* state = active_state(id);
     if (state == nullptr) return no_session(id);
@@ -96,9 +101,7 @@ tl::expected<Published, std::string> CaptureSessions::publish(const std::string&
   if (State* newest = planted(PlantedBug::stamp_late) ? active_state("") : nullptr)
     session = newest->identity;
   // Its own session, or none: an id that started anew meanwhile is another session.
-  auto still = std::find_if(active_.begin(), active_.end(),
-                            [&](const State& state) { return state.identity == session; });
-  if (still == active_.end()) return tl::unexpected<std::string>("this capture session has ended");
+  if (!is_active(session)) return tl::unexpected<std::string>("this capture session has ended");
   Published published;
   put(session, *prepared, storing_, &published, envelope);
   return published;
@@ -119,6 +122,7 @@ bool CaptureSessions::wait_until_gone(std::unique_lock<std::mutex>& lock, std::u
 tl::expected<CaptureSessions::End, std::string> CaptureSessions::end(const std::string& id,
                                                                      Clock::time_point deadline) {
   std::unique_lock lock(publish_);
+  wait_renewed(lock);
   State* state = active_state(id);
   if (state == nullptr) return no_session(id);  // and no marker: it would have nobody's id
   if (state->ending) return tl::unexpected<std::string>("this capture session is already ending");
@@ -126,6 +130,7 @@ tl::expected<CaptureSessions::End, std::string> CaptureSessions::end(const std::
   state->ending = true;
   SessionRef session = state->identity;
   wait_until_gone(lock, next_ticket_, session->ordinal, deadline);
+  if (!is_active(session)) return End{session, ring_.last_seq()};  // renew() has ended it, without a marker
 
   Event marker;
   marker.type = "system_session_ended";
@@ -159,6 +164,10 @@ SessionRef CaptureSessions::find(const std::string& id) const {
 
 bool CaptureSessions::active(const SessionRef& session) const {
   std::lock_guard lock(publish_);
+  return is_active(session);
+}
+
+bool CaptureSessions::is_active(const SessionRef& session) const {
   return std::any_of(active_.begin(), active_.end(), [&](const State& s) { return s.identity == session; });
 }
 

@@ -15,6 +15,8 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <deque>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -31,12 +33,21 @@ namespace s2::writer {
 inline constexpr std::size_t kMaxSessionIdBytes = 512;  // S2's limit of a stream name
 inline constexpr std::size_t kMaxActiveSessions = 200;  // below the producers' limit of streams
 inline constexpr std::size_t kMaxRememberedEnds = 64;   // sessions whose stop is answered again
+inline constexpr std::size_t kMaxLeftStreams = 512;     // names that are not given again; the newest
 
 struct Published {
   std::uint64_t seq = 0;
   std::uint64_t session_ordinal = 0;
   bool truncated = false;
   std::size_t bytes = 0;  // of the marshalled envelope
+};
+
+// Who a branch of a snapshot is to be (docs/forks.md).
+struct NewIdentity {
+  std::string session;   // the id of the session that it goes on with
+  std::string stream;    // the name in place of S2_STREAM; empty where none is fixed
+  bool inherit = false;  // goes on with what was pending; otherwise leaves it, and the old streams
+  bool begin = true;     // the session begins now; otherwise by start()
 };
 
 class CaptureSessions {
@@ -58,6 +69,18 @@ class CaptureSessions {
     std::uint64_t cut_off = 0;
   };
   tl::expected<End, std::string> end(const std::string& id, Clock::time_point deadline);
+
+  // Goes on under another identity: every active session ends without a marker, and the new one begins in
+  // their place. Publishes that are in flight land before it, until `deadline` (what is later is rejected);
+  // new ones, starts and ends wait meanwhile. `change` is called with the number of the last event before it,
+  // under the publish lock; it must not wait. An error (one line) changes nothing.
+  struct Renewed {
+    SessionRef session;  // null: it did not begin
+    std::uint64_t cut_off = 0;
+    std::vector<SessionRef> ended;
+  };
+  tl::expected<Renewed, std::string> renew(const NewIdentity& next, Clock::time_point deadline,
+                                           const std::function<void(std::uint64_t cut_off)>& change);
 
   // An active session, or one that ended lately, under that id (empty: the last started); null where there is
   // none.
@@ -95,20 +118,26 @@ class CaptureSessions {
   };
 
   State* active_state(const std::string& id);
+  bool is_active(const SessionRef& session) const;  // under the lock
   std::uint64_t put(const SessionRef& session, const PreparedEvent& event, bool store, Published* out,
                     std::string* text = nullptr);
   bool wait_until_gone(std::unique_lock<std::mutex>& lock, std::uint64_t before_ticket,
                        std::optional<std::uint64_t> ordinal, Clock::time_point deadline);
   void remember_end(const SessionRef& session);
+  void wait_renewed(std::unique_lock<std::mutex>& lock);
+  std::string objection_to(const NewIdentity& next) const;
+  void leave_streams(const std::vector<SessionRef>& ending);
 
   Ring& ring_;
   Durability& durability_;
-  const std::string fixed_stream_;
 
   mutable std::mutex publish_;
   std::condition_variable landed_;
   std::vector<State> active_;     // in the order of their starts
   std::deque<SessionRef> ended_;  // newest last
+  std::string fixed_stream_;
+  std::deque<std::string> left_;  // streams that this process has left to another; newest last
+  bool renewing_ = false;
   std::string last_started_;
   std::map<std::uint64_t, InFlight> in_flight_;  // by ticket
   std::uint64_t next_ticket_ = 1;

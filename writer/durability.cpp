@@ -117,7 +117,8 @@ std::vector<Durability::Run> Durability::pending_runs(std::span<const std::uint6
   return runs;
 }
 
-void Durability::mark_gone(const std::vector<Run>& runs, bool lost) {
+std::uint64_t Durability::mark_gone(const std::vector<Run>& runs, bool lost) {
+  std::uint64_t marked = 0;
   {
     std::lock_guard lock(mutex_);
     for (const Run& run : runs) {
@@ -126,7 +127,7 @@ void Durability::mark_gone(const std::vector<Run>& runs, bool lost) {
         if (found == nullptr || found->state != State::pending) continue;
         found->state = State::gone;
         ++gone_in_window_;
-        ++gone_;
+        ++gone_, ++marked;
         if (lost) ++found->session->lost, ++lost_;
       }
     }
@@ -135,6 +136,7 @@ void Durability::mark_gone(const std::vector<Run>& runs, bool lost) {
     changed_.notify_all();
   }
   tell_acked();
+  return marked;
 }
 
 std::vector<Durability::Pending> Durability::pending_in(std::uint64_t from, std::uint64_t to,
@@ -169,13 +171,8 @@ std::vector<Durability::Run> Durability::dropped(const Drop& drop) {
 std::uint64_t Durability::lost(std::span<const std::uint64_t> seqs, const std::string& reason) {
   std::lock_guard leaving(leaving_);
   std::vector<Run> runs = pending_runs(seqs);
-  std::uint64_t count = 0;
-  for (const Run& run : runs) {
-    listener_.lost(*run.session, run.from, run.to, reason);
-    count += run.to - run.from + 1;
-  }
-  mark_gone(runs, true);
-  return count;
+  for (const Run& run : runs) listener_.lost(*run.session, run.from, run.to, reason);
+  return mark_gone(runs, true);
 }
 
 void Durability::end_waits() {
@@ -185,11 +182,12 @@ void Durability::end_waits() {
   changed_.wait(lock, [&] { return waiters_ == 0; });  // each leaves at once, with its own account
 }
 
-std::uint64_t Durability::lose_pending(const std::string& reason) {
+std::uint64_t Durability::lose_pending(const std::string& reason, std::uint64_t through) {
   std::vector<std::uint64_t> seqs;
   {
     std::lock_guard lock(mutex_);
     for (const Slot& each : window_) {
+      if (each.seq > through) break;
       if (each.state == State::pending) seqs.push_back(each.seq);
     }
   }

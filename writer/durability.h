@@ -15,6 +15,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <span>
@@ -72,8 +73,9 @@ class Durability {
   std::uint64_t lost(std::span<const std::uint64_t> seqs, const std::string& reason);
   // At shutdown, before the last word is said: every wait returns at once, with the account as it stands.
   void end_waits();
-  // The last word: whatever is still pending is lost. Returns how many.
-  std::uint64_t lose_pending(const std::string& reason);
+  // The last word: whatever is still pending, up to `through`, is lost. Returns how many.
+  std::uint64_t lose_pending(const std::string& reason,
+                             std::uint64_t through = std::numeric_limits<std::uint64_t>::max());
 
   // Waits until nothing up to `through` is pending; a null session means all of them.
   Standing wait_settled(const SessionRef& session, std::uint64_t through,
@@ -108,7 +110,7 @@ class Durability {
   void forget_gone();
   void tell_acked();
   std::vector<Run> pending_runs(std::span<const std::uint64_t> seqs);
-  void mark_gone(const std::vector<Run>& runs, bool lost);
+  std::uint64_t mark_gone(const std::vector<Run>& runs, bool lost);
   Standing stand(const SessionRef& session, std::uint64_t through) const;
   std::uint64_t lost_of(const SessionRef& session) const;
 

@@ -54,4 +54,18 @@ tl::expected<Event, std::string> event_from_json(const nlohmann::json& given) {
   return event;
 }
 
+tl::expected<NewIdentity, std::string> identity_from_json(const nlohmann::json& given) {
+  auto session = member_text(given, "session");
+  auto stream = member_text(given, "stream");
+  if (!session || !stream) {
+    return tl::unexpected<std::string>("\"session\" and \"stream\" of an identity must be text");
+  }
+  const auto inherit = given.find("inherit");
+  const bool said = inherit != given.end() && !inherit->is_null();
+  if (said && !inherit->is_boolean()) {
+    return tl::unexpected<std::string>("\"inherit\" of an identity must be true or false");
+  }
+  return NewIdentity{std::move(*session), std::move(*stream), said && inherit->get<bool>()};
+}
+
 }  // namespace s2::writer

@@ -1,5 +1,5 @@
-// An event as JSON, as both drivers take it: `{type, category?, ts?, source?{kind, event, metadata},
-// detail_level?, url?, data?}`.
+// An event and an identity as JSON, as both drivers take them: `{type, category?, ts?, source?{kind, event,
+// metadata}, detail_level?, url?, data?}` and `{session, stream?, inherit?}` (without it: false).
 //
 // Pure; any thread.
 #pragma once
@@ -8,11 +8,13 @@
 #include <string>
 #include <tl/expected.hpp>
 
+#include "writer/capture_session.h"
 #include "writer/envelope.h"
 
 namespace s2::writer {
 
 // `given` is an object. The error is one line: which member must be what.
 tl::expected<Event, std::string> event_from_json(const nlohmann::json& given);
+tl::expected<NewIdentity, std::string> identity_from_json(const nlohmann::json& given);
 
 }  // namespace s2::writer

@@ -153,7 +153,6 @@ int HttpDriver::run() {
   }
   if (report.unsaved != 0) options_.log(fmt::format("shutdown: {} events are unsaved", report.unsaved));
   const int code = report.unsaved == 0 ? 0 : 1;
-  if (options_.at_end) options_.at_end(code);
   server_.stop();
   if (served.get_future().wait_for(kServerEndsWithin) != std::future_status::ready) {
     // A peer that is idle, or does not read, holds a thread: all is said and stored, so it holds up nobody.
@@ -244,6 +243,8 @@ void HttpDriver::route() {
                [this](const httplib::Request& q, httplib::Response& r) { reply(r, api_->publish(q.body)); });
   server_.Post("/telemetry/flush",
                [this](const httplib::Request& q, httplib::Response& r) { reply(r, api_->flush(q.body)); });
+  server_.Post("/telemetry/identity",
+               [this](const httplib::Request& q, httplib::Response& r) { reply(r, api_->identify(q.body)); });
   server_.Get("/telemetry/events", [this](const httplib::Request& q, httplib::Response& r) {
     reply(r,
           api_->stored({q.get_param_value("stream"), q.get_param_value("offset"), q.get_param_value("limit"),

@@ -33,7 +33,6 @@ struct HttpOptions {
   WriterOptions writer = {};
   Writer::MakeProducers make_producers = {};  // empty: no durable storage
   AppendClient* client = nullptr;             // for the stored stream; null: none
-  std::function<void(int code)> at_end = {};  // called before it ends, also where a peer holds up the server
   Log log = {};
 };
 

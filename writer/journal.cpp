@@ -68,8 +68,8 @@ tl::expected<std::unique_ptr<Journal>, std::string> Journal::open(const std::str
 
 Journal::Journal(std::string directory, std::string mark, Ring& ring, std::size_t places, Log log)
     : directory_(std::move(directory)),
-      mark_(std::move(mark)),
       log_(std::move(log)),
+      mark_(std::move(mark)),
       reader_(ring.reader()),
       places_(places),
       thread_([this] { run(); }) {}
@@ -90,7 +90,7 @@ void Journal::run() {
   while (reader_->position() < close_through_ && Clock::now() < close_deadline_) {
     take(reader_->next(close_deadline_));
   }
-  for (auto& [category, file] : files_) {
+  for (auto& [name, file] : files_) {
     if (file.fd >= 0) ::close(file.fd);
   }
   std::lock_guard lock(mutex_);
@@ -159,14 +159,31 @@ void Journal::take(const RingItem& item) {
     log_(fmt::format("journal: events {} to {} were overwritten before they were written", drop->from,
                      drop->to));
   } else if (const EnvelopeRef* envelope = std::get_if<EnvelopeRef>(&item)) {
+    enter_branch((*envelope)->seq);
     write_line(**envelope);
+  }
+}
+
+void Journal::branch(std::uint64_t after, const std::string& name, std::string mark) {
+  std::lock_guard lock(mutex_);
+  branches_.push_back({after, '.' + name, std::move(mark)});
+}
+
+// The files of the source stay open: the storage writer may want its lines back.
+void Journal::enter_branch(std::uint64_t seq) {
+  std::lock_guard lock(mutex_);
+  while (!branches_.empty() && seq > branches_.front().after) {
+    infix_ = std::move(branches_.front().infix);
+    mark_ = std::move(branches_.front().mark);
+    branches_.pop_front();
+    ++entered_;
   }
 }
 
 void Journal::write_line(const Envelope& envelope) {
   const std::string_view category = envelope.category;
   const std::string line = journal_line(envelope.json, envelope.store) + "\n";
-  File& file = files_[category];
+  File& file = files_[{entered_, category}];
   std::string error;
   if (try_line(file, category, line, error)) {
     const auto begin = envelope.store ? begin_of_last(file.fd, line.size()) : std::nullopt;
@@ -176,8 +193,8 @@ void Journal::write_line(const Envelope& envelope) {
                     JournalPlaces::hash_of(envelope.json)});
     }
     if (file.unwritten != 0) {
-      log_(fmt::format("journal: {}/{}.jsonl is written again; {} events are not in it", directory_, category,
-                       file.unwritten));
+      log_(fmt::format("journal: {}/{}{}.jsonl is written again; {} events are not in it", directory_,
+                       category, infix_, file.unwritten));
     }
     file.unwritten = 0;
     return;
@@ -185,16 +202,16 @@ void Journal::write_line(const Envelope& envelope) {
   ++missing_;
   if (file.unwritten++ == 0) {
     log_(fmt::format(
-        "journal: {}/{}.jsonl cannot be written ({}): its events are left out until it can; nothing "
+        "journal: {}/{}{}.jsonl cannot be written ({}): its events are left out until it can; nothing "
         "else is touched",
-        directory_, category, error));
+        directory_, category, infix_, error));
   }
 }
 
 bool Journal::try_line(File& file, std::string_view category, const std::string& line,
                        std::string& error) const {
   if (file.fd < 0) {
-    std::string path = fmt::format("{}/{}.jsonl", directory_, category);
+    std::string path = fmt::format("{}/{}{}.jsonl", directory_, category, infix_);
     // Without waiting: a FIFO that nobody reads must not hold up the exit.
     file.fd = ::open(path.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0600);
     if (file.fd < 0) {

@@ -11,6 +11,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -21,6 +22,7 @@
 #include <string_view>
 #include <thread>
 #include <tl/expected.hpp>
+#include <utility>
 #include <vector>
 
 #include "writer/journal_places.h"
@@ -50,6 +52,10 @@ class Journal {
                                                                   std::size_t places, Log log);
   ~Journal();
 
+  // Events behind `after` go to files of their own, `<directory>/<category>.<name>.jsonl`, that begin with
+  // `mark`. Called before any of them is published. Any thread.
+  void branch(std::uint64_t after, const std::string& name, std::string mark);
+
   // Until the line of this event is written (or could not be), at most kJournalPatience: a disk that hangs
   // must not hold publishers for ever. Any thread.
   void wait_written(std::uint64_t seq);
@@ -75,21 +81,30 @@ class Journal {
   void run();
   void take(const RingItem& item);
   void write_line(const Envelope& envelope);
+  void enter_branch(std::uint64_t seq);
   bool try_line(File& file, std::string_view category, const std::string& line, std::string& error) const;
   bool told_written();
   void answer();
   JournalText text_of(std::uint64_t seq);
   static bool write_whole(int fd, const std::string& line, std::string& error);
 
+  struct Branch {
+    std::uint64_t after;
+    std::string infix, mark;
+  };
+
   const std::string directory_;
-  const std::string mark_;
   const Log log_;
+  std::string infix_, mark_;  // of the files' names, and their first line; the thread's own
   std::unique_ptr<RingReader> reader_;
-  std::map<std::string_view, File> files_;  // the thread's own
-  std::uint64_t missing_ = 0;               // events that are not in the journal; the thread's own
+  std::size_t entered_ = 0;  // branches; the thread's own
+  // By branch and category; bounded by kMaxIdentities; the thread's own.
+  std::map<std::pair<std::size_t, std::string_view>, File> files_;
+  std::uint64_t missing_ = 0;  // events that are not in the journal; the thread's own
   JournalPlaces places_;
 
   std::mutex mutex_;
+  std::deque<Branch> branches_;  // that no event has come to yet
   std::condition_variable done_changed_;
   std::condition_variable written_changed_;
   std::uint64_t written_through_ = 0;  // and no earlier event is still to come

@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -72,15 +73,44 @@ std::optional<JournalMark> mark_of(std::string_view line) {
   return mark;
 }
 
+// Which epochs are none of a recovery's business.
 std::set<std::string> settled_epochs(const std::string& directory) {
-  std::set<std::string> epochs;
+  std::set<std::string> settled, left, kept;
   std::ifstream file(fmt::format("{}/{}", directory, kSettledFile));
   for (std::string line; std::getline(file, line);) {
     const auto parsed = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (parsed.is_object() && parsed.contains("epoch") && parsed["epoch"].is_string())
-      epochs.insert(parsed["epoch"].get<std::string>());
+    if (!parsed.is_object()) continue;
+    for (const auto& [name, epochs] : {std::pair("epoch", &settled), {"left", &left}, {"kept", &kept}}) {
+      if (parsed.contains(name) && parsed[name].is_string()) epochs->insert(parsed[name].get<std::string>());
+    }
   }
-  return epochs;
+  std::set_difference(left.begin(), left.end(), kept.begin(), kept.end(),
+                      std::inserter(settled, settled.end()));
+  return settled;
+}
+
+// The files of a journal, in the order of their categories and names. Also not a FIFO, which would never end.
+std::vector<std::string> files_of(const std::string& directory) {
+  std::vector<std::string> files;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(directory, error)) {
+    const std::string name = entry.path().filename().string();
+    const std::string_view category = std::string_view(name).substr(0, name.find('.'));
+    const bool known = std::find(kCategories.begin(), kCategories.end(), category) != kCategories.end();
+    if (known && name.ends_with(".jsonl") && entry.is_regular_file(error))
+      files.push_back(entry.path().string());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+bool say(const std::string& directory, const char* what, const std::string& epoch) {
+  const std::string line = fmt::format("{{\"{}\":{}}}\n", what, json_quoted(epoch));
+  const int fd = ::open(fmt::format("{}/{}", directory, kSettledFile).c_str(),
+                        O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) return false;
+  const bool written = ::write(fd, line.data(), line.size()) == static_cast<ssize_t>(line.size());
+  return ::close(fd) == 0 && written;
 }
 
 }  // namespace
@@ -164,9 +194,7 @@ tl::expected<JournalScan, std::string> JournalScan::read(const std::string& dire
   }
   JournalScan scan;
   Reading reading{session, log, settled_epochs(directory), {}, 0};
-  for (const std::string_view category : kCategories) {
-    const std::string path = fmt::format("{}/{}.jsonl", directory, category);
-    if (!fs::is_regular_file(path, error)) continue;  // also not a FIFO, which would never end
+  for (const std::string& path : files_of(directory)) {
     scan.files_.push_back(path);
     if (!reading.read(static_cast<std::uint32_t>(scan.files_.size() - 1), path))
       return tl::unexpected(
@@ -197,12 +225,11 @@ tl::expected<std::string, std::string> JournalScan::text(const JournalLine& line
 }
 
 bool settle_epoch(const std::string& directory, const std::string& epoch) {
-  const std::string line = fmt::format("{{\"epoch\":{}}}\n", json_quoted(epoch));
-  const int fd = ::open(fmt::format("{}/{}", directory, kSettledFile).c_str(),
-                        O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0) return false;
-  const bool written = ::write(fd, line.data(), line.size()) == static_cast<ssize_t>(line.size());
-  return ::close(fd) == 0 && written;
+  return say(directory, "epoch", epoch);
+}
+
+bool branch_epoch(const std::string& directory, const std::string& epoch, bool kept) {
+  return say(directory, kept ? "kept" : "left", epoch);
 }
 
 JournalLock::JournalLock(JournalLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}

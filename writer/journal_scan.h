@@ -2,8 +2,9 @@
 //
 // A process begins each file that it opens with a mark that says who writes and where it stores:
 // {"journal":{"epoch","began_ms","basin","stream"}}. Lines behind a mark are envelopes, byte for byte what is
-// stored; those that are not to be stored end in ,"store":false}. `settled.jsonl` beside the categories'
-// files names epochs that recovery need not look at again.
+// stored; those that are not to be stored end in ,"store":false}. A branch of a snapshot (docs/forks.md)
+// writes `<category>.<epoch>.jsonl`. `settled.jsonl` beside them names epochs that recovery need not look at
+// again, and those that one branch has left and another has kept.
 //
 // One thread; JournalLock is what keeps others away. Source: system rules "Files", "Recovery".
 #pragma once
@@ -45,9 +46,9 @@ struct JournalPart {
 
 class JournalScan {
  public:
-  // Reads all of `<directory>/*.jsonl`. A torn last line is cut off the file, and said in the log; call it
-  // under a JournalLock that is alone. `session`: only lines of that session (empty: all). Epochs that are
-  // settled are left out. The error is one line.
+  // Reads all of `<directory>/<category>*.jsonl`. A torn last line is cut off the file, and said in the log;
+  // call it under a JournalLock that is alone. `session`: only lines of that session (empty: all). Epochs
+  // that are settled are left out, and those that were left and kept by nobody here. The error is one line.
   static tl::expected<JournalScan, std::string> read(const std::string& directory, const std::string& session,
                                                      const Log& log);
 
@@ -65,6 +66,9 @@ class JournalScan {
 // Says that everything of this process is stored, or has been told as lost. False (and errno) where that
 // cannot be written.
 bool settle_epoch(const std::string& directory, const std::string& epoch);
+// Says that a branch goes on with what this process of its source had pending, or has left it to another. Two
+// branches may share the directory. False as above.
+bool branch_epoch(const std::string& directory, const std::string& epoch, bool kept);
 
 // Who uses a journal: any number of writers, or one recovery. Held until destroyed, and not beyond the
 // process.

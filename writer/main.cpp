@@ -128,11 +128,7 @@ int run(const std::vector<std::string>& arguments) {
   writer.journal_backlog = config.journal_backlog;
   writer.durable_errors = config.durable_errors;
   writer.drop_style = config.drop_style;
-  writer.journal_mark = line_of(journal_mark(config));
-  const auto at_end = [&](int code) {
-    if (code == 0 && !config.journal_dir.empty())
-      settle_epoch(config.journal_dir, config.producer.epoch_token);
-  };
+  writer.journal_mark = journal_mark(config);
   const int code = config.driver == "http" ? run_http({.host = config.listen_host,
                                                        .port = config.listen_port,
                                                        .signal_fd = signal_fd,
@@ -141,14 +137,12 @@ int run(const std::vector<std::string>& arguments) {
                                                        .writer = writer,
                                                        .make_producers = producers,
                                                        .client = client.get(),
-                                                       .at_end = at_end,
                                                        .log = log})
                                            : run_stdio({.signal_fd = signal_fd,
                                                         .shutdown_budget = config.shutdown.whole,
                                                         .writer = writer,
                                                         .make_producers = producers,
                                                         .log = log});
-  if (config.driver != "http") at_end(code);
   ::close(signal_fd);
   return code;
 }

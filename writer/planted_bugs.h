@@ -25,6 +25,7 @@ enum class PlantedBug : std::uint8_t {
   // capture sessions
   stamp_late,
   stop_is_forever,
+  parent_stream,
   late_marker,
   cutoff_too_early,
   truncation_drops_probe,
@@ -86,7 +87,7 @@ struct PlantedBugRow {
   bool backlog = false;
 };
 
-inline constexpr std::array<PlantedBugRow, 49> kPlantedBugs = {{
+inline constexpr std::array<PlantedBugRow, 50> kPlantedBugs = {{
     {PlantedBug::seq_unlocked, "seq-unlocked", "ring",
      "sequence number and slot are taken under different locks", "lost, duplicated, reordered"},
     {PlantedBug::stranded_cursor, "stranded-cursor", "ring",
@@ -99,6 +100,8 @@ inline constexpr std::array<PlantedBugRow, 49> kPlantedBugs = {{
      "an event of an old publisher gets the newest session's id", "wrong stream"},
     {PlantedBug::stop_is_forever, "stop-is-forever", "controller",
      "what is enabled after a stop stores nothing", "lost"},
+    {PlantedBug::parent_stream, "parent-stream", "session",
+     "a VM that was forked goes on in the stream of its source", "wrong stream"},
     {PlantedBug::late_marker, "late-marker", "session",
      "the end marker is published after the storage writer left", "lost"},
     {PlantedBug::cutoff_too_early, "cutoff-too-early", "handshake",

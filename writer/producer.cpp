@@ -5,6 +5,7 @@
 #include <mutex>
 #include <set>
 #include <utility>
+#include <vector>
 
 #include "writer/planted_bugs.h"
 #include "writer/s2_client.h"
@@ -33,6 +34,7 @@ class AllProducers final : public Producers {
       {
         const std::lock_guard lock(mutex_);
         if (closed_) return Submit::closed;
+        if (seq <= left_through_) return Submit::left;
         auto at = producers_.find(stream);
         if (at != producers_.end() && at->second->ended()) {
           producers_.erase(at);
@@ -48,10 +50,10 @@ class AllProducers final : public Producers {
         }
         producer = at->second;
       }
-      // A producer that has ended takes nothing: the record is whole when the next one is asked.
+      // A producer that has ended, or is left, takes nothing: the record is whole when it is asked again.
       // NOLINTNEXTLINE(bugprone-use-after-move)
-      if (const auto result = producer->submit(seq, std::move(record), metered, stop, deadline))
-        return *result;
+      const auto result = producer->submit(seq, std::move(record), metered, stop, deadline);
+      if (result && *result != Submit::closed) return *result;
     }
   }
 
@@ -99,14 +101,33 @@ class AllProducers final : public Producers {
     }
     const auto producers = all();
     for (const auto& producer : producers) producer->begin_close(deadline);
-    std::vector<Unsaved> unsaved;
-    for (const auto& producer : producers) {
-      auto of_stream = producer->finish_close();
-      unsaved.insert(unsaved.end(), std::make_move_iterator(of_stream.begin()),
-                     std::make_move_iterator(of_stream.end()));
-    }
+    std::vector<Unsaved> unsaved = close_left();
+    finish(producers, unsaved);
     const std::lock_guard lock(mutex_);
     producers_.clear();
+    return unsaved;
+  }
+
+  void renew(const std::string& epoch_token, std::optional<std::uint64_t> leave_through) override {
+    const std::lock_guard lock(mutex_);
+    options_.epoch_token = epoch_token;
+    if (!leave_through) return;
+    left_through_ = *leave_through;
+    for (const auto& [name, producer] : producers_) {
+      producer->begin_close(std::chrono::steady_clock::now());
+      left_.push_back(producer);
+    }
+    producers_.clear();
+  }
+
+  std::vector<Unsaved> close_left() override {
+    std::vector<std::shared_ptr<StreamProducer>> left;
+    {
+      const std::lock_guard lock(mutex_);
+      left.swap(left_);
+    }
+    std::vector<Unsaved> unsaved;
+    finish(left, unsaved);
     return unsaved;
   }
 
@@ -126,6 +147,15 @@ class AllProducers final : public Producers {
     return out;
   }
 
+  static void finish(const std::vector<std::shared_ptr<StreamProducer>>& producers,
+                     std::vector<Unsaved>& unsaved) {
+    for (const auto& producer : producers) {
+      auto of_stream = producer->finish_close();
+      unsaved.insert(unsaved.end(), std::make_move_iterator(of_stream.begin()),
+                     std::make_move_iterator(of_stream.end()));
+    }
+  }
+
   void forget_ended() {
     std::erase_if(producers_, [](const auto& entry) { return entry.second->ended(); });
   }
@@ -138,12 +168,14 @@ class AllProducers final : public Producers {
                                             client_, listener_);
   }
 
-  const ProducerOptions options_;
+  ProducerOptions options_;  // its epoch token under the lock
   AppendClient& client_;
   ProducerListener& listener_;
   mutable std::mutex
       mutex_;  // taken before a producer's own; never held while one waits or calls the listener
   std::map<std::string, std::shared_ptr<StreamProducer>> producers_;
+  std::vector<std::shared_ptr<StreamProducer>> left_;  // until close_left()
+  std::uint64_t left_through_ = 0;
   std::uint64_t made_ = 0;
   bool closed_ = false;
 #ifdef PLANTED_BUGS

@@ -8,7 +8,8 @@
 // before wait_acked(), remove() or close() count the record as settled. Whoever made the Producers owns
 // listener and client, and keeps them until after close() or the destructor (which closes with no time left).
 //
-// Every record that submit() has taken ends in exactly one of: acked(), failed(), the return of close().
+// Every record that submit() has taken ends in exactly one of: acked(), failed(), the return of close() or
+// close_left().
 // Retryable trouble is retried for as long as the process runs; only close() ends it.
 #pragma once
 
@@ -16,6 +17,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -37,6 +39,7 @@ enum class Submit {
   superseded,        // somebody else fenced the stream: it takes nothing more from this process
   too_many_streams,  // kMaxStreams producers are alive; remove() some
   closed,
+  left,  // renew() left it to another process; nothing was taken
 };
 
 enum class FailureKind {
@@ -120,6 +123,14 @@ class Producers {
   // `deadline`, even when the peer is silent. No thread, no socket is left. Returns exactly what is unsaved,
   // in the order of submits within a stream. A second call returns {} at once.
   virtual std::vector<Unsaved> close(Deadline deadline) = 0;
+
+  // A new epoch of this process (docs/forks.md): producers that are made from now on carry its token, those
+  // alive keep theirs. With `leave_through` those alive are left: they begin to end at once, without a last
+  // attempt, and a submit() of a record up to that number is answered `left`. Does not wait.
+  virtual void renew(const std::string& epoch_token, std::optional<std::uint64_t> leave_through) = 0;
+  // Closes the connections of those that were left; once it has returned nothing more of them is sent.
+  // Returns what close() would. Waits for no peer.
+  virtual std::vector<Unsaved> close_left() = 0;
 
   virtual std::size_t streams() const = 0;  // producers alive
 };

@@ -52,6 +52,7 @@ class WriterDriver {
   void publish(PublishOp op);
   void flush(const FlushOp& op);
   void stop(const StopOp& op);
+  void identify(const NewIdentity& next);
   Clock::time_point deadline_of(std::optional<std::chrono::milliseconds> given) const;
   template <class Work>
   void wait_aside(Clock::time_point deadline, Work work);
@@ -134,6 +135,7 @@ void WriterDriver::take(const std::string& line) {
   if (auto* each = std::get_if<PublishOp>(&*op)) publish(std::move(*each));
   if (auto* each = std::get_if<FlushOp>(&*op)) flush(*each);
   if (auto* each = std::get_if<StopOp>(&*op)) stop(*each);
+  if (auto* each = std::get_if<IdentityOp>(&*op)) identify(each->next);
   if (auto* each = std::get_if<StorageOp>(&*op)) {
     if (auto set = writer_->set_storing(each->on); !set) {
       options_.log("stdin: storage: " + set.error());
@@ -182,6 +184,16 @@ void WriterDriver::stop(const StopOp& op) {
   wait_aside(deadline, [this, end = *end](Clock::time_point until) {
     output_.say(stopped_line(writer_->await_end(end, until)));
   });
+}
+
+// Here, not aside: what is published behind it belongs to the new session.
+void WriterDriver::identify(const NewIdentity& next) {
+  const auto identified = writer_->identify(next);
+  if (!identified)
+    options_.log(
+        fmt::format("stdin: identity {}: {}", one_line(next.session, kShownInputBytes), identified.error()));
+  output_.say(identified ? identified_line(next.session, *identified)
+                         : not_identified_line(one_line(next.session, kShownInputBytes), identified.error()));
 }
 
 Clock::time_point WriterDriver::deadline_of(std::optional<std::chrono::milliseconds> given) const {

@@ -73,7 +73,12 @@ tl::expected<StdioOp, std::string> parse_op(std::string_view text) {
     if (on == line.end() || !on->is_boolean()) return wrong("\"on\" must be true or false");
     return StorageOp{on->get<bool>()};
   }
-  if (*op != "publish") return wrong("\"op\" is none of start, publish, flush, stop, storage");
+  if (*op == "identity") {
+    auto next = identity_from_json(line);
+    if (!next) return tl::unexpected(next.error());
+    return IdentityOp{std::move(*next)};
+  }
+  if (*op != "publish") return wrong("\"op\" is none of start, publish, flush, stop, storage, identity");
   auto n = line.find("n");
   if (n == line.end() || !n->is_number_unsigned())
     return wrong("\"n\" of a publish must be a number from 0 on");
@@ -90,6 +95,15 @@ std::string started_line(const std::string& session) {
 
 std::string storage_line(bool on) {
   return fmt::format(R"({{"storage":{}}})", on);
+}
+
+std::string identified_line(const std::string& session, const Identified& identified) {
+  return fmt::format(R"({{"identified":{},"after":{},"pending":{},"left":{}}})", json_quoted(session),
+                     identified.after, identified.pending, identified.left);
+}
+
+std::string not_identified_line(const std::string& session, const std::string& reason) {
+  return fmt::format(R"({{"not_identified":{},"reason":{}}})", json_quoted(session), reason_text(reason));
 }
 
 std::string published_line(std::uint64_t n, std::uint64_t seq, const std::string& session) {

@@ -44,7 +44,10 @@ struct StopOp {
 struct StorageOp {
   bool on = false;
 };
-using StdioOp = std::variant<StartOp, PublishOp, FlushOp, StopOp, StorageOp>;
+struct IdentityOp {
+  NewIdentity next;
+};
+using StdioOp = std::variant<StartOp, PublishOp, FlushOp, StopOp, StorageOp, IdentityOp>;
 
 // The error is one line: what is wrong with it.
 tl::expected<StdioOp, std::string> parse_op(std::string_view line);
@@ -52,6 +55,8 @@ tl::expected<StdioOp, std::string> parse_op(std::string_view line);
 std::string ready_line();
 std::string started_line(const std::string& session);
 std::string storage_line(bool on);
+std::string identified_line(const std::string& session, const Identified& identified);
+std::string not_identified_line(const std::string& session, const std::string& reason);
 std::string published_line(std::uint64_t n, std::uint64_t seq, const std::string& session);
 std::string rejected_line(std::uint64_t n, const std::string& reason, const std::string& session);
 std::string dropped_line(const std::string& session, std::uint64_t from, std::uint64_t to);

@@ -12,6 +12,8 @@ namespace s2::writer {
 
 namespace {
 
+constexpr const char* kLeft = "left to the branch that inherits";
+
 wire::AppendRecord record_of(const Envelope& envelope) {
   wire::AppendRecord record;
   record.timestamp = static_cast<std::uint64_t>(std::max<std::int64_t>(envelope.published_us, 0) / 1000);
@@ -120,6 +122,9 @@ StorageWriter::Step StorageWriter::hand_over(const std::stop_token& stop, Deadli
     case Submit::stopped:
       if (planted(PlantedBug::full_queue_cancel)) moved_on();
       return Step::held_up;
+    case Submit::left:  // told as lost by leave()
+      moved_on();
+      return Step::moved_on;
     case Submit::closed:
     case Submit::timed_out:
     case Submit::too_many_streams:
@@ -241,6 +246,19 @@ std::uint64_t StorageWriter::close(Deadline deadline) {
     changed_.notify_all();
   }
   durability_.end_waits();
+  const std::uint64_t lost = tell_unsaved(std::move(unsaved));
+  return lost + durability_.lose_pending("not sent before the deadline of the shutdown");
+}
+
+std::uint64_t StorageWriter::leave(std::uint64_t through) {
+  std::vector<Unsaved> unsaved = producers_.close_left();
+  std::erase_if(unsaved, [](const Unsaved& each) { return !each.unknown; });  // as all that is pending
+  for (Unsaved& each : unsaved) each.reason = kLeft;
+  const std::uint64_t lost = tell_unsaved(std::move(unsaved));
+  return lost + durability_.lose_pending(kLeft, through);
+}
+
+std::uint64_t StorageWriter::tell_unsaved(std::vector<Unsaved> unsaved) {
   std::sort(unsaved.begin(), unsaved.end(), [](const Unsaved& a, const Unsaved& b) { return a.seq < b.seq; });
   std::uint64_t lost = 0;
   for (std::size_t begin = 0; begin < unsaved.size();) {
@@ -254,7 +272,7 @@ std::uint64_t StorageWriter::close(Deadline deadline) {
     std::string reason = one_line(first.reason, kMaxReasonBytes);
     lost += durability_.lost(seqs, first.unknown ? "outcome unknown: " + reason : reason);
   }
-  return lost + durability_.lose_pending("not sent before the deadline of the shutdown");
+  return lost;
 }
 
 }  // namespace s2::writer

@@ -20,6 +20,7 @@
 #include <stop_token>
 #include <string>
 #include <tl/expected.hpp>
+#include <vector>
 
 #include "writer/append_outcomes.h"
 #include "writer/backlog.h"
@@ -62,6 +63,10 @@ class StorageWriter {
   // deadline.
   bool drain(std::uint64_t through, Deadline deadline);
 
+  // After Producers::renew() has left everything up to `through`: ends those producers, and tells what of it
+  // is not stored as lost. Returns how many events that are.
+  std::uint64_t leave(std::uint64_t through);
+
   // Closes the producers; whatever is not stored by then is told as lost. Returns how many events that are.
   std::uint64_t close(Deadline deadline);
 
@@ -73,6 +78,7 @@ class StorageWriter {
   Step hand_over_marker(const EnvelopeRef& marker, const std::stop_token& stop, Deadline deadline);
   Submit offer(const Envelope& envelope, const std::stop_token& stop, Deadline deadline);
   void skip(const std::string& reason);
+  std::uint64_t tell_unsaved(std::vector<Unsaved> unsaved);
   void dropped(const Drop& drop);
   void moved_on();
 

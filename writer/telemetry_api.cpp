@@ -20,6 +20,8 @@ using std::chrono::steady_clock;
 
 // A clear answers after that long at most; what is not stored by then goes on being stored.
 constexpr milliseconds kClearWaits{1000};
+// As often a publish looks for the session anew that was changed under its hands.
+constexpr int kPublishTries = 8;
 
 std::string time_now() {
   const auto now = std::chrono::system_clock::now();
@@ -106,9 +108,9 @@ ApiAnswer TelemetryApi::set(const TelemetryConfig& config, const std::optional<s
   if (replaces) {
     next->session = current()->session;
   } else {
-    const std::string wanted = id.value_or(new_session_id());
+    const std::string wanted = id ? *id : next_id_.empty() ? new_session_id() : next_id_;
     auto session = writer_.start(wanted);
-    if (!session) return api_problem(refused() ? 503 : 500, session.error());
+    if (!session) return api_problem(refused() ? 503 : id ? 400 : 500, session.error());  // or the name's
     next->session = *session;
   }
   {
@@ -116,6 +118,7 @@ ApiAnswer TelemetryApi::set(const TelemetryConfig& config, const std::optional<s
     current_ = next;
     last_stream_ = next->session->stream;
   }
+  next_id_.clear();
   return told(next, replaces ? 200 : 201);
 }
 
@@ -143,15 +146,44 @@ ApiAnswer TelemetryApi::publish(std::string_view body) {
   if (!event) return api_problem(400, event.error());
   const auto category = category_of(event->type, event->category);
   if (!category) return api_problem(400, category.error());
+  for (int tries = 0; tries < kPublishTries; ++tries) {
+    if (refused()) return api_problem(503, "the writer is shutting down");
+    const CurrentRef now = current();
+    if (!now || !now->config.captures(*category)) return {204, ""};
+    std::string envelope;
+    const auto published = writer_.publish(now->session->id, *event, &envelope);
+    if (published) return {200, std::move(envelope)};
+    if (refused()) return api_problem(503, "the writer is shutting down");
+    // It may have been cleared meanwhile, or have another identity: whoever changes it has the word first.
+    const std::lock_guard lock(changing_);
+    if (current() == now) return api_problem(400, published.error());
+  }
+  return api_problem(503, "the session is changed all the time: try again");
+}
+
+ApiAnswer TelemetryApi::identify(std::string_view body) {
+  const nlohmann::json given =
+      within_json_depth(body) ? nlohmann::json::parse(body, nullptr, false) : nlohmann::json();
+  if (!given.is_object())
+    return api_problem(400, R"(the body is no JSON object such as {"session": "vm-2", "inherit": false})");
+  auto next = identity_from_json(given);
+  if (!next) return api_problem(400, next.error());
+  const std::lock_guard lock(changing_);
   if (refused()) return api_problem(503, "the writer is shutting down");
-  const CurrentRef now = current();
-  if (!now || !now->config.captures(*category)) return {204, ""};
-  std::string envelope;
-  const auto published = writer_.publish(now->session->id, std::move(*event), &envelope);
-  if (published) return {200, std::move(envelope)};
-  if (refused()) return api_problem(503, "the writer is shutting down");
-  if (current() != now) return {204, ""};  // it was cleared meanwhile
-  return api_problem(400, published.error());
+  const CurrentRef before = current();
+  next->begin = before != nullptr;
+  const auto identified = writer_.identify(*next);
+  if (!identified) return api_problem(refused() ? 503 : 400, identified.error());
+  if (before) {
+    auto renewed = std::make_shared<Current>(*before);
+    renewed->session = identified->session;
+    const std::lock_guard now(mutex_);
+    last_stream_ = renewed->session->stream;
+    current_ = std::move(renewed);
+  } else {
+    next_id_ = next->session;
+  }
+  return {200, identified_line(next->session, *identified)};
 }
 
 ApiAnswer TelemetryApi::flush(std::string_view body) {

@@ -51,6 +51,7 @@ class TelemetryApi {
   ApiAnswer patch(std::string_view body);
   ApiAnswer publish(std::string_view body);
   ApiAnswer flush(std::string_view body);
+  ApiAnswer identify(std::string_view body);
   ApiAnswer stored(const StoredQuery& query);
 
   // From now on nothing is accepted and no state is set: 503.
@@ -74,10 +75,11 @@ class TelemetryApi {
   AppendClient* const client_;
   const std::chrono::milliseconds longest_wait_;
 
-  std::mutex changing_;  // one PUT or PATCH at a time; taken before mutex_
+  std::mutex changing_;  // one PUT, PATCH or identity at a time; taken before mutex_
   mutable std::mutex mutex_;
   CurrentRef current_;       // null: unset
   std::string last_stream_;  // of the session that was current last
+  std::string next_id_;      // of the session that begins next, where an identity was given while unset
   bool refused_ = false;
 };
 

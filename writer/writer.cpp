@@ -25,9 +25,12 @@ tl::expected<std::unique_ptr<Writer>, std::string> Writer::make(WriterOptions op
     const std::size_t places = storing && given.journal_backlog > 0
                                    ? given.journal_backlog + static_cast<std::size_t>(given.ring.events)
                                    : 0;
-    auto journal = Journal::open(given.journal_dir, given.journal_mark, *writer->ring_, places, writer->log_);
+    const JournalMark& mark = given.journal_mark;
+    auto journal = Journal::open(given.journal_dir, mark.epoch.empty() ? std::string() : line_of(mark),
+                                 *writer->ring_, places, writer->log_);
     if (!journal) return tl::unexpected(journal.error());
     writer->journal_ = std::move(*journal);
+    if (!mark.epoch.empty()) writer->epochs_.push_back(mark.epoch);
   }
   if (storing) {
     writer->producers_ = make_producers(writer->outcomes_);
@@ -149,6 +152,10 @@ ShutdownReport Writer::shutdown(std::chrono::milliseconds budget,
   if (const AppendFailures failures = append_failures(); failures.appends != 0) {
     log_(
         fmt::format("{} appends failed for good, with {} events in them", failures.appends, failures.events));
+  }
+  std::lock_guard lock(identity_mutex_);
+  for (const std::string& epoch : epochs_) {
+    if (result.unsaved == 0) settle_epoch(options_.journal_dir, epoch);
   }
   return result;
 }

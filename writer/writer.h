@@ -18,8 +18,10 @@
 
 #include "writer/capture_session.h"
 #include "writer/durability.h"
+#include "writer/epoch.h"
 #include "writer/flush.h"
 #include "writer/journal.h"
+#include "writer/journal_scan.h"
 #include "writer/log.h"
 #include "writer/producer.h"
 #include "writer/ring.h"
@@ -38,8 +40,20 @@ struct WriterOptions {
   std::size_t journal_backlog = kDefaultBacklogEvents;  // overwritten by the ring, still to be stored
   DurableErrors durable_errors = DurableErrors::event;
   DropStyle drop_style = DropStyle::gap;
-  std::string journal_mark =
-      {};  // who writes it, see journal_scan.h; empty: no mark, and no recovery from it
+  JournalMark journal_mark = {};  // who writes it; without an epoch: no mark, and no recovery from it
+  std::function<std::string()> new_epoch = new_epoch_token;  // for a change of identity
+};
+
+// Publishes in flight hold up a change of identity for so long at most; those that are later are rejected.
+inline constexpr std::chrono::milliseconds kIdentityHold{1000};
+inline constexpr std::size_t kMaxIdentities = 32;  // of one process: the journal keeps the files of each open
+
+// What a branch of a snapshot goes on as.
+struct Identified {
+  SessionRef session;         // null: it was not to begin
+  std::uint64_t after = 0;    // events up to this number are the source's
+  std::uint64_t pending = 0;  // of them, and of this branch's business now: on their way to the old streams
+  std::uint64_t left = 0;     // of them, told as lost: the other branch stores them
 };
 
 // What a stopped session may claim.
@@ -90,6 +104,15 @@ class Writer {
   tl::expected<CaptureSessions::End, std::string> end(const std::string& session, Deadline deadline);
   Stopped await_end(const CaptureSessions::End& end, Deadline deadline);
 
+  // In a branch of a snapshot that was restored more than once, before anything else: goes on as somebody
+  // else, under a new epoch, fencing token and stream. Active sessions end without a marker, which is the
+  // source's to set. With `inherit`, which exactly one branch may be given, what was pending goes on to the
+  // old streams; without it all of that is told as lost, and once this has returned nothing more is sent to
+  // them. Sequence numbers go on: they are unique in the writer's life, and so in each epoch and stream. A
+  // flush from here on covers what this branch keeps. An error (one line) has changed nothing. See
+  // docs/forks.md.
+  tl::expected<Identified, std::string> identify(const NewIdentity& next);
+
   // From now on publishes are refused: the first step of a shutdown, which may be taken before it.
   void refuse(const std::string& reason);
   // All steps of shutdown.h; `report` is the last.
@@ -100,6 +123,8 @@ class Writer {
          bool storing);
   bool shutdown_step(ShutdownStep step, Deadline deadline);
   void remove_streams(Deadline deadline);
+  void branch_journal(std::uint64_t after, const std::string& epoch, const std::string& fixed_stream);
+  void share_epochs(const std::string& epoch, bool inherit);
 
   const WriterOptions options_;
   const Log log_;
@@ -110,6 +135,9 @@ class Writer {
   std::unique_ptr<Producers> producers_;    // null: no durable storage
   std::unique_ptr<StorageWriter> storage_;  // likewise
   std::unique_ptr<Journal> journal_;        // null: none
+  std::mutex identity_mutex_;               // one change at a time; taken before any other
+  std::vector<std::string> epochs_;  // whose lines in the journal are this process's to settle; newest last
+  std::size_t identities_ = 0;       // changes so far
   std::uint64_t cut_off_ = 0;
   bool shut_down_ = false;
 

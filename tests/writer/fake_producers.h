@@ -75,6 +75,11 @@ class FakeProducers : public Producers {
     std::unique_lock lock(mutex_);
     return changed_.wait_for(lock, std::chrono::seconds(20), [&] { return stored_.size() >= count; });
   }
+  // Until so many wait for S2's answer.
+  bool wait_taken(std::size_t count) const {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::seconds(20), [&] { return queue_.size() >= count; });
+  }
   // Until a submit waits for room.
   bool wait_held_up() const {
     std::unique_lock lock(mutex_);
@@ -87,12 +92,16 @@ class FakeProducers : public Producers {
     std::unique_lock lock(mutex_);
     if (closed_) return Submit::closed;
     if (superseded_) return Submit::superseded;
+    if (seq <= left_through_) return Submit::left;
     if (record.body.size() > body_limit_) return Submit::too_large;
     ++waiting_;
     changed_.notify_all();
-    changed_.wait_until(lock, deadline, [&] { return closed_ || has_room() || stop.stop_requested(); });
+    changed_.wait_until(lock, deadline, [&] {
+      return closed_ || seq <= left_through_ || has_room() || stop.stop_requested();
+    });
     --waiting_;
     if (closed_) return Submit::closed;
+    if (seq <= left_through_) return Submit::left;
     if (!has_room()) return stop.stop_requested() ? Submit::stopped : Submit::timed_out;
     queue_.push_back({stream, seq, std::move(record.body)});
     streams_.insert(stream);
@@ -137,6 +146,24 @@ class FakeProducers : public Producers {
       unsaved.push_back({record.stream, record.seq, true, "no answer from S2"});
     queue_.clear();
     return unsaved;
+  }
+  void renew(const std::string& epoch_token, std::optional<std::uint64_t> leave_through) override {
+    set([&] {
+      epochs_.push_back(epoch_token);
+      if (!leave_through) return;
+      left_through_ = *leave_through;
+      for (const Record& record : queue_) left_.push_back({record.stream, record.seq, false, "left"});
+      queue_.clear();
+    });
+  }
+  std::vector<Unsaved> close_left() override {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return !settling_; });
+    return std::exchange(left_, {});
+  }
+  std::vector<std::string> epochs() const {  // told by renew()
+    std::lock_guard lock(mutex_);
+    return epochs_;
   }
   std::size_t streams() const override {
     std::lock_guard lock(mutex_);
@@ -186,6 +213,9 @@ class FakeProducers : public Producers {
   std::vector<std::string> removed_;
   std::set<std::string> streams_;
   std::set<std::uint64_t> refused_;
+  std::vector<std::string> epochs_;
+  std::vector<Unsaved> left_;
+  std::uint64_t left_through_ = 0;
   std::size_t room_ = 1'000'000;
   std::size_t body_limit_ = 1024 * 1024;
   std::size_t flush_through_ = 0;

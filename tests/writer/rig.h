@@ -27,6 +27,10 @@ inline Event event(std::string type = "console_log", std::string data_json = "1"
   return made;
 }
 
+inline NewIdentity branch(const std::string& session, bool inherit, const std::string& stream = "") {
+  return {.session = session, .stream = stream, .inherit = inherit};
+}
+
 class Rig {
  public:
   explicit Rig(WriterOptions options = {}, bool durable = true) {

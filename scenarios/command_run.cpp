@@ -122,6 +122,7 @@ tl::expected<std::string, std::string> token_of(const std::string& argument) {
 RealmOptions realm_options(const Options& options) {
   RealmOptions realm;
   realm.writer = options.writer_words;
+  realm.own_writer = options.own_writer;
   realm.over_http = options.over_http;
   realm.ready_within = options.ready_within;
   realm.slack = options.slack;

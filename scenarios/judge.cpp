@@ -92,7 +92,7 @@ void list_checked(const Facts& facts, Verdict& v) {
   for (int i = 1; i <= kInvariants; ++i) {
     const auto invariant = static_cast<Invariant>(i);
     if (!promise.checks(invariant)) continue;
-    if (invariant == Invariant::I7 && !ledger.acks_observed) {
+    if (invariant == Invariant::I7 && !ledger.acks_observed && !ledger.deletion) {
       v.not_checked.push_back(
           {invariant, "the writer said nothing of acks, drops or losses before it ended"});
     } else if (invariant == Invariant::I10 && promise.nothing_lost && facts.outage_excuses_loss()) {
@@ -126,6 +126,7 @@ Verdict judge(const Ledger& ledger) {
   check_identity(facts, findings);
   check_order(facts, findings);
   if (ledger.acks_observed) check_report(facts, findings);
+  check_deletion(facts, findings);
   check_ending(facts, findings);
   std::stable_sort(v.violations.begin(), v.violations.end(),
                    [](const Violation& a, const Violation& b) { return a.kind < b.kind; });

@@ -29,6 +29,7 @@ bool kill_is_planned(const Ledger& ledger, int epoch) {
     case Teardown::flush_then_kill:
     case Teardown::cut_kill:
     case Teardown::term_short:
+    case Teardown::browser_delete:
       return true;
     default:
       return ledger.kill.fired;

@@ -126,6 +126,7 @@ void check_report(const Facts& facts, Findings& findings);    // I7: drops, loss
 void check_loss(const Facts& facts, Findings& findings);      // I4, I10: what has to be there
 void check_identity(const Facts& facts, Findings& findings);  // I2, I5, I9, I11: what must not be there
 void check_order(const Facts& facts, Findings& findings);     // I3
+void check_deletion(const Facts& facts, Findings& findings);  // I7: the control plane's record
 void check_ending(const Facts& facts, Findings& findings);    // I8, and I10's time
 
 }  // namespace s2::scenarios

@@ -31,6 +31,7 @@ enum class Teardown {
   pause,
   respawn,
   zombie,
+  browser_delete,
 };
 
 // accepted: `published` was read. rejected: `rejected` was read. offered: sent, no answer seen.
@@ -143,6 +144,16 @@ struct KillFacts {
   bool protocol_time = false;
   bool fired = false;
   std::int64_t t_ns = -1;
+  int number = 0;  // of the 21 kill instants (kill_instants.h); 0: none of them
+};
+
+// What the control plane recorded of a delete (teardown.h): complete, or what is missing.
+struct DeletionRecord {
+  bool complete = false;
+  std::uint64_t missing_from = 0;           // event numbers; 0: it names none
+  std::optional<std::uint64_t> missing_to;  // nothing: it could not know the last one
+  std::int64_t asked_ns = -1;               // when it began
+  std::int64_t t_ns = -1;                   // it tells of everything that was committed by then
 };
 
 struct Ledger {
@@ -175,6 +186,7 @@ struct Ledger {
   std::vector<Process> processes;
   std::vector<StoredStream> stored;  // every stream of the basin
   KillFacts kill;
+  std::optional<DeletionRecord> deletion;
   bool acks_observed = false;  // the writer said anything of acks, drops or losses in this run
   bool faults_ended = true;    // no fault was active when the teardown began (age bound, I10)
   std::string invalid;         // why the run does not count, or empty

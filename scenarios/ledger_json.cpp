@@ -124,6 +124,12 @@ void fields(Io& io, StoredStream& s) {
 template <class Io>
 void fields(Io& io, KillFacts& k) {
   io("instant", k.instant), io("protocol_time", k.protocol_time), io("fired", k.fired), io("t_ns", k.t_ns);
+  io("number", k.number);
+}
+template <class Io>
+void fields(Io& io, DeletionRecord& d) {
+  io("complete", d.complete), io("missing_from", d.missing_from), io("missing_to", d.missing_to);
+  io("asked_ns", d.asked_ns), io("t_ns", d.t_ns);
 }
 template <class Io>
 void fields(Io& io, Ledger& l) {
@@ -134,7 +140,8 @@ void fields(Io& io, Ledger& l) {
       io("heal_bound_ns", l.heal_bound_ns);
   io("fixed_stream", l.fixed_stream), io("publications", l.publications), io("statements", l.statements);
   io("appends", l.appends), io("faults", l.faults), io("processes", l.processes), io("stored", l.stored);
-  io("kill", l.kill), io("acks_observed", l.acks_observed), io("faults_ended", l.faults_ended);
+  io("kill", l.kill), io("deletion", l.deletion), io("acks_observed", l.acks_observed),
+      io("faults_ended", l.faults_ended);
   io("journalled", l.journalled), io("journal", l.journal);
   io("invalid", l.invalid);
 }

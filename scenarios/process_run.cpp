@@ -12,7 +12,6 @@ constexpr auto kAnswerWithin = 5s;  // `started`, `stopped`
 constexpr auto kFlushSlack = 1000ms;
 constexpr auto kSwitchWithin = 300ms;  // a writer that knows no switch says nothing
 constexpr auto kAckWithin = 300ms;     // for an event that follows an acknowledgement
-constexpr auto kPublishWithin = 5s;    // room in the queue to the writer
 constexpr auto kNap = 2ms;             // the longest sleep between two looks at the writer
 
 }  // namespace

@@ -16,6 +16,7 @@
 
 #include "scenarios/child.h"
 #include "scenarios/faulty_service.h"
+#include "scenarios/live_browser.h"
 #include "scenarios/private_network.h"
 #include "scenarios/realm_process.h"
 #include "scenarios/service_ledger.h"
@@ -25,6 +26,7 @@
 namespace s2::scenarios {
 
 inline constexpr std::chrono::milliseconds kFlushDeadline{2000};  // given to the writer with each flush
+inline constexpr std::chrono::seconds kPublishWithin{5};          // room in the queue to the writer
 
 class ProcessRun {
  public:
@@ -43,6 +45,7 @@ class ProcessRun {
   void finish();
   void take_ledger(Child& child, WriterDriver& driver);
   void judge_validity();
+  void arm(const Instant& instant);  // the kill at a moment that the service shows
   void settle();
   void read_back();
   Command command() const;
@@ -74,6 +77,18 @@ class ProcessRun {
   void pause();
   void respawn();
   void zombie();
+
+  // --- class browser-delete (process_browser.cpp) ---
+  void delete_browser();
+  void await_while_driven(const Instant& instant);
+  void meet_instant(const Instant& instant);
+  void ask_control_plane(const Instant& instant);
+  int late_publisher() const;
+  bool destroy_vm();
+  void destroy_at(const Instant& instant);
+  void note_destroyed(const Instant& instant, bool fired, std::int64_t t_ns);
+  std::string not_met(const Instant& instant) const;
+
   void await_stored();  // everything accepted, within the heal bound
   void kill_now(const std::string& instant);
   void kill_after(std::chrono::microseconds delay, const std::string& instant);  // on the killer thread
@@ -84,6 +99,7 @@ class ProcessRun {
   const std::atomic<bool>& cancelled_;
   const RunRequest& request_;
   const Scenario& drawn_;
+  const bool over_http_;
   const std::string run_;
   std::string journal_dir_;  // empty: none
 
@@ -93,6 +109,7 @@ class ProcessRun {
   std::unique_ptr<Child> child_;
   std::atomic<Child*> target_{nullptr};  // child_, for a kill that comes before start() has it
   std::unique_ptr<WriterDriver> driver_;
+  std::unique_ptr<LiveBrowser> browser_;  // publishes into driver_: it ends first
   struct Life {
     std::unique_ptr<Child> child;
     std::unique_ptr<WriterDriver> driver;

@@ -67,6 +67,9 @@ void ProcessRun::tear_down() {
     case Teardown::zombie:
       zombie();
       break;
+    case Teardown::browser_delete:
+      delete_browser();
+      break;
   }
 }
 

@@ -37,6 +37,9 @@ constexpr std::array<Promise, kTeardowns.size()> kPromises = {{
      set_of(I4) | kAlways, false, false, true},
     {Teardown::zombie, "a process that is resumed beside its successor stores nothing more",
      set_of(I4) | kAlways, false, false, true},
+    {Teardown::browser_delete,
+     "what was acked survives, and the record of the delete is right: complete, or what is missing",
+     set_of(I4, I7) | kAlways, false, false},
 }};
 
 struct TeardownName {
@@ -56,6 +59,7 @@ constexpr std::array<TeardownName, kTeardowns.size()> kTeardownNames = {{
     {Teardown::pause, "pause"},
     {Teardown::respawn, "respawn"},
     {Teardown::zombie, "zombie"},
+    {Teardown::browser_delete, "browser-delete"},
 }};
 
 constexpr std::array<std::string_view, kInvariants + 1> kInvariantNames = {

@@ -59,6 +59,7 @@ inline constexpr std::array kTeardowns = {
     Teardown::pause,
     Teardown::respawn,
     Teardown::zombie,
+    Teardown::browser_delete,
 };
 
 const Promise& promise_of(Teardown teardown);

@@ -127,6 +127,7 @@ void set_teardown(Scenario& scenario, const std::vector<unsigned>& c) {
     case Teardown::pause:
     case Teardown::respawn:  // these two are not drawn yet: kLimits
     case Teardown::zombie:
+    case Teardown::browser_delete:
       teardown.ends = {kEndOrder[c[kEnd]]};
       break;
     case Teardown::term:

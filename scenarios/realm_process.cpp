@@ -126,6 +126,7 @@ ProcessRun::ProcessRun(const RealmOptions& options, const std::atomic<bool>& can
       cancelled_(cancelled),
       request_(request),
       drawn_(request.drawn),
+      over_http_(options.over_http || drawn_.teardown.kind == Teardown::browser_delete),
       run_(run_name(request.seed, options.external.has_value())),
       seen_(run_),
       steps_(make_steps(drawn_.workloads[0], run_, request.seed)),
@@ -197,7 +198,7 @@ Command ProcessRun::command() const {
   if (config.linger) set["S2_BATCHER_LINGER"] = duration(*config.linger);
   if (config.max_records) set["S2_BATCHER_MAX_RECORDS"] = std::to_string(config.max_records->lo);
   if (config.shutdown_budget) set["S2_WRITER_SHUTDOWN_BUDGET"] = duration(*config.shutdown_budget);
-  if (options_.over_http) set["S2_WRITER_DRIVER"] = "http";
+  if (over_http_) set["S2_WRITER_DRIVER"] = "http";
   if (!journal_dir_.empty()) {
     set["S2_WRITER_JOURNAL_DIR"] = journal_dir_;
     set["S2_WRITER_JOURNAL_WAIT"] = "on";
@@ -222,19 +223,33 @@ bool ProcessRun::start() {
   // All of it stands before the writer does: it may dial, and die, before this thread sees it.
   service_->observe([this](const emulator::ProtocolEvent& event) { seen_.observe(event); });
   service_->set_faults(fault_plan_json(drawn_.faults));
+  const bool deletes = drawn_.teardown.kind == Teardown::browser_delete;
+  if (deletes) {
+    auto browser = LiveBrowser::start();
+    if (!browser) {
+      ledger_.invalid = browser.error();
+      return false;
+    }
+    browser_ = std::move(*browser);
+  }
   const auto instant = instant_of(drawn_);
-  if (drawn_.teardown.kind == Teardown::kill && protocol_time(instant->kind)) {
-    seen_.arm(*instant, [this] {
-      target_.wait(nullptr);
-      const bool was_alive = target_.load()->kill_and_reap();
-      // The host dies with it: what waits in the sockets is lost (a wall-clock kill leaves it to the kernel).
-      service_->cut(emulator::CutKind::reset);
-      return was_alive;
-    });
+  if ((deletes || drawn_.teardown.kind == Teardown::kill) && protocol_time(instant->kind)) {
     service_->one_at_a_time();
-    if (instant->kind == InstantKind::byte) service_->stop_reading_at(instant->value);
+    if (!after_the_end_was_asked(instant->kind)) arm(*instant);
   }
   return launch();
+}
+
+void ProcessRun::arm(const Instant& instant) {
+  seen_.arm(instant, [this] {
+    target_.wait(nullptr);
+    if (browser_) return destroy_vm();
+    const bool was_alive = target_.load()->kill_and_reap();
+    // The host dies with it: what waits in the sockets is lost (a wall-clock kill leaves it to the kernel).
+    service_->cut(emulator::CutKind::reset);
+    return was_alive;
+  });
+  if (instant.kind == InstantKind::byte) service_->stop_reading_at(instant.value);
 }
 
 bool ProcessRun::launch() {
@@ -249,7 +264,7 @@ bool ProcessRun::launch() {
   target_.store(child_.get());
   target_.notify_all();
   std::function<void()> end_http;
-  if (options_.over_http) end_http = [child = child_.get()] { child->term(); };
+  if (over_http_) end_http = [child = child_.get()] { child->term(); };
   driver_ = std::make_unique<WriterDriver>(pipes, run_, numbers_, std::move(end_http));
   // A writer that dials first thing may be killed before it is ready: that is a death like another.
   if (!driver_->wait_ready(Clock::now() + options_.ready_within) && !seen_.fired()) {
@@ -323,6 +338,7 @@ void ProcessRun::take_ledger(Child& child, WriterDriver& driver) {
 
 void ProcessRun::finish() {
   killer_ = {};
+  browser_.reset();
   for (const Life& life : earlier_) take_ledger(*life.child, *life.driver);
   if (child_ && driver_) take_ledger(*child_, *driver_);
   std::stable_sort(ledger_.publications.begin(), ledger_.publications.end(),
@@ -362,9 +378,14 @@ void ProcessRun::judge_validity() {
     return;
   }
   const Teardown kind = drawn_.teardown.kind;
-  const bool must_kill = kind == Teardown::kill || kind == Teardown::flush_then_kill;
+  const bool must_kill =
+      kind == Teardown::kill || kind == Teardown::flush_then_kill || kind == Teardown::browser_delete;
   if (must_kill && !ledger_.kill.fired) {
     ledger_.invalid = fmt::format("the kill at `{}` did not fire", ledger_.kill.instant);
+  } else if (kind == Teardown::browser_delete) {
+    const Instant instant = *instant_of(drawn_);
+    if (const std::string why = not_met(instant); !why.empty())
+      ledger_.invalid = fmt::format("the kill did not meet `{}`: {}", name(instant.kind), why);
   }
 }
 
@@ -384,6 +405,11 @@ RunOutcome ProcessRun::go() {
 }
 
 std::string ProcessRealm::why_not(const Scenario& scenario) const {
+  if (scenario.teardown.kind == Teardown::browser_delete) {
+    if (!options_.over_http && !options_.own_writer)
+      return "its writer is driven over the telemetry API: --writer-driver http";
+    return why_no_browser();
+  }
   if (!needs_private_network(scenario)) return "";
   if (options_.external) return "an endpoint is not within reach of a run's own network";
   return why_no_private_network();

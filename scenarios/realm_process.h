@@ -21,6 +21,7 @@ namespace s2::scenarios {
 
 struct RealmOptions {
   std::vector<std::string> writer;         // the command's words
+  bool own_writer = true;                  // s2-writer, which has both drivers
   bool over_http = false;                  // driven over its telemetry API, instead of stdin and stdout
   std::optional<ServiceAddress> external;  // nothing: an emulator for each run
   std::chrono::milliseconds ready_within{10'000};

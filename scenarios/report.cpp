@@ -149,6 +149,18 @@ bool fault_before(const std::string& a, const std::string& b) {
   return std::pair(place(a), a) < std::pair(place(b), b);
 }
 
+std::optional<std::array<std::size_t, 21>> kills_by_instant(const Suite& suite) {
+  std::optional<std::array<std::size_t, 21>> counts;
+  for (const RunResult& r : suite.runs()) {
+    if (r.teardown != Teardown::browser_delete) continue;
+    if (!counts) counts.emplace();
+    const bool counts_here = r.verdict.outcome != Verdict::Outcome::invalid && r.kill.fired;
+    if (counts_here && r.kill.number >= 1 && r.kill.number <= 21)
+      ++(*counts)[static_cast<std::size_t>(r.kill.number) - 1];
+  }
+  return counts;
+}
+
 std::string grouped(std::uint64_t value) {
   std::string digits = std::to_string(value);
   for (std::size_t i = digits.size(); i > 3; i -= 3) digits.insert(i - 3, ",");

@@ -5,6 +5,7 @@
 // a pure function from Suite to text. Event data is hostile: it leaves this file only through escape.h.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -107,6 +108,10 @@ struct SuiteOutcome {
   std::string why;
 };
 SuiteOutcome outcome_of(const Suite& suite);
+
+// Of each of the 21 kill instants (kill_instants.h), the valid runs of class browser-delete that were killed
+// there; nothing: no such run was made.
+std::optional<std::array<std::size_t, 21>> kills_by_instant(const Suite& suite);
 
 std::string verdict_sentence(const Suite& suite);  // plain text, one sentence
 std::string grouped(std::uint64_t value);          // 12,345

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "scenarios/escape.h"
+#include "scenarios/kill_instants.h"
 #include "scenarios/report.h"
 
 namespace s2::scenarios {
@@ -52,7 +53,8 @@ ordered_json run_json(const RunResult& r) {
     j["kill"] = {{"instant", r.kill.instant},
                  {"at_ns", r.kill.t_ns < 0 ? ordered_json(nullptr) : ordered_json(r.kill.t_ns)},
                  {"protocol_time", r.kill.protocol_time},
-                 {"fired", r.kill.fired}};
+                 {"fired", r.kill.fired},
+                 {"number", r.kill.number}};
   }
   if (v.shutdown_ms >= 0) j["shutdown_ms"] = v.shutdown_ms;
   if (v.outcome == Verdict::Outcome::broken) j["lost_events"] = v.lost_events;  // n of each
@@ -118,6 +120,7 @@ RunResult run_from(const ordered_json& j) {
     r.kill.t_ns = value_or<std::int64_t>(kill, "at_ns", -1);
     r.kill.protocol_time = value_or<bool>(kill, "protocol_time", false);
     r.kill.fired = value_or<bool>(kill, "fired", false);
+    r.kill.number = value_or<int>(kill, "number", 0);
   }
   return r;
 }
@@ -162,6 +165,17 @@ std::string results_json(const Suite& suite) {
                        {{"p50", milliseconds_or_null(t.shutdown_p50_ms)},
                         {"p99", milliseconds_or_null(t.shutdown_p99_ms)},
                         {"max", milliseconds_or_null(t.shutdown_max_ms)}}}}}};
+  if (const auto counts = kills_by_instant(suite)) {
+    for (const KillInstant& each : kill_instants()) {
+      ordered_json row = {{"number", each.number}, {"instant", each.words}};
+      if (each.shown_by) {
+        row["runs"] = (*counts)[static_cast<std::size_t>(each.number) - 1];
+      } else {
+        row["not_reachable"] = each.note;
+      }
+      j["kill_instants"].push_back(std::move(row));
+    }
+  }
   return j.dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
 }
 

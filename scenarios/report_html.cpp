@@ -8,6 +8,7 @@
 #include <set>
 
 #include "scenarios/escape.h"
+#include "scenarios/kill_instants.h"
 #include "scenarios/report_page.h"
 
 namespace s2::scenarios {
@@ -145,6 +146,19 @@ std::string classes_html(const Suite& suite) {
         checked_by(t), cell_class(s), verdict);
   }
   out += "</tbody></table></div>\n";
+  if (const auto counts = kills_by_instant(suite)) {
+    out +=
+        "<h2>Kill instants</h2>\n<div class=\"wide\"><table><thead><tr><th></th><th>instant</th><th "
+        "class=\"r\">runs</th><th>in realm process</th></tr></thead><tbody>\n";
+    for (const KillInstant& each : kill_instants()) {
+      out += fmt::format(
+          "<tr><td class=\"r\">{}</td><td>{}</td><td class=\"r\">{}</td><td class=\"soft\">{}{}</td></tr>\n",
+          each.number, for_html(each.words),
+          each.shown_by ? grouped((*counts)[static_cast<std::size_t>(each.number) - 1]) : "–",
+          each.shown_by ? "" : "not reachable: ", for_html(each.note));
+    }
+    out += "</tbody></table></div>\n";
+  }
   for (const Skipped& s : suite.options().skipped) {
     out += fmt::format("<p class=\"warn\">Skipped: {}: {}</p>\n", for_html(s.scenario), for_html(s.why));
   }

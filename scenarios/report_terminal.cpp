@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "scenarios/escape.h"
+#include "scenarios/kill_instants.h"
 #include "scenarios/report.h"
 
 namespace s2::scenarios {
@@ -80,6 +81,19 @@ std::string terminal_table(const Suite& suite, bool colour) {
     }
   }
   out += paint(kBold, line_of("all", totals_of(suite))) + "  " + verdict_of(totals_of(suite), paint) + "\n";
+  if (const auto counts = kills_by_instant(suite)) {
+    out += paint(kBold, "kill instants, realm process") + "\n";
+    for (const KillInstant& each : kill_instants()) {
+      const std::size_t runs = (*counts)[static_cast<std::size_t>(each.number) - 1];
+      out += fmt::format("{:>4}  {:<42} ", each.number, each.words);
+      if (!each.shown_by) {
+        out += paint(kDim, fmt::format("not reachable in realm process: {}", each.note)) + "\n";
+      } else {
+        out += runs == 0 ? paint(kYellow, "no run") + "\n"
+                         : fmt::format("{} run{}: {}\n", runs, runs == 1 ? "" : "s", each.note);
+      }
+    }
+  }
   for (const Skipped& s : suite.options().skipped) {
     out += paint(kYellow, fmt::format("skipped: {}: {}\n", visible(s.scenario), visible(s.why)));
   }

@@ -12,9 +12,10 @@
 namespace s2::scenarios {
 namespace {
 
-constexpr std::array<std::string_view, 14> kWorkloads = {
-    "recorded", "steady",           "trickle",    "burst",       "single",  "sizes",       "text",
-    "sessions", "through-shutdown", "behind-ack", "flush-twice", "silence", "storage-off", "overlap"};
+constexpr std::array<std::string_view, 15> kWorkloads = {
+    "recorded",    "steady",   "trickle",          "burst",      "single",      "sizes",
+    "text",        "sessions", "through-shutdown", "behind-ack", "flush-twice", "silence",
+    "storage-off", "overlap",  "browser"};
 constexpr std::array<std::string_view, 13> kFaults = {"none",
                                                       "lost-ack",
                                                       "cut-before-commit",
@@ -28,8 +29,10 @@ constexpr std::array<std::string_view, 13> kFaults = {"none",
                                                       "hang-before-commit",
                                                       "hang-after-commit",
                                                       "goaway"};
-constexpr std::array<std::string_view, 6> kInstants = {"append_received",   "committed", "ack_sent", "byte",
-                                                       "connection_opened", "wall"};
+constexpr std::array<std::string_view, 15> kInstants = {
+    "append_received", "committed",   "ack_sent",   "byte",          "connection_opened", "wall",
+    "lingering",       "backing_off", "after_term", "shutting_down", "mid_drain",         "mid_close",
+    "closed",          "suspended",   "flushed"};
 constexpr std::array<std::string_view, 3> kCuts = {"reset", "silent", "veth"};
 constexpr std::array<std::string_view, 4> kEnds = {"stop", "end-of-input", "term", "kill"};
 
@@ -153,7 +156,11 @@ std::optional<Instant> instant_of(const Scenario& drawn) {
 }
 
 bool protocol_time(InstantKind kind) {
-  return kind != InstantKind::wall;
+  return kind < InstantKind::wall || after_the_end_was_asked(kind);
+}
+
+bool after_the_end_was_asked(InstantKind kind) {
+  return kind == InstantKind::mid_drain || kind == InstantKind::mid_close;
 }
 
 std::string fault_name(const Scenario& drawn) {

@@ -44,6 +44,7 @@ enum class WorkloadKind {
   silence,           // longer than any time-out, then more
   storage_off,       // storing is switched off and mostly on again, between events
   overlap,  // a session begins before the one before it has ended, and one again right behind its stop
+  browser,  // what a live browser emits; class browser-delete
 };
 
 struct Workload {
@@ -79,7 +80,24 @@ struct Fault {
   bool operator==(const Fault&) const = default;
 };
 
-enum class InstantKind { append_received, committed, ack_sent, byte, connection_opened, wall };
+enum class InstantKind {
+  append_received,
+  committed,
+  ack_sent,
+  byte,
+  connection_opened,
+  wall,
+  // Class browser-delete only (kill_instants.h says what each is).
+  lingering,
+  backing_off,
+  after_term,
+  shutting_down,
+  mid_drain,
+  mid_close,
+  closed,
+  suspended,
+  flushed,
+};
 
 struct Instant {
   InstantKind kind = InstantKind::wall;
@@ -143,7 +161,8 @@ Scenario draw(const Scenario& scenario, std::size_t index, std::uint64_t seed,
 
 // The instant of a drawn scenario; nothing where its class has none.
 std::optional<Instant> instant_of(const Scenario& drawn);
-bool protocol_time(InstantKind kind);
+bool protocol_time(InstantKind kind);            // exact: the service kills
+bool after_the_end_was_asked(InstantKind kind);  // of those: the first such moment behind a SIGTERM
 
 std::string fault_name(const Scenario& drawn);  // "lost-ack", "delay+503", "none"
 

@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "scenarios/escape.h"
+#include "scenarios/kill_instants.h"
 #include "scenarios/promises.h"
 #include "scenarios/quantity.h"
 #include "scenarios/scenario_text.h"
@@ -187,8 +188,18 @@ TeardownSpec parse_teardown(Table table) {
   teardown.lasts = table.durations("lasts", teardown.lasts);
   teardown.cuts = table.all_named<CutHow>("cuts", teardown.cuts, cut_named, "cut");
   teardown.ends = table.all_named<EndBy>("ends", {}, end_named, "end");
-  if (teardown.kind == Teardown::kill && teardown.instants.empty()) {
-    table.wrong(table.find("class"), "class `kill` needs `instants`, a list of " + list_of_names("instant"));
+  const bool at_instants = teardown.kind == Teardown::kill || teardown.kind == Teardown::browser_delete;
+  if (at_instants && teardown.instants.empty()) {
+    table.wrong(table.find("class"), fmt::format("class `{}` needs `instants`, a list of {}",
+                                                 name(teardown.kind), list_of_names("instant")));
+  }
+  for (const InstantKind each : teardown.instants) {
+    const bool fits = teardown.kind == Teardown::browser_delete ? kill_instant_number(each) != 0
+                                                                : each <= InstantKind::wall;
+    if (!fits) {
+      table.wrong(table.find("instants"),
+                  fmt::format("class `{}` has no instant `{}`", name(teardown.kind), name(each)));
+    }
   }
   if (teardown.cuts.empty())
     table.wrong(table.find("cuts"), "`teardown.cuts` names at least one of reset, silent, veth");
@@ -279,6 +290,10 @@ Scenario from_toml(const toml::table& parsed, const std::string& file) {
   if (!root.find("teardown"))
     root.wrong(nullptr, "`teardown` is missing: expected [teardown] with a `class`");
   scenario.teardown = parse_teardown(Table(table_of(root, "teardown"), file, "teardown"));
+  for (const Workload& each : scenario.workloads) {
+    if ((each.kind == WorkloadKind::browser) != (scenario.teardown.kind == Teardown::browser_delete))
+      root.wrong(root.find("workload"), "workload `browser` and class `browser-delete` go together");
+  }
   scenario.config = parse_config(Table(table_of(root, "config"), file, "config"));
   root.done();
   return scenario;

@@ -37,6 +37,8 @@ bool leaves_unknown(std::string_view fault) {
 std::optional<Moment> moment_of(InstantKind kind) {
   switch (kind) {
     case InstantKind::append_received:
+    case InstantKind::mid_drain:
+    case InstantKind::mid_close:
       return Moment::append_received;
     case InstantKind::committed:
       return Moment::committed;
@@ -46,10 +48,9 @@ std::optional<Moment> moment_of(InstantKind kind) {
       return Moment::bytes_received;
     case InstantKind::connection_opened:
       return Moment::connection_opened;
-    case InstantKind::wall:
+    default:
       return std::nullopt;
   }
-  return std::nullopt;
 }
 
 }  // namespace
@@ -60,6 +61,7 @@ class ServiceLedger::Impl {
 
   bool is_armed_instant(const emulator::ProtocolEvent& event) const {
     if (!kill || has_fired || event.moment != armed_moment) return false;
+    if (after_the_end_was_asked(armed.kind)) return true;
     return event.moment == Moment::bytes_received ? event.bytes == armed.value : event.ordinal == armed.value;
   }
 

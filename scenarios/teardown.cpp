@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "scenarios/clock.h"
+
 namespace s2::scenarios {
 namespace {
 
@@ -97,6 +99,7 @@ std::optional<std::uint64_t> flush(Vm& vm, TeardownRecord& record) {
       vm.post("/telemetry/flush", {{"deadline_ms", (vm.left() * kFlushShare / 1000).count()}});
   if (answer.status == 200 && number(answer.body, "through")) {
     record.flushed = true;
+    record.flushed_ns = now_ns();
     record.through = number(answer.body, "through");
     record.drops = number(answer.body, "drops");
     record.last_accepted = std::max(record.last_accepted.value_or(0), *record.through);
@@ -154,10 +157,18 @@ TeardownRecord tear_down(const TeardownRequest& request, const Destroy& destroy)
   } else {
     record.destroyed = true;
   }
-  // Whatever was under way when it went has landed or never will: what is stored now is what there is.
+  // What is stored now; an append that S2 still has may land after this, and be more than was said.
   if (!record.complete) look(reader, record);
   record.took = std::chrono::duration_cast<milliseconds>(Clock::now() - began);
   return record;
+}
+
+std::optional<Missing> missing_of(const TeardownRecord& record) {
+  if (record.complete) return std::nullopt;
+  const std::uint64_t from = record.last_stored.value_or(0) + 1;
+  if (!record.last_accepted || !record.tail) return Missing{from, std::nullopt};
+  if (*record.last_accepted < from) return std::nullopt;
+  return Missing{from, record.last_accepted};
 }
 
 std::string to_json(const TeardownRecord& record) {
@@ -173,14 +184,8 @@ std::string to_json(const TeardownRecord& record) {
   add("tail", record.tail);
   add("last_stored", record.last_stored);
   add("drops", record.drops);
-  if (!record.complete) {
-    const std::uint64_t from = record.last_stored.value_or(0) + 1;
-    if (!record.last_accepted || !record.tail) {
-      line["missing"] = {{"from", from}, {"to", nullptr}};
-    } else if (*record.last_accepted >= from) {
-      line["missing"] = {{"from", from}, {"to", *record.last_accepted}};
-    }
-  }
+  if (const auto missing = missing_of(record))
+    line["missing"] = {{"from", missing->from}, {"to", missing->to ? json(*missing->to) : json(nullptr)}};
   if (!record.reason.empty()) line["reason"] = record.reason;
   return line.dump(-1, ' ', false, json::error_handler_t::replace);
 }

@@ -27,7 +27,8 @@ struct TeardownRequest {
 
 struct TeardownRecord {
   std::string stream;
-  bool flushed = false;                        // the writer answered 200
+  bool flushed = false;                        // the writer answered 200 …
+  std::int64_t flushed_ns = -1;                // … at this time of clock.h
   std::optional<std::uint64_t> through;        // its cut-off: every event up to it is said to be stored
   std::optional<std::uint64_t> tail;           // the stream's end, as the own reader found it
   std::optional<std::uint64_t> last_stored;    // the highest event number near the stream's end
@@ -44,8 +45,14 @@ using Destroy = std::function<tl::expected<void, std::string>()>;
 
 TeardownRecord tear_down(const TeardownRequest& request, const Destroy& destroy);
 
-// One line of JSON: {"stream","complete",…,"missing":{"from","to"}}; `missing` where events are known, or
-// must be feared, not to be stored: its `to` is null where nobody knows.
+// Events that are known, or must be feared, not to be stored.
+struct Missing {
+  std::uint64_t from = 0;
+  std::optional<std::uint64_t> to;  // nothing: nobody knows the last one
+};
+std::optional<Missing> missing_of(const TeardownRecord& record);
+
+// One line of JSON: {"stream","complete",…,"missing":{"from","to"}}.
 std::string to_json(const TeardownRecord& record);
 
 }  // namespace s2::scenarios

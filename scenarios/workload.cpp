@@ -283,6 +283,8 @@ std::vector<Step> make_steps(const Workload& workload, const std::string& run, s
     case WorkloadKind::overlap:
       script.overlap();
       break;
+    case WorkloadKind::browser:
+      break;
   }
   return script.take();
 }

@@ -146,6 +146,7 @@ class WriterDriver::Impl {
   bool log_ended_ = false;  // stderr has ended
   std::string first_garbage_;
   std::string log_;
+  std::string telemetry_;
 
  private:
   // With the lock held, all three.
@@ -201,7 +202,8 @@ void WriterDriver::Impl::begin_http(std::string_view line) {
     const std::lock_guard lock(mutex_);
     take_line(answer, now_ns());
   };
-  courier_ = std::make_shared<HttpCourier>(std::string(line.substr(line.find("http://"))), said, end_http_);
+  telemetry_ = line.substr(line.find("http://"));
+  courier_ = std::make_shared<HttpCourier>(telemetry_, said, end_http_);
 }
 
 void WriterDriver::Impl::move_bytes() {
@@ -449,6 +451,10 @@ std::uint64_t WriterDriver::accepted() const {
   return impl_->accepted_;
 }
 
+std::string WriterDriver::telemetry() const {
+  const std::lock_guard lock(impl_->mutex_);
+  return impl_->telemetry_;
+}
 bool WriterDriver::output_ended() const {
   const std::lock_guard lock(impl_->mutex_);
   return impl_->ended_;

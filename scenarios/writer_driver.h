@@ -68,6 +68,7 @@ class WriterDriver {
   std::uint64_t sent() const;  // events
   std::uint64_t accepted() const;
   bool output_ended() const;
+  std::string telemetry() const;      // base URL of its API; empty: driven over stdio, or not ready yet
   std::string first_garbage() const;  // what came instead of `ready`; empty if nothing did
 
   // --- after the end ---

@@ -17,7 +17,7 @@ namespace s2::scenarios {
 namespace {
 
 constexpr long kDefaultHistories = 10'000;
-using Verdict = Linearity::Verdict;
+using Linear = Linearity::Verdict;
 
 LinearHistory parsed(const std::string& text) {
   auto history = parse_history(text, "history.jsonl");
@@ -52,7 +52,7 @@ TEST(LinearAgreement, LogSearchAndPlainSearchGiveOneVerdict) {
     ++(truth ? good : bad);
 
     const Linearity whole = check_linearity(history);
-    ASSERT_EQ(whole.verdict, truth ? Verdict::linearizable : Verdict::not_linearizable)
+    ASSERT_EQ(whole.verdict, truth ? Linear::linearizable : Linear::not_linearizable)
         << "seed " << seed << ": " << whole.why << "\n"
         << text;
     ASSERT_EQ(whole.why.empty(), truth);
@@ -123,7 +123,7 @@ TEST(LinearAgreement, ALongHistoryIsDecidedByItsLogGoodOrBad) {
       if (how == 2) bad.hashes[bad.ops[at].first_hash] ^= 1;
       Linearity verdict;
       const double took = seconds_of([&] { verdict = check_linearity(bad); });
-      EXPECT_EQ(verdict.verdict, Verdict::not_linearizable);
+      EXPECT_EQ(verdict.verdict, Linear::not_linearizable);
       EXPECT_FALSE(verdict.why.empty());
       printf("  bad in %.3f s: %s\n", took, verdict.why.c_str());
     }
@@ -160,7 +160,7 @@ TEST(LinearAgreement, ABadHistoryWithTwelveUnknownOutcomesIsDecidedAtOnce) {
     const LinearHistory history = parsed(given.text());
     Linearity verdict;
     const double took = seconds_of([&] { verdict = check_linearity(history); });
-    EXPECT_EQ(verdict.verdict, Verdict::not_linearizable);
+    EXPECT_EQ(verdict.verdict, Linear::not_linearizable);
     EXPECT_LT(took, 10.0);
     printf("bad in %.3f s: %s\n", took, verdict.why.c_str());
   }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -165,6 +166,42 @@ TEST(Report, WhatWasSkippedIsSaidWithItsReasonInEveryFormAndComesBackFromDisk) {
   ASSERT_EQ(again->options().skipped.size(), 1U);
   EXPECT_EQ(again->options().skipped[0].why, "no <right> to it");
   EXPECT_EQ(again->options().skipped[0].teardown, Teardown::cut_heal);
+}
+
+TEST(Report, KillInstantsAreCountedWhereTheyWereMetAndTheOthersHaveTheirReason) {
+  EXPECT_EQ(terminal_table(demo_suite(12, 0), false).find("kill instants"), std::string::npos);
+  Suite suite((SuiteOptions()));
+  const auto add = [&](int number, bool fired, const std::string& invalid) {
+    Ledger l;
+    l.scenario = "browser-delete";
+    l.teardown = Teardown::browser_delete;
+    l.kill = {"byte 7", true, fired, 5, number};
+    l.invalid = invalid;
+    suite.add(l, judge(l));
+  };
+  add(7, true, "");
+  add(7, true, "");
+  add(7, false, "");
+  add(9, true, "it did not meet it");
+  const auto again = results_from_json(results_json(suite));
+  ASSERT_TRUE(again) << again.error();
+  for (const Suite* each : std::array<const Suite*, 2>{&suite, &*again}) {
+    const std::string table = terminal_table(*each, false);
+    EXPECT_NE(table.find("   7  partly sent                                2 runs: "), std::string::npos)
+        << table;
+    EXPECT_NE(table.find("   9  durable, ack in flight                     no run\n"), std::string::npos)
+        << table;
+    EXPECT_NE(table.find("   3  in the ring                                not reachable in realm process: "),
+              std::string::npos);
+    EXPECT_NE(
+        index_html(*each).find("<td class=\"r\">9</td><td>durable, ack in flight</td><td class=\"r\">0</td>"),
+        std::string::npos);
+  }
+  const auto rows = nlohmann::json::parse(results_json(suite))["kill_instants"];
+  ASSERT_EQ(rows.size(), 21U);
+  EXPECT_EQ(rows[6]["runs"], 2);
+  EXPECT_FALSE(rows[2].contains("runs"));
+  EXPECT_FALSE(rows[2]["not_reachable"].get<std::string>().empty());
 }
 
 TEST(Report, PageStaysSmallWithThreeHundredRuns) {

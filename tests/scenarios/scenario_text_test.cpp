@@ -7,6 +7,7 @@
 #include <set>
 
 #include "scenarios/catalogue.h"
+#include "scenarios/kill_instants.h"
 #include "scenarios/promises.h"
 
 namespace s2::scenarios {
@@ -110,7 +111,7 @@ TEST(ScenarioText, AnErrorIsOneLineWhateverTheFileHolds) {
   }
 }
 
-TEST(Catalogue, EveryFileIsAScenarioAndTheQuickSuiteHasEveryClassFaultAndWorkload) {
+TEST(Catalogue, EveryFileIsAScenarioAndTheQuickSuiteHasEveryClassFaultAndWorkloadWithoutABrowser) {
   const auto catalogue = load_catalogue();
   ASSERT_TRUE(catalogue) << catalogue.error();
   std::set<Teardown> classes;
@@ -126,9 +127,44 @@ TEST(Catalogue, EveryFileIsAScenarioAndTheQuickSuiteHasEveryClassFaultAndWorkloa
     for (const Fault& fault : scenario.faults) faults.insert(fault.kind);
     for (const Workload& workload : scenario.workloads) workloads.insert(workload.kind);
   }
-  EXPECT_EQ(classes.size(), kTeardowns.size());
+  EXPECT_EQ(classes.size(), kTeardowns.size() - 1);
   EXPECT_EQ(faults.size(), 13U);
   EXPECT_EQ(workloads.size(), 14U);
+}
+
+TEST(Catalogue, ARoundOfTheBrowsersScenariosMeetsEachKillInstantThatTheProtocolShows) {
+  const auto catalogue = load_catalogue();
+  ASSERT_TRUE(catalogue);
+  std::set<int> met;
+  for (const Scenario& scenario : *catalogue) {
+    if (scenario.teardown.kind != Teardown::browser_delete) continue;
+    EXPECT_GE(scenario.weight, scenario.teardown.instants.size()) << scenario.name;
+    for (const InstantKind each : scenario.teardown.instants) met.insert(kill_instant_number(each));
+  }
+  int number = 0;
+  for (const KillInstant& each : kill_instants()) {
+    EXPECT_EQ(each.number, ++number);
+    EXPECT_EQ(met.contains(each.number), each.shown_by.has_value()) << each.words;
+    EXPECT_FALSE(each.note.empty()) << each.words;
+  }
+  EXPECT_EQ(number, 21);
+}
+
+TEST(ScenarioText, ABrowserAndItsClassGoTogetherAndHaveInstantsOfTheirOwn) {
+  const std::string head = "name = \"x\"\npurpose = \"p\"\n[[workload]]\nkind = ";
+  const std::string browser = "\"browser\"\n", steady = "\"steady\"\n";
+  const auto with = [](const std::string& kind, const std::string& instant) {
+    return "[teardown]\nclass = \"" + kind + "\"\ninstants = [\"" + instant + "\"]\n";
+  };
+  EXPECT_TRUE(parse_scenario(head + browser + with("browser-delete", "mid_close"), "f"));
+  EXPECT_NE(error_in(head + steady + with("browser-delete", "mid_close")).find("go together"),
+            std::string::npos);
+  EXPECT_NE(error_in(head + browser + with("kill", "byte")).find("go together"), std::string::npos);
+  EXPECT_NE(
+      error_in(head + steady + with("kill", "mid_close")).find("class `kill` has no instant `mid_close`"),
+      std::string::npos);
+  EXPECT_NE(error_in(head + browser + with("browser-delete", "wall")).find("no instant `wall`"),
+            std::string::npos);
 }
 
 TEST(Scenario, DrawingClosesEverythingAndTheSameSeedDrawsTheSame) {

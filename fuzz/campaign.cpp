@@ -87,26 +87,28 @@ Finding crash_of(const CampaignOptions& options, unsigned number, int status) {
 }  // namespace
 
 std::vector<std::string> strategy_names() {
-  return {"portfolio", "random", "urw", "pct", "dfs", "dfs-operations"};
+  return {"portfolio", "random", "urw", "pct", "dfs", "dfs-full"};
 }
 
-std::unique_ptr<Strategy> make_strategy(const std::string& name, unsigned preemptions, std::uint64_t seed) {
+std::unique_ptr<Strategy> make_strategy(const std::string& name, const Target& target, unsigned preemptions,
+                                        std::uint64_t seed) {
   constexpr unsigned kPctDepth = 3;
   if (name == "portfolio") return make_portfolio();
   if (name == "random") return make_random();
   if (name == "urw") return make_urw();
   if (name == "pct") return make_pct(kPctDepth);
-  if (name == "dfs-operations")
-    return make_dfs(
-        {.preemptions = preemptions, .rising = true, .draw_seed = mixed(seed), .before_operations = true});
-  if (name == "dfs") return make_dfs({.preemptions = preemptions, .rising = true, .draw_seed = mixed(seed)});
+  if (name == "dfs" || name == "dfs-full")
+    return make_dfs({.preemptions = preemptions,
+                     .rising = preemptions < DfsOptions::kNoBound,
+                     .draw_seed = mixed(seed),
+                     .reduced = name == "dfs" && target.guarded});
   return nullptr;
 }
 
 CampaignResult run_job(const CampaignOptions& options, unsigned job, const volatile bool& stop) {
   const auto target = target_named(options.target);
   const unsigned shards = options.shards * options.jobs, shard = options.shard + job * options.shards;
-  const auto strategy = make_strategy(options.strategy, options.preemptions, options.seed + shard);
+  const auto strategy = make_strategy(options.strategy, *target, options.preemptions, options.seed + shard);
   ExploreOptions explore_options;
   explore_options.seed = options.seed;
   explore_options.max_executions = ~std::uint64_t{0};
@@ -131,7 +133,12 @@ CampaignResult run_job(const CampaignOptions& options, unsigned job, const volat
   result.reruns = found.reruns;
   result.differing = found.differing;
   result.exhausted = found.exhausted;
-  result.seconds = result.job_seconds = std::chrono::duration<double>(found.real_time).count();
+  if (const auto* dfs = dynamic_cast<const Dfs*>(strategy.get()); dfs != nullptr) {
+    result.states = dfs->states();
+    result.classes = dfs->classes();
+  }
+  result.seconds = std::chrono::duration<double>(found.real_time).count();
+  result.job_seconds = std::chrono::duration<double>(found.core_time).count();
   result.virtual_seconds = std::chrono::duration<double>(found.virtual_time).count();
   if (found.failure)
     result.findings.push_back(find_smallest(*target, options.mutant, *found.failure, options.smallest));

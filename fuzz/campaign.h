@@ -35,9 +35,10 @@ struct CampaignResult {
   std::uint64_t executions = 0, points = 0, branches = 0, choices = 0, preemptions = 0;
   std::uint64_t abandoned = 0, reruns = 0, differing = 0;
   double seconds = 0;      // real, of the search alone: the longest job
-  double job_seconds = 0;  // of all jobs together
+  double job_seconds = 0;  // for which all jobs together had a core
   double virtual_seconds = 0;
-  bool exhausted = false;  // every job has nothing more to try
+  bool exhausted = false;                 // every job has nothing more to try
+  std::uint64_t states = 0, classes = 0;  // of a reduced depth-first search: strategy.h
   // Each point is a kill that was judged, and each order of what was on its way one more.
   std::uint64_t kill_instants() const { return points + branches; }
   double executions_per_second() const {
@@ -50,8 +51,9 @@ struct CampaignResult {
 void add(CampaignResult& sum, const CampaignResult& part);
 
 std::vector<std::string> strategy_names();
-// Nothing when there is no strategy of that name.
-std::unique_ptr<Strategy> make_strategy(const std::string& name, unsigned preemptions, std::uint64_t seed);
+// For a search of the target. Nothing when there is no strategy of that name.
+std::unique_ptr<Strategy> make_strategy(const std::string& name, const Target& target, unsigned preemptions,
+                                        std::uint64_t seed);
 
 // `stop` is set by a signal's handler: then what was done so far is the result. Throws std::runtime_error
 // when a process cannot be made.

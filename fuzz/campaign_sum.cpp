@@ -19,6 +19,8 @@ void add(CampaignResult& sum, const CampaignResult& part) {
   sum.branches += part.branches;
   sum.choices += part.choices;
   sum.preemptions += part.preemptions;
+  sum.states += part.states;
+  sum.classes += part.classes;
   sum.abandoned += part.abandoned;
   sum.reruns += part.reruns;
   sum.differing += part.differing;

@@ -1,6 +1,8 @@
 // Explores. See explore.h.
 #include "fuzz/explore.h"
 
+#include "fuzz/core_clock.h"
+
 namespace s2::fuzz {
 namespace {
 
@@ -39,6 +41,7 @@ Exploration explore(Strategy& strategy, const ExploreOptions& options, const Pro
     sim::run(options.world(plain), program);
   }
   const auto begin = RealClock::now();
+  const auto core_begin = CoreClock::now();
   for (std::uint64_t i = 0; i < options.max_executions; ++i) {
     if (RealClock::now() - begin >= options.max_time || (options.stop && options.stop())) break;
     tape.begin(mixed(options.seed * 0x9E3779B97F4A7C15ULL + i * options.shards + options.shard));
@@ -77,6 +80,7 @@ Exploration explore(Strategy& strategy, const ExploreOptions& options, const Pro
     }
   }
   sum.real_time = RealClock::now() - begin;
+  sum.core_time = CoreClock::now() - core_begin;
   return sum;
 }
 

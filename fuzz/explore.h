@@ -46,7 +46,8 @@ struct Exploration {
   std::uint64_t abandoned = 0;              // left out by a reduction
   std::uint64_t reruns = 0, differing = 0;  // a differing rerun ends the exploration with a failure `escaped`
   std::chrono::nanoseconds virtual_time{}, real_time{};
-  bool exhausted = false;  // the strategy has nothing more to try
+  std::chrono::nanoseconds core_time{};  // for which this thread had a core
+  bool exhausted = false;                // the strategy has nothing more to try
 };
 
 Exploration explore(Strategy& strategy, const ExploreOptions& options, const Program& program);
@@ -58,8 +59,9 @@ sim::Execution replay(const Schedule& schedule, const World& world, const Progra
 
 struct ShrinkOptions {
   World world = plain_world;
-  std::uint64_t max_executions = 20'000;  // for each of the two ways
-  std::chrono::nanoseconds max_time = std::chrono::seconds(5);
+  std::uint64_t max_executions = 20'000;                        // for each of the two ways
+  std::chrono::nanoseconds max_time = std::chrono::seconds(5);  // of a core
+  bool guarded = false;  // the program is as DfsOptions::reduced asks: more can be tried
   // Whether an execution shows the same failure; by default: the same ending, and for failed() the same words
   // up to the first colon.
   std::function<bool(const sim::Execution&)> same;

@@ -4,12 +4,11 @@
 #include <algorithm>
 #include <cctype>
 
+#include "fuzz/core_clock.h"
 #include "fuzz/source_lines.h"
 
 namespace s2::fuzz {
 namespace {
-
-using RealClock = std::chrono::steady_clock;
 
 constexpr std::uint64_t kExecutionsPerSize = 4000;
 constexpr std::size_t kFewPreemptions = 2;  // then nobody looks for fewer in other sizes
@@ -110,6 +109,8 @@ std::vector<std::string> steps_of(const sim::Execution& execution) {
 
 namespace {
 
+constexpr int kPatienceForALine = 5;  // times as long in smaller sizes, where no line is short enough
+
 struct Candidate {
   Target target;
   Shrunk shrunk;
@@ -123,6 +124,7 @@ Candidate shrunk_candidate(const Target& target, const Failure& failure, std::ch
   ShrinkOptions options;
   options.world = target.world;
   options.max_time = time;
+  options.guarded = target.guarded;
   return {target, shrink(failure, options, target.program)};
 }
 
@@ -145,22 +147,31 @@ std::optional<Failure> search_again(const Target& target, const std::string& wan
 Finding find_smallest(const Target& target, const std::string& mutant, const Failure& failure,
                       const SmallestOptions& options) {
   const std::string wanted = signature(failure);
-  const auto until = RealClock::now() + options.for_sizes;
+  const auto began = CoreClock::now();
   std::optional<Candidate> best;
+  const auto has_line = [&](const Candidate& candidate) {
+    return replay_text(candidate.target.name, mutant, candidate.shrunk.failure.schedule).size() <=
+           kMostTokenBytes;
+  };
   // Round by round, each with other draws: the first in a small size may still be a long order.
-  for (std::uint64_t seed = kSizeSeed; !target.smaller.empty() && RealClock::now() < until; ++seed) {
-    for (const std::string& name : target.smaller) {
-      if (RealClock::now() >= until || (best && best->is_small())) break;
-      const auto smaller = target_named(name);
-      if (!smaller) continue;
-      const auto again = search_again(*smaller, wanted, seed, until - RealClock::now());
-      if (!again) continue;
-      Candidate candidate = shrunk_candidate(*smaller, *again, options.for_schedule);
-      if (!best || candidate.length() < best->length()) best = std::move(candidate);
+  const auto search_until = [&](CoreClock::time_point until, std::uint64_t seed) {
+    for (; !target.smaller.empty() && CoreClock::now() < until; ++seed) {
+      for (const std::string& name : target.smaller) {
+        if (CoreClock::now() >= until || (best && best->is_small())) break;
+        const auto smaller = target_named(name);
+        if (!smaller) continue;
+        const auto again = search_again(*smaller, wanted, seed, until - CoreClock::now());
+        if (!again) continue;
+        Candidate candidate = shrunk_candidate(*smaller, *again, options.for_schedule);
+        if (!best || candidate.length() < best->length()) best = std::move(candidate);
+      }
+      if (best && best->is_small()) break;
     }
-    if (best && best->is_small()) break;
-  }
+    return seed;
+  };
+  const std::uint64_t seed = search_until(began + options.for_sizes, kSizeSeed);
   if (!best) best = shrunk_candidate(target, failure, options.for_schedule);
+  if (!has_line(*best)) search_until(began + options.for_sizes * kPatienceForALine, seed);
   const Shrunk& shrunk = best->shrunk;
 
   Finding finding;

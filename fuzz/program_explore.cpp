@@ -29,9 +29,10 @@ std::string replay_command_of(const Finding& finding, const std::string& file) {
 
 std::string counts_of(const CampaignResult& result, const CampaignOptions& options) {
   return fmt::format(
-      "{}{}: {} executions in {:.1f} s ({:.0f} a second and job), {} points, {} kill instants judged{}",
+      "{}{}: {} executions in {:.1f} s ({:.0f} a second and core), {} points, {} kill instants judged{}{}",
       options.target, options.mutant.empty() ? "" : " with " + options.mutant, result.executions,
       result.seconds, result.executions_per_second(), result.points, result.kill_instants(),
+      result.states != 0 ? fmt::format("; {} states, {} classes", result.states, result.classes) : "",
       result.exhausted ? fmt::format("; every order with up to {} preemptions was tried", options.preemptions)
                        : "");
 }

@@ -16,8 +16,6 @@
 namespace s2::fuzz {
 namespace {
 
-using RealClock = std::chrono::steady_clock;
-
 constexpr std::chrono::seconds kForEachBug{30};
 constexpr SmallestOptions kSmallestOfMany{std::chrono::milliseconds(2000), std::chrono::milliseconds(400)};
 constexpr std::chrono::milliseconds kLeastForNone{1000};
@@ -67,7 +65,7 @@ MutantResult row_of(const PlantedBugText& bug, const CampaignResult& result) {
   row.name = bug.name;
   row.effect = bug.effect;
   row.executions = result.executions;
-  row.seconds = result.seconds;
+  row.seconds = result.job_seconds;
   if (!result.findings.empty()) {
     const Finding& finding = result.findings.front();
     row.found = true;

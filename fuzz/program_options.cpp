@@ -128,7 +128,8 @@ ParsedFuzzOptions parse_fuzz_options(int argc, const char* const* argv) {
   add(*explore, "--target", options.campaign.target, "what is explored: " + list_of_targets());
   add(*explore, "--strategy", options.campaign.strategy, "who goes next: " + joined(strategy_names()));
   add(*explore, "--preemptions", options.campaign.preemptions,
-      "dfs: every order with 0, 1, … up to so many; 1000000: all");
+      "dfs: every state that orders with 0, 1, … up to so many lead to (dfs-full: every order); 1000000: "
+      "all");
   add(*explore, "--executions", options.campaign.executions, "so many, instead of a time; 0: no bound");
   add(*explore, "--shard", raw.shard, "I/N: the I-th part of a campaign on N machines");
   add(*explore, "--mutant", options.campaign.mutant, "with this planted bug (mutants lists them)");

@@ -70,6 +70,8 @@ std::string to_json_line(const CampaignResult& result) {
                      {"reruns", result.reruns},
                      {"differing", result.differing},
                      {"exhausted", result.exhausted},
+                     {"states", result.states},
+                     {"classes", result.classes},
                      {"job_seconds", result.job_seconds},
                      {"virtual_seconds", result.virtual_seconds},
                      {"failures", failures}};
@@ -90,6 +92,10 @@ std::optional<CampaignResult> result_of_json(std::string_view text) {
     result.reruns = count_at(json, "reruns");
     result.differing = count_at(json, "differing");
     result.exhausted = json.at("exhausted");
+    if (json.contains("states")) {  // records of earlier versions have none
+      result.states = count_at(json, "states");
+      result.classes = count_at(json, "classes");
+    }
     result.job_seconds = json.at("job_seconds");
     result.virtual_seconds = json.at("virtual_seconds");
     for (const Json& failure : json.at("failures")) result.findings.push_back(finding_of(failure));

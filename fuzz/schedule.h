@@ -57,6 +57,7 @@ class Tape final : public sim::Chooser {
   }
   std::uint64_t draw(std::uint64_t below) override { return strategy_.draw(below); }
   bool wants_every_point() const override { return every_point_; }
+  void touches(std::uint32_t object) override { strategy_.touches(object); }
   const std::vector<std::uint8_t>& indices() const { return indices_; }
 
  private:

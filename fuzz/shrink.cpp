@@ -1,12 +1,11 @@
 // Shrinks a failing schedule. See explore.h.
 #include <algorithm>
 
+#include "fuzz/core_clock.h"
 #include "fuzz/explore.h"
 
 namespace s2::fuzz {
 namespace {
-
-using RealClock = std::chrono::steady_clock;
 
 // Deviations from which on a schedule counts as long: then one with few changes of priority is looked for
 // first.
@@ -24,6 +23,7 @@ class WithDraws final : public Strategy {
   }
   std::size_t choose(const sim::Choices& choices) override { return inner_->choose(choices); }
   bool wants_every_point() const override { return inner_->wants_every_point(); }
+  void touches(std::uint32_t object) override { inner_->touches(object); }
   bool end(const sim::Execution& execution) override { return inner_->end(execution); }
   std::uint64_t draw(std::uint64_t below) override { return draws_.below(below); }
   std::uint64_t draw_seed() const override { return draw_seed_; }
@@ -75,11 +75,11 @@ class Shrinker {
   }
   std::vector<Deviation>& deviations() { return shrunk_.failure.schedule.deviations; }
   void restart_clock() {
-    begin_ = RealClock::now();
+    begin_ = CoreClock::now();
     spent_ = 0;
   }
   bool out_of_means() const {
-    return spent_ >= options_.max_executions || RealClock::now() - begin_ >= options_.max_time;
+    return spent_ >= options_.max_executions || CoreClock::now() - begin_ >= options_.max_time;
   }
 
   // Takes the schedule if it fails in the same way.
@@ -148,8 +148,10 @@ class Shrinker {
       shrunk_.fewest = true;
       return;
     }
-    const auto dfs =
-        make_dfs({.preemptions = most - 1, .rising = true, .draw_seed = shrunk_.failure.schedule.draw_seed});
+    const auto dfs = make_dfs({.preemptions = most - 1,
+                               .rising = true,
+                               .draw_seed = shrunk_.failure.schedule.draw_seed,
+                               .reduced = options_.guarded});
     Tape tape(*dfs);
     const sim::WorldOptions world = options_.world(tape);
     for (bool more = true; more;) {
@@ -173,7 +175,7 @@ class Shrinker {
   std::function<bool(const sim::Execution&)> same_;
   Shrunk shrunk_;
   std::uint64_t executions_ = 0, spent_ = 0;
-  RealClock::time_point begin_;
+  CoreClock::time_point begin_;
 };
 
 }  // namespace

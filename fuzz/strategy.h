@@ -65,19 +65,18 @@ struct DfsOptions {
   unsigned preemptions = 2;
   bool rising = false;  // first all with 0, then with 1, ...: the first failure has the fewest
   std::uint64_t draw_seed = 0;
-  // Leaves out schedules that differ only in the order of independent steps (sleep sets). Only without a
-  // bound on preemptions, where it is sound, and for programs whose shared memory is guarded by mutexes, or
-  // by atomics that are points: steps on different mutexes are then independent, everything else is taken to
-  // depend on everything.
+  // Leaves out schedules that lead to a state which was searched with as many preemptions left: those that
+  // differ only in the order of steps that do not touch the same. Sound, whatever the bound, for programs
+  // whose shared memory is guarded by mutexes, or by atomics that are points, or told by
+  // sim::touches_unguarded(). Takes memory for each state.
   bool reduced = false;
-  // Threads are preempted before operations only, not behind them nor at clock reads: up to its next
-  // operation a thread touches nothing that others see, so that both are one order. Sound for programs as
-  // above, but for the nanoseconds that a clock shows; timers fire at every point all the same.
-  bool before_operations = false;
 };
 class Dfs : public Strategy {
  public:
   virtual unsigned bound() const = 0;  // of the level that it is in; all levels below are exhausted
+  // With the reduction: states with a choice, and classes of equivalent executions that came to their end.
+  virtual std::uint64_t states() const = 0;
+  virtual std::uint64_t classes() const = 0;
 };
 std::unique_ptr<Dfs> make_dfs(const DfsOptions& options);
 

@@ -18,6 +18,8 @@ struct Target {
   std::string about;
   Program program;
   World world = plain_world;
+  // Its shared memory is guarded as DfsOptions::reduced asks: equivalent orders may be left out.
+  bool guarded = true;
   // In a world, with the draws of an execution: what they make of it, in words. May be empty.
   std::function<std::string()> shape = {};
   // Names of the same target in sizes that hold less, the smallest first: where a failure is looked for

@@ -20,6 +20,13 @@ void note(fmt::format_string<Arguments...> text, Arguments&&... arguments) {
 // Orders of what is on its way that are judged after one send; the first so many.
 constexpr std::uint64_t kMostOrders = 24;
 
+// Parts of what is known, for sim::touches_unguarded(): where the order of calls makes a difference to it.
+constexpr std::uint32_t kCommutes = 0;
+constexpr std::uint32_t kOffers = 1;    // which number an event gets, and what held when it was offered
+constexpr std::uint32_t kAccepted = 2;  // what a flush or stop has to cover
+constexpr std::uint32_t kMarkers = 3;   // how many end markers there may be, and lives of sessions
+constexpr std::uint32_t kGivenUp = 4;   // what was told as lost so far
+
 [[gnu::cold]] void broken(std::string_view invariant, std::string_view kind, const std::string& what) {
   sim::fail(fmt::format("{} {}: {}", invariant, kind, what));
 }
@@ -54,7 +61,29 @@ WriterLedger::Number& WriterLedger::number(std::uint64_t seq) {
   return numbers_[seq];
 }
 
+void WriterLedger::session_starts(std::size_t stream) {
+  sim::touches_unguarded(kOffers);
+  sim::touches_unguarded(kMarkers);
+  ++streams_[stream].lives;
+}
+
+void WriterLedger::may_set_markers(std::uint64_t sessions) {
+  sim::touches_unguarded(kMarkers);
+  markers_ += sessions;
+}
+
+std::uint64_t WriterLedger::accepted_so_far() const {
+  sim::touches_unguarded(kAccepted);
+  return accepted_.size();
+}
+
+std::uint64_t WriterLedger::given_up() const {
+  sim::touches_unguarded(kGivenUp);
+  return given_up_;
+}
+
 std::uint64_t WriterLedger::offered(Offer offer) {
+  sim::touches_unguarded(kOffers);
   events_.push_back({.offer = offer,
                      .life = streams_[offer.stream].lives,
                      .storing = storing_,
@@ -64,6 +93,7 @@ std::uint64_t WriterLedger::offered(Offer offer) {
 }
 
 void WriterLedger::accepted(std::uint64_t n, std::uint64_t seq) {
+  sim::touches_unguarded(kAccepted);
   note("event #{} is accepted as seq {}", n, seq);
   Event& event = events_[n - 1];
   event.seq = seq;
@@ -92,6 +122,7 @@ void WriterLedger::accepted(std::uint64_t n, std::uint64_t seq) {
 }
 
 void WriterLedger::rejected(std::uint64_t n) {
+  sim::touches_unguarded(kCommutes);
   note("event #{} is rejected", n);
   events_[n - 1].rejected = true;
   if (events_[n - 1].stored_as != 0)
@@ -99,6 +130,8 @@ void WriterLedger::rejected(std::uint64_t n) {
 }
 
 void WriterLedger::storing_changes(bool on) {
+  sim::touches_unguarded(kOffers);
+  sim::touches_unguarded(kAccepted);
   note("storing goes {}", on ? "on" : "off");
   ++storing_changes_;
   storing_ = Storing::changing;
@@ -106,6 +139,8 @@ void WriterLedger::storing_changes(bool on) {
 }
 
 void WriterLedger::storing_changed() {
+  sim::touches_unguarded(kAccepted);
+  sim::touches_unguarded(kOffers);
   ++storing_changes_;
   storing_ = becomes_;
 }
@@ -129,6 +164,7 @@ std::string WriterLedger::describe(std::uint64_t seq) const {
 // --- what the writer says ---
 
 void WriterLedger::acked(const writer::SessionIdentity& session, std::uint64_t through) {
+  sim::touches_unguarded(kCommutes);
   note("the writer says: {} is acked through {}", session.id, through);
   if (stream_of(session.id) == kMaxStreams)
     return broken("I9", "wrong_stream", "an ack names a session that was never started");
@@ -144,6 +180,7 @@ void WriterLedger::acked(const writer::SessionIdentity& session, std::uint64_t t
 }
 
 void WriterLedger::dropped(const writer::SessionIdentity& session, std::uint64_t from, std::uint64_t to) {
+  sim::touches_unguarded(kOffers);
   note("the writer says: seq {} to {} of {} were dropped", from, to, session.id);
   // No more numbers were taken than events were offered, end markers set and failures told.
   if (to + ring_events_ > events_.size() + markers_ + lost_calls_)
@@ -154,6 +191,7 @@ void WriterLedger::dropped(const writer::SessionIdentity& session, std::uint64_t
 
 void WriterLedger::lost(const writer::SessionIdentity& session, std::uint64_t from, std::uint64_t to,
                         const std::string& reason) {
+  sim::touches_unguarded(kGivenUp);
   note("the writer says: seq {} to {} of {} are lost: {}", from, to, session.id, reason);
   ++lost_calls_;
   tell(stream_of(session.id), from, to, reason.starts_with("outcome unknown") ? Told::unknown : Told::lost);
@@ -179,6 +217,7 @@ void WriterLedger::tell(std::size_t stream, std::uint64_t from, std::uint64_t to
 }
 
 void WriterLedger::flush_answered(std::uint64_t began, const writer::FlushAnswer& answer) {
+  sim::touches_unguarded(kCommutes);
   if (answer.flushed) {
     note("the flush is answered: all through {} is stored", answer.through);
   } else {
@@ -194,6 +233,7 @@ void WriterLedger::flush_answered(std::uint64_t began, const writer::FlushAnswer
 }
 
 void WriterLedger::stopped(std::uint64_t began, std::size_t stream, const writer::Stopped& stopped) {
+  sim::touches_unguarded(kCommutes);
   note("the stop of {} is answered: {}", stream_name(stream), stopped.complete ? "complete" : "not complete");
   if (!stopped.complete) return;
   for (std::uint64_t i = 0; i < began; ++i) {
@@ -241,6 +281,7 @@ std::string WriterLedger::text_of(const Append& append) {
 }
 
 std::uint64_t WriterLedger::sent(const std::string& stream, const wire::AppendInput& input) {
+  sim::touches_unguarded(kCommutes);
   Append append;
   append.stream = stream_of(stream);
   append.size = input.records.size();
@@ -262,6 +303,7 @@ std::uint64_t WriterLedger::sent(const std::string& stream, const wire::AppendIn
 }
 
 void WriterLedger::committed(std::uint64_t name) {
+  sim::touches_unguarded(kCommutes);
   const Append& append = appends_[name];
   if (append.stream == kMaxStreams)
     return broken("I9", "wrong_stream", "an append went to a stream that no session has");
@@ -334,11 +376,13 @@ void WriterLedger::lands(std::size_t stream_index, const Stored& record) {
   at.stored = true;
   stream.last_stored = record.seq;
   stream.ends_with_marker = record.end_marker;
+  if (record.end_marker) sim::touches_unguarded(kMarkers);
 }
 
 // --- what may land when everything ends now ---
 
 void WriterLedger::under_way(const UnderWay& sessions) {
+  sim::touches_unguarded(kCommutes);
   std::uint64_t orders = 0;
   land_in_every_order(sessions, {streams_, {}, std::vector<std::size_t>(sessions.size(), 0)}, orders);
   branches_ += orders;
@@ -396,6 +440,7 @@ bool WriterLedger::land(const Append& append, Landing& landing) {
 // --- the end ---
 
 void WriterLedger::judge_journal(const std::vector<std::string>& lines) {
+  sim::touches_unguarded(kCommutes);
   std::vector<bool> written(numbers_.size(), false);
   std::uint64_t last = 0;
   for (const std::string& line : lines) {
@@ -413,12 +458,14 @@ void WriterLedger::judge_journal(const std::vector<std::string>& lines) {
 }
 
 std::uint64_t WriterLedger::pending() const {
+  sim::touches_unguarded(kCommutes);
   std::uint64_t count = 0;
   for (const std::uint64_t n : accepted_) count += owed(events_[n - 1].seq) ? 1 : 0;
   return count;
 }
 
 void WriterLedger::judge_end(const End& end) {
+  sim::touches_unguarded(kCommutes);
   for (const std::uint64_t n : accepted_) {
     const Event& event = events_[n - 1];
     if (event.storing != Storing::on) continue;

@@ -6,8 +6,9 @@
 // judged kill. For what is on its way when it comes, every order in which it may land is judged too.
 //
 // Belongs to the execution that made it; its threads call without a lock, as one runs at a time and no call
-// in here is a point. A broken promise ends the execution (sim::fail) with "I4 lost: ...": the invariant, the
-// kind, and what happened. Source: system rules I1 to I11.
+// in here is a point; a search that reduces orders hears of them (sim::touches_unguarded). A broken promise
+// ends the execution (sim::fail) with "I4 lost: ...": the invariant, the kind, and what happened. Source:
+// system rules I1 to I11.
 #pragma once
 
 #include <array>
@@ -45,12 +46,12 @@ class WriterLedger final : public writer::DurabilityListener {
       : ring_events_(ring_events), linger_(linger), punctual_(punctual) {}
 
   // --- publishers ---
-  void session_starts(std::size_t stream) { ++streams_[stream].lives; }
+  void session_starts(std::size_t stream);
   std::uint64_t offered(Offer offer);
   void accepted(std::uint64_t n, std::uint64_t seq);
   void rejected(std::uint64_t n);
   // So many sessions may get their end markers from now on.
-  void may_set_markers(std::uint64_t sessions) { markers_ += sessions; }
+  void may_set_markers(std::uint64_t sessions);
   void storing_changes(bool on);  // the call begins
   void storing_changed();         // and has returned
 
@@ -63,7 +64,7 @@ class WriterLedger final : public writer::DurabilityListener {
   // `judge_sends`: sent() is called when something is sent, not when it lands.
   void left(std::size_t stream, std::uint64_t through, bool judge_sends);
   // What a flush or stop that begins now has to cover.
-  std::uint64_t accepted_so_far() const { return accepted_.size(); }
+  std::uint64_t accepted_so_far() const;
   void flush_answered(std::uint64_t began, const writer::FlushAnswer& answer);
   void stopped(std::uint64_t began, std::size_t stream, const writer::Stopped& stopped);
 
@@ -83,7 +84,7 @@ class WriterLedger final : public writer::DurabilityListener {
   void judge_end(const End& end);
   // The lines of the file that all events go to, where its ring was never lapped and all was written.
   void judge_journal(const std::vector<std::string>& lines);
-  std::uint64_t given_up() const { return given_up_; }  // numbers told as lost, not as overwritten
+  std::uint64_t given_up() const;  // numbers told as lost, not as overwritten
   // Events that have to be stored and are neither stored nor told as gone.
   std::uint64_t pending() const;
   std::uint64_t branches() const { return branches_; }  // orders of what was on its way that were judged

@@ -31,9 +31,9 @@ constexpr std::uint64_t kBigOneIn =
 constexpr std::uint64_t kUnstorableOneIn = 128;
 constexpr std::uint64_t kJournalOneIn = 16;  // and those with files
 constexpr std::uint64_t kLastFaultyAppend = 6;
-// Some hundred times what an execution has: then it does not end. Bytes of a big event in pieces make many
+// A hundred times what an execution has: then it does not end. Bytes of a big event in pieces make many
 // points.
-constexpr std::uint64_t kMostPoints = 200'000, kMostPointsOfBytes = 30'000'000;
+constexpr std::uint64_t kMostPoints = 100'000, kMostPointsOfBytes = 30'000'000;
 constexpr std::uint64_t kRoomyRing = 64;  // events: never full
 constexpr std::uint64_t kFewInFlight = 2;
 constexpr milliseconds kLongLinger{100};

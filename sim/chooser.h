@@ -171,6 +171,12 @@ class Choices {
   std::uint8_t thread_count_;
 };
 
+// Beside the objects of mutexes and condition variables: what the current step may touch.
+inline constexpr std::uint32_t kTouchesEverything = 0xFFFF'FFFF;
+inline constexpr std::uint32_t kTouchesTime = 0xFFFF'FFFE;       // a clock whose reading moves it
+inline constexpr std::uint32_t kTouchesUnguarded = 0xFFFF'FF00;  // + the part: sim::touches_unguarded()
+inline constexpr std::uint32_t kTouchesThread = 0x8000'0000;     // + the thread: its end
+
 // What a strategy implements. choose() is asked only where there are two choices or more, unless it wants
 // every point.
 class Chooser {
@@ -182,6 +188,11 @@ class Chooser {
   // A value drawn for the program under test: in [0, below), below > 0.
   virtual std::uint64_t draw(std::uint64_t below) = 0;
   virtual bool wants_every_point() const { return false; }
+  // For one that wants every point: what the running thread touches between two points that others may touch,
+  // too. Objects of mutexes and condition variables as in Standing, or one of kTouches…; semaphores,
+  // read-write locks, futexes and once flags are not told: a step that begins or ends at a point of theirs
+  // touches them.
+  virtual void touches(std::uint32_t object) { static_cast<void>(object); }
 };
 
 }  // namespace s2::sim

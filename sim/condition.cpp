@@ -40,6 +40,7 @@ int wait(Engine& world, pthread_cond_t* condition, pthread_mutex_t* mutex, const
     world.finish(Ending::failed, "a wait without holding its mutex" + world.describe_here());
     return EPERM;
   }
+  world.touches(state.id);
   const std::uint16_t depth = std::exchange(lock.depth, std::uint16_t{0});
   state.waiters |= self.bit();
   self.waits_in = &state.waiters;
@@ -49,6 +50,7 @@ int wait(Engine& world, pthread_cond_t* condition, pthread_mutex_t* mutex, const
   world.offer_spurious(true);
   release(world, lock);
   if (!world.sleep_here()) return 0;
+  world.touches(state.id);
   take(world, lock);
   lock.depth = depth;
   return self.reason == WakeReason::timeout ? ETIMEDOUT : 0;
@@ -67,6 +69,7 @@ int notify(Engine& world, pthread_cond_t* condition, Kind kind) {
   ConditionState& state = touch(world, condition);
   const std::uint32_t id = state.id;
   if (!world.point(kind, id)) return 0;
+  world.touches(id);
   if (kind == Kind::notify_all) {
     while (state.waiters != 0)
       world.wake(static_cast<std::uint8_t>(std::countr_zero(state.waiters)), WakeReason::woken);

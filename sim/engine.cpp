@@ -92,6 +92,12 @@ std::size_t Engine::ask(const Choices& choices) {
   return index;
 }
 
+void Engine::tell_touched(std::uint32_t object) {
+  if (over_) return;
+  const Quiet quiet(this);
+  chooser_->touches(object);
+}
+
 std::uint64_t Engine::draw(std::uint64_t below) {
   if (below <= 1) return 0;
   const Quiet quiet(this);

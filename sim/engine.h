@@ -131,6 +131,11 @@ class Engine {
     arrive(kind, object);
     return reschedule();
   }
+  // What the current thread does now depends on, or changes, what others may see.
+  void touches(std::uint32_t object) {
+    if (ask_always_) [[unlikely]]
+      tell_touched(object);
+  }
   void enable(std::uint64_t lanes) { runnable_ |= lanes; }
   void disable(std::uint64_t lanes) { runnable_ &= ~lanes; }
   void set_timer(Nanos deadline);  // for the current thread; "waits_in" is what it is taken out of
@@ -202,7 +207,11 @@ class Engine {
   // -- time --
   Nanos now() const { return now_; }
   Nanos hurried() const { return hurried_; }
-  void advance(Nanos step) { now_ += step; }
+  void advance(Nanos step) {
+    if (step == 0) return;
+    touches(kTouchesTime);
+    now_ += step;
+  }
   Nanos clock_step() const { return clock_step_; }
   TimerId after(Nanos delay, std::function<void()> function);
   bool cancel(TimerId timer);
@@ -234,6 +243,7 @@ class Engine {
             0xD1B54A32D192ED03ULL;
   }
   void begin(const WorldOptions& options);
+  void tell_touched(std::uint32_t object);
   void observe(const Standing& standing);
   void record_step(const Standing& standing);
   // Who goes next: sets `current_` only in go(). Null when it is the current thread itself.

@@ -252,6 +252,7 @@ void Engine::end_of_fiber(Fiber& fiber) {
   sanitizers::release(this);  // what run() returns after
   if (!over_) {
     arrive(Kind::exit, 0);
+    touches(kTouchesThread + fiber.id);
     sanitizers::release(order_of_thread(fiber.id));
     enable(records_[fiber.id].joiners);
     retire(fiber);

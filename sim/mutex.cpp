@@ -29,12 +29,14 @@ void take(Engine& world, MutexState& state) {
   state.contenders &= ~self.bit();
   state.owner = static_cast<std::uint8_t>(self.lane + 1);
   world.disable(state.contenders);
+  world.touches(state.id);
   sanitizers::acquire(&state);
 }
 
 void release(Engine& world, MutexState& state) {
   sanitizers::release(&state);
   state.owner = 0;
+  world.touches(state.id);
   world.enable(state.contenders);
 }
 
@@ -130,6 +132,7 @@ int pthread_mutex_trylock(pthread_mutex_t* mutex) {
     return tls.quiet == nullptr ? S2_SIM_REAL(pthread_mutex_trylock)(mutex) : quiet_lock(*tls.quiet, mutex);
   MutexState& state = touch(*world, mutex);
   if (!world->point(Kind::trylock, state.id)) return 0;
+  world->touches(state.id);
   if (state.owner == 0) {
     take(*world, state);
     return 0;

@@ -70,6 +70,7 @@ int try_lock(pthread_rwlock_t* object, Kind kind) {
   Engine& world = *tls.world;
   RwlockState& state = touch(world, object);
   if (!world.point(Kind::trylock, state.id)) return 0;
+  world.touches(kTouchesEverything);
   if (!is_free_for(state, kind)) return EBUSY;
   hold(world, state, kind);
   return 0;

@@ -80,6 +80,7 @@ long futex_wait(Engine& world, int* address, int operation, int expected, const 
 
 long futex_wake(Engine& world, int* address, int most) {
   sanitizers::release(address);
+  world.touches(kTouchesEverything);
   if (world.parked_on(address) == 0) return 0;
   if (!world.point(Kind::futex_wake, 0)) return 0;
   long woken = 0;
@@ -130,6 +131,7 @@ struct Running {  // while the routine runs; an exception makes the flag new aga
   int& flag;
   int then = 0;
   ~Running() {
+    world.touches(kTouchesEverything);
     __atomic_store_n(&flag, then, __ATOMIC_RELEASE);
     sanitizers::release(&flag);
     for (std::uint64_t waiters = world.parked_on(&flag); waiters != 0; waiters &= waiters - 1) {
@@ -195,6 +197,7 @@ int sem_trywait(sem_t* semaphore) {
   if (tls.world == nullptr) return 0;
   SemaphoreState& state = touch(*tls.world, semaphore);
   if (!tls.world->point(Kind::trylock, state.id)) return 0;
+  tls.world->touches(kTouchesEverything);
   if (state.value == 0) return fail_with(EAGAIN);
   if (--state.value == 0) tls.world->disable(state.waiters);
   sanitizers::acquire(semaphore);

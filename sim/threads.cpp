@@ -64,6 +64,7 @@ int join(Engine& world, pthread_t handle, void** result) {
     world.disable(world.self().bit());
   }
   if (!world.reschedule()) return 0;
+  world.touches(kTouchesThread + thread);
   ThreadRecord& record = world.records()[thread];
   sanitizers::acquire(world.order_of_thread(thread));
   record.joined = true;

@@ -85,6 +85,10 @@ void point(Kind kind, const char* name) {
   (void)world->point(kind, world->named_object(name));
 }
 
+void touches_unguarded(std::uint32_t part) {
+  if (tls.world != nullptr) tls.world->touches(kTouchesUnguarded + part);
+}
+
 bool tracing() {
   return tls.world != nullptr && tls.world->tracing();
 }

@@ -144,6 +144,13 @@ std::uint64_t choose(std::uint64_t below);       // a value the chooser draws; o
 // Whether a trace is kept, and a note in it: not a point, and not in the hash. Outside false, and nothing.
 bool tracing();
 void note(std::string text);
+// The current thread touches what no lock guards, as an observer may whose calls are no points. Not a point,
+// and not in the hash; for searches that leave out equivalent orders. They keep the order of calls with the
+// same part, from 1 to kUnguardedParts; calls with other parts, and all with part 0, commute: in either order
+// what is known in the end is the same, and what is judged at the first of them is judged again at the
+// second.
+inline constexpr std::uint32_t kUnguardedParts = 15;
+void touches_unguarded(std::uint32_t part);
 // A point of the caller's own; the name must live as long as the process. Outside nothing.
 void point(Kind kind, const char* name);
 // The current one; default: parent's name, ".", the how-manieth child. Of several with one name the later

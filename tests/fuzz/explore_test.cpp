@@ -3,9 +3,14 @@
 #include "fuzz/explore.h"
 
 #include <gtest/gtest.h>
+#include <semaphore.h>
 
 #include <array>
+#include <atomic>
+#include <cstdio>
+#include <mutex>
 #include <set>
+#include <shared_mutex>
 
 #include "tests/fuzz/canaries.h"
 
@@ -199,41 +204,141 @@ std::vector<Observable> programs_with_classes() {
             seen.at(0, 0);
             const std::lock_guard y(b);
             seen.at(1, 0);
+          },
+          [](Observed& seen) {  // which of two waiters a notification reaches
+            std::mutex a;
+            std::condition_variable ready;
+            int tokens = 0;
+            const auto take = [&](int who) {
+              std::unique_lock lock(a);
+              ready.wait(lock, [&] { return tokens > 0; });
+              --tokens;
+              seen.at(0, who);
+            };
+            std::jthread first(take, 1), second(take, 2);
+            for (int i = 0; i < 2; ++i) {
+              const std::lock_guard lock(a);
+              ++tokens;
+              ready.notify_one();
+            }
+          },
+          [](Observed& seen) {  // a timer against a notification
+            std::mutex a;
+            std::condition_variable ready;
+            bool set = false;
+            std::jthread setter([&] {
+              std::this_thread::sleep_for(2ms);
+              const std::lock_guard lock(a);
+              set = true;
+              seen.at(0, 1);
+              ready.notify_one();
+            });
+            std::unique_lock lock(a);
+            while (!set && ready.wait_for(lock, 1ms) == std::cv_status::no_timeout) {
+            }
+            seen.at(0, set ? 2 : 3);
+          },
+          [](Observed& seen) {  // an atomic that is a point, and a thread that a thread makes
+            std::atomic<int> value{0};
+            std::mutex a;
+            std::jthread first([&] {
+              std::jthread inner([&] {
+                sim::point(sim::Kind::atomic, "value");
+                value.fetch_add(1);
+              });
+              seen.visit(a, 0, 1);
+            });
+            sim::point(sim::Kind::atomic, "value");
+            const int got = value.fetch_add(1);
+            seen.visit(a, 0, 10 + got);
+          },
+          [](Observed& seen) {  // an observer that nothing guards
+            std::mutex a, b;
+            std::jthread other([&] {
+              {
+                const std::lock_guard lock(a);
+              }
+              sim::touches_unguarded(1);
+              seen.at(0, 1);
+            });
+            {
+              const std::lock_guard lock(b);
+            }
+            sim::touches_unguarded(1);
+            seen.at(0, 0);
+          },
+          [](Observed& seen) {  // a lock of readers
+            std::shared_mutex shared;
+            int value = 0;
+            std::jthread writer([&] {
+              const std::unique_lock lock(shared);
+              seen.at(0, 1 + value++);
+            });
+            int got = 0;
+            {
+              const std::shared_lock lock(shared);
+              got = value;
+            }
+            const std::unique_lock lock(shared);
+            seen.at(0, 10 * got + value);
+          },
+          [](Observed& seen) {  // a semaphore
+            sem_t room;
+            sem_init(&room, 0, 1);
+            const auto visit = [&](int who) {
+              sem_wait(&room);
+              seen.at(0, who);
+              sem_post(&room);
+            };
+            std::jthread other([&] { visit(1); });
+            visit(0);
+          },
+          [](Observed& seen) {  // once: who is the one
+            std::once_flag flag;
+            std::mutex a;
+            std::jthread other([&] { std::call_once(flag, [&] { seen.visit(a, 0, 1); }); });
+            std::call_once(flag, [&] { seen.visit(a, 0, 0); });
           }};
 }
 
-// For ever: the reduced searches visit the same classes as the full one.
-TEST(Explore, TheReducedSearchesVisitTheSameClassesAsTheFullOne) {
+struct Visited {
+  std::set<std::pair<sim::Ending, Observed>> classes;
+  std::uint64_t executions = 0;
+};
+
+Visited visit_all(const Observable& program, const DfsOptions& options) {
+  Visited visited;
+  const auto dfs = make_dfs(options);
+  for (bool more = true; more && visited.executions < 3'000'000; ++visited.executions) {
+    Observed seen;
+    dfs->begin(0);
+    const sim::Execution execution = sim::run({.chooser = *dfs}, [&] { program(seen); });
+    more = dfs->end(execution);
+    if (execution.ending != sim::Ending::abandoned)
+      visited.classes.emplace(execution.ending, std::move(seen));
+  }
+  EXPECT_LT(visited.executions, 3'000'000U);
+  return visited;
+}
+
+// For ever: the reduced search visits the same classes as the full one, whatever the bound.
+TEST(Explore, TheReducedSearchVisitsTheSameClassesAsTheFullOne) {
   std::size_t number = 0;
   for (const Observable& program : programs_with_classes()) {
-    std::set<std::pair<sim::Ending, Observed>> classes[3];
-    std::uint64_t executions[3] = {0, 0, 0};
-    for (const std::size_t way : {0, 1, 2}) {
-      const auto dfs =
-          make_dfs({.preemptions = DfsOptions::kNoBound, .reduced = way == 1, .before_operations = way == 2});
-      bool more = true;
-      while (more) {
-        Observed seen;
-        dfs->begin(0);
-        const sim::Execution execution = sim::run({.chooser = *dfs}, [&] { program(seen); });
-        more = dfs->end(execution);
-        ++executions[way];
-        ASSERT_LT(executions[way], 3'000'000U);
-        if (execution.ending != sim::Ending::abandoned)
-          classes[way].emplace(execution.ending, std::move(seen));
-      }
+    for (const unsigned bound : {0U, 1U, 2U, 3U, DfsOptions::kNoBound}) {
+      const Visited full = visit_all(program, {.preemptions = bound});
+      const Visited reduced = visit_all(program, {.preemptions = bound, .reduced = true});
+      EXPECT_TRUE(full.classes == reduced.classes)
+          << full.classes.size() << " classes, and " << reduced.classes.size() << " reduced: program "
+          << number << ", bound " << bound;
+      EXPECT_LE(reduced.executions, full.executions) << "program " << number << ", bound " << bound;
+      if (bound != DfsOptions::kNoBound) continue;
+      EXPECT_GT(full.classes.size(), 1U) << "program " << number;
+      EXPECT_LT(reduced.executions, full.executions) << "program " << number;
+      std::printf("program %zu: %zu classes, %llu executions, %llu reduced\n", number, full.classes.size(),
+                  static_cast<unsigned long long>(full.executions),
+                  static_cast<unsigned long long>(reduced.executions));
     }
-    EXPECT_EQ(classes[0], classes[1]) << "program " << number;
-    EXPECT_EQ(classes[0], classes[2]) << "program " << number;
-    EXPECT_GT(classes[0].size(), 1U);
-    EXPECT_LT(executions[1], executions[0]) << "program " << number;
-    EXPECT_LT(executions[2], executions[0]) << "program " << number;
-    RecordProperty("program_" + std::to_string(number),
-                   std::to_string(executions[0]) + " -> " + std::to_string(executions[1]));
-    std::printf("program %zu: %zu classes, %llu executions, %llu reduced, %llu before operations\n", number,
-                classes[0].size(), static_cast<unsigned long long>(executions[0]),
-                static_cast<unsigned long long>(executions[1]),
-                static_cast<unsigned long long>(executions[2]));
     ++number;
   }
 }

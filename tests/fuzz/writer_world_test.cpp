@@ -4,7 +4,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
+#include <tuple>
+
 #include "fuzz/explore.h"
+#include "fuzz/happened.h"
 
 namespace s2::fuzz {
 namespace {
@@ -62,6 +67,83 @@ TEST(WriterWorld, WhatIsGoneIsToldOnceThoughTheShutdownIsInAHurry) {
   shape.linger = milliseconds(1);
   shape.budget = milliseconds(400);
   expect_held(explore_writer([&] { run_writer(shape, WriterWay::direct); }, 3000), 3000);
+}
+
+// Another strategy's choices, and the class of each execution.
+class Classified final : public sim::Chooser {
+ public:
+  explicit Classified(Strategy& strategy) : strategy_(strategy) {}
+  void begin() {
+    strategy_.begin(1);
+    happened_.begin();
+  }
+  std::size_t choose(const sim::Choices& choices) override {
+    const bool in_a_step = choices.purpose() == sim::Choices::Purpose::wake;
+    if (!in_a_step) happened_.arrive(choices);
+    const std::size_t index = choices.size() == 1 ? 0 : strategy_.choose(choices);
+    if (in_a_step)
+      happened_.wakes(choices[index].standing);
+    else
+      happened_.leave(choices[index]);
+    return index;
+  }
+  std::uint64_t draw(std::uint64_t below) override {
+    happened_.touches(sim::kTouchesEverything);
+    return strategy_.draw(below);
+  }
+  bool wants_every_point() const override { return true; }
+  void touches(std::uint32_t object) override { happened_.touches(object); }
+  std::uint64_t steps() const { return happened_.steps(); }
+
+ private:
+  Strategy& strategy_;
+  Happened happened_;
+};
+
+// What the ledger heard, in whatever order, and how long it took.
+using Outcome = std::tuple<std::uint64_t, std::chrono::nanoseconds, std::vector<std::string>>;
+
+// Outcomes by class, of every order with at most so many preemptions, or of the first ones.
+std::map<std::uint64_t, Outcome> outcomes_of(const WriterShape& shape, unsigned preemptions,
+                                             std::uint64_t most) {
+  std::map<std::uint64_t, Outcome> outcomes;
+  const auto dfs = make_dfs({.preemptions = preemptions});
+  Classified classified(*dfs);
+  sim::WorldOptions world = writer_world(classified);
+  world.keep_trace = true;
+  bool more = true;
+  for (std::uint64_t i = 0; more && i < most; ++i) {
+    classified.begin();
+    const sim::Execution execution = sim::run(world, [&] { run_writer(shape, WriterWay::direct); });
+    more = dfs->end(execution);
+    EXPECT_EQ(execution.ending, sim::Ending::finished) << execution.why;
+    Outcome outcome{execution.points, execution.virtual_time, {}};
+    for (const sim::TraceNote& note : execution.notes) std::get<2>(outcome).push_back(note.text);
+    std::sort(std::get<2>(outcome).begin(), std::get<2>(outcome).end());
+    const auto [known, is_new] = outcomes.try_emplace(classified.steps(), outcome);
+    EXPECT_EQ(known->second, outcome) << "two orders of one class ended differently";
+  }
+  return outcomes;
+}
+
+// What the reduced search leaves out is of a class that it has seen: that is worth something only if the
+// orders of a class are one to the ledger, too.
+TEST(WriterWorld, OrdersOfOneClassEndInOneOutcomeAndTheReducedSearchVisitsEveryClass) {
+  for (const std::size_t publishers : {1U, 2U}) {
+    for (const bool faulty : {false, true}) {
+      WriterShape shape;
+      shape.publishers = publishers;
+      if (faulty) shape.faults.push_back({scenarios::DirectFault::cut_after_commit, 2});
+      const auto outcomes = outcomes_of(shape, 0, 10'000);
+      const auto dfs = make_dfs({.preemptions = 0, .reduced = true});
+      const Exploration reduced = explore(*dfs, {.rerun_one_in = 0, .world = writer_world},
+                                          [&] { run_writer(shape, WriterWay::direct); });
+      EXPECT_TRUE(reduced.exhausted);
+      EXPECT_EQ(dfs->classes(), outcomes.size()) << publishers << " publishers, " << shape.faults.size();
+      EXPECT_GT(outcomes.size(), 3U);
+      outcomes_of(shape, 2, 400);
+    }
+  }
 }
 
 }  // namespace

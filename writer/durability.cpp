@@ -3,7 +3,8 @@
 // window_ holds one slot a number from the first pending one on; each session keeps the same for its own
 // numbers. A front that is settled is passed: that is what moves "durable through" on. A slot that is dropped
 // or lost changes only after the listener has said so; from then on it claims nothing, so that it may be
-// forgotten wherever it stands.
+// forgotten wherever it stands. So may every other that is settled, where another one behind it, with nothing
+// pending between them, claims more.
 #include "writer/durability.h"
 
 #include <algorithm>
@@ -34,8 +35,10 @@ void Durability::accepted(std::uint64_t seq, const SessionRef& session, bool sto
   if (!own.identity) own.identity = session;
   own.open.push_back(seq);
   window_.push_back({seq, &own, store ? State::pending : State::not_stored});
+  pending_ += store ? 1 : 0;
   if (!store) {
     pass_settled();
+    forget_settled();
     changed_.notify_all();
   }
 }
@@ -56,20 +59,43 @@ void Durability::pass_settled() {
     const auto [seq, session, state] = window_.front();
     if (state == State::acked || (state == State::not_stored && durable_through_ != 0))
       durable_through_ = seq;
-    if (state == State::gone) --gone_in_window_;
     window_.pop_front();
   }
 }
 
-// An outage may leave something pending at the front for hours, while the ring drops all that comes behind
-// it.
-void Durability::forget_gone() {
-  if (gone_in_window_ <= window_.size() / 2) return;
-  for (auto& [ordinal, session] : sessions_) {
-    std::erase_if(session.open, [&](std::uint64_t seq) { return slot(seq)->state == State::gone; });
+// An outage may leave something pending at the front for hours, while the ring drops what comes behind it,
+// storing is off, or other streams go on.
+void Durability::forget_settled() {
+  if (window_.size() - pending_ < forget_at_) return;
+  struct Behind {  // from the next that is pending back to here
+    bool claim = false, ack = false;
+    bool outdoes(State state) const { return state == State::acked ? ack : claim; }
+    void add(State state) {
+      claim = claim || state == State::acked || state == State::not_stored;
+      ack = ack || state == State::acked;
+    }
+  };
+  Behind all;
+  std::map<const Session*, Behind> own;
+  for (auto at = window_.rbegin(); at != window_.rend(); ++at) {
+    if (at->state == State::pending) {
+      all = own[at->session] = {};
+      continue;
+    }
+    const auto& open = at->session->open;
+    const bool passed = open.empty() || at->seq < open.front();
+    const State state = at->state;
+    Behind& of_session = own[at->session];
+    if (state == State::gone || (all.outdoes(state) && (passed || of_session.outdoes(state))))
+      at->state = State::forgotten;
+    all.add(state);
+    of_session.add(state);
   }
-  std::erase_if(window_, [](const Slot& slot) { return slot.state == State::gone; });
-  gone_in_window_ = 0;
+  for (auto& [ordinal, session] : sessions_) {
+    std::erase_if(session.open, [&](std::uint64_t seq) { return slot(seq)->state == State::forgotten; });
+  }
+  std::erase_if(window_, [](const Slot& slot) { return slot.state == State::forgotten; });
+  forget_at_ = std::max(kLeastForgotten, 2 * (window_.size() - pending_));
 }
 
 void Durability::tell_acked() {
@@ -93,9 +119,12 @@ void Durability::acked(std::span<const std::uint64_t> seqs) {
     std::lock_guard lock(mutex_);
     for (std::uint64_t seq : seqs) {
       Slot* found = slot(seq);
-      if (found != nullptr && found->state == State::pending) found->state = State::acked;
+      if (found == nullptr || found->state != State::pending) continue;
+      found->state = State::acked;
+      --pending_;
     }
     pass_settled();
+    forget_settled();
     changed_.notify_all();
   }
   tell_acked();
@@ -126,13 +155,13 @@ std::uint64_t Durability::mark_gone(const std::vector<Run>& runs, bool lost) {
         Slot* found = slot(seq);
         if (found == nullptr || found->state != State::pending) continue;
         found->state = State::gone;
-        ++gone_in_window_;
+        --pending_;
         ++gone_, ++marked;
         if (lost) ++found->session->lost, ++lost_;
       }
     }
     pass_settled();
-    forget_gone();
+    forget_settled();
     changed_.notify_all();
   }
   tell_acked();
@@ -265,6 +294,11 @@ bool Durability::forget(const SessionRef& session) {
   }
   sessions_.erase(found);
   return true;
+}
+
+std::size_t Durability::remembered() const {
+  std::lock_guard lock(mutex_);
+  return window_.size();
 }
 
 std::uint64_t Durability::gone() const {

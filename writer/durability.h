@@ -6,9 +6,9 @@
 // stored. What was dropped or lost is told *before* anything behind it can be claimed.
 //
 // Any thread may call. accepted() comes in the order of sequence numbers (the publish lock). Bounded by what
-// callers leave pending, which is the ring, the backlog behind it and the producers' in-flight limits: what
-// is gone behind something pending is forgotten before there is more of it than of all else. (What needs no
-// storing is kept there until it is passed.) Source: system rules I1, I6, I7.
+// callers leave pending, which is the ring, the backlog behind it and the producers' in-flight limits: of
+// what is settled behind something pending only as much is remembered as its claims need. Source: system
+// rules I1, I6, I7.
 #pragma once
 
 #include <chrono>
@@ -49,6 +49,9 @@ struct Standing {
   std::uint64_t gone = 0;     // events told as dropped or lost so far, of all sessions
 };
 
+// The account looks for what it may forget only where so many events are settled behind one that is pending.
+inline constexpr std::size_t kLeastForgotten = 16;
+
 class Durability {
  public:
   explicit Durability(DurabilityListener& listener);
@@ -86,10 +89,11 @@ class Durability {
   SessionRef session_of(std::uint64_t seq) const;
   // Forgets a session of which nothing is pending; false when something is.
   bool forget(const SessionRef& session);
-  std::uint64_t gone() const;  // events told as dropped or lost
+  std::uint64_t gone() const;      // events told as dropped or lost
+  std::size_t remembered() const;  // events that are pending, or settled behind one that is
 
  private:
-  enum class State : std::uint8_t { pending, not_stored, acked, gone };
+  enum class State : std::uint8_t { pending, not_stored, acked, gone, forgotten };
   struct Session {
     SessionRef identity;
     std::deque<std::uint64_t> open;  // its numbers from the first pending one on, with a slot each
@@ -107,7 +111,7 @@ class Durability {
   const Slot* slot(std::uint64_t seq) const;
   Slot* slot(std::uint64_t seq);
   void pass_settled();
-  void forget_gone();
+  void forget_settled();
   void tell_acked();
   std::vector<Run> pending_runs(std::span<const std::uint64_t> seqs);
   std::uint64_t mark_gone(const std::vector<Run>& runs, bool lost);
@@ -122,8 +126,9 @@ class Durability {
   std::condition_variable changed_;
   std::map<std::uint64_t, Session> sessions_;  // by ordinal
   std::deque<Slot> window_;                    // from the first pending number on, all sessions; numbers rise
-  std::size_t gone_in_window_ = 0;
-  std::uint64_t durable_through_ = 0;  // over all sessions
+  std::size_t pending_ = 0;                    // in the window
+  std::size_t forget_at_ = kLeastForgotten;    // so many settled ones in the window: some can be forgotten
+  std::uint64_t durable_through_ = 0;          // over all sessions
   std::uint64_t gone_ = 0;
   std::uint64_t lost_ = 0;
   int waiters_ = 0;

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <thread>
 
@@ -157,6 +158,25 @@ TEST_F(DurabilityTest, ClaimsAreExactBehindALongRunOfDrops) {
   EXPECT_TRUE(durability.forget(a) && durability.forget(b));
 }
 
+TEST_F(DurabilityTest, WhatIsSettledBehindOneThatPendsForHoursIsNotKept) {
+  constexpr std::uint64_t kLast = 100'000;
+  accept({1}, a);
+  std::size_t most = 0;
+  for (std::uint64_t seq = 2; seq <= kLast; ++seq) {
+    const bool store = seq > kLast / 2 && seq % 2 == 0;  // first storing is off, then another stream goes on
+    durability.accepted(seq, seq % 4 < 2 ? a : b, store);
+    if (store) ack({seq});
+    most = std::max(most, durability.remembered());
+  }
+  EXPECT_LE(most, 4 * kLeastForgotten);
+  EXPECT_EQ(durability.standing(nullptr, kLast).durable_through, 0u);
+  EXPECT_EQ(durability.standing(b, kLast).durable_through, kLast - 1);  // not stored, behind its last
+  ack({1});
+  EXPECT_EQ(durability.standing(nullptr, kLast).durable_through, kLast);
+  EXPECT_EQ(durability.standing(a, kLast).acked_through, kLast);
+  EXPECT_EQ(durability.remembered(), 0u);
+}
+
 TEST(Durability, ClaimsAndTellingsAreExactWhateverTheOrder) {
   ASSERT_TRUE(rc::check([] {
     struct Fate {
@@ -183,8 +203,22 @@ TEST(Durability, ClaimsAndTellingsAreExactWhateverTheOrder) {
       if (what == 3) durability.lost({&seq, 1}, "x");
       if (what != 4) settled.insert(seq);
       if (what == 2 || what == 3) gone.insert(seq);
+      // Of one session, or of all: what is acked up to the first that is not settled, and what needs no
+      // storing behind it.
+      const auto claim = [&](std::optional<int> only) {
+        std::uint64_t durable = 0;
+        for (std::uint64_t n = 1; n <= fates.size(); ++n) {
+          const Fate& fate = fates[n - 1];
+          if (only && fate.session != *only) continue;
+          if (fate.what != 0 && !settled.contains(n)) break;
+          if (fate.what == 1 || (fate.what == 0 && durable != 0)) durable = n;
+        }
+        return durable;
+      };
+      RC_ASSERT(durability.standing(nullptr, fates.size()).durable_through == claim(std::nullopt));
       for (std::size_t s = 0; s < sessions.size(); ++s) {
         std::uint64_t through = durability.standing(sessions[s], fates.size()).durable_through;
+        RC_ASSERT(through == claim(static_cast<int>(s)));
         for (std::uint64_t n = 1; n <= through; ++n) {
           if (fates[n - 1].session == static_cast<int>(s) && fates[n - 1].what != 0)
             RC_ASSERT(settled.contains(n));

@@ -1,7 +1,9 @@
 // Branches of one source side by side: against one service, and with one journal. docs/forks.md.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -78,7 +80,21 @@ class Branches : public testing::Test {
  protected:
   static constexpr int kPending = 7, kOwn = 5;
 
-  Branches() { s2.create_basin("basin-one"); }
+  // Before the branches connect.
+  bool watch() {
+    s2.create_basin("basin-one");
+    s2.observe([this](const emulator::ProtocolEvent& seen) {
+      if (seen.moment == emulator::Moment::connection_opened) ++open_connections;
+      if (seen.moment == emulator::Moment::connection_closed) --open_connections;
+      if (seen.moment == emulator::Moment::append_received && seen.stream == "source") ++to_source;
+    });
+    return true;
+  }
+  static bool until(const std::function<bool()>& holds) {
+    for (const Deadline end = in(kLong); !holds(); std::this_thread::sleep_for(std::chrono::milliseconds(1)))
+      if (std::chrono::steady_clock::now() > end) return false;
+    return true;
+  }
 
   // One of the two: the same epoch, session and pending batch as the other. The ring, the batch and the
   // producer's state are what a snapshot would hold.
@@ -132,7 +148,9 @@ class Branches : public testing::Test {
     return all;
   }
 
+  std::atomic<int> open_connections{0}, to_source{0};  // to_source: appends
   emulator::Emulator s2;
+  const bool watching = watch();
   Branch first{s2.endpoint()}, second{s2.endpoint()};
 };
 
@@ -159,27 +177,26 @@ TEST_F(Branches, ThatAreNotToldWhoTheyAreStoreThePendingTwiceAndMixTheirEvents) 
 }
 
 TEST_F(Branches, WhatIsInFlightWhenItIsLeftIsOfUnknownOutcomeAndIsNeverSentAgain) {
+  ASSERT_TRUE(first.writer->identify(branch("first", false)));
+  first.end();
+  ASSERT_TRUE(second.writer->flush(in(kLong)).flushed);
   s2.set_faults(R"([{"match":{"op":"append_session"},"fault":{"hang":"before_commit"}}])");
-  std::atomic<int> appends{0};
-  std::atomic<int> after_the_call{0};
-  std::atomic<bool> returned{false};
-  s2.observe([&](const emulator::ProtocolEvent& seen) {
-    if (seen.moment != emulator::Moment::append_received || seen.stream != "source") return;
-    ++appends;
-    if (returned) ++after_the_call;
-  });
+  const int before = to_source;
+  second.publish("in flight ", kOwn);
   std::jthread flush([&] { second.writer->flush(in(kLong)); });
-  while (appends == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  ASSERT_TRUE(until([&] { return to_source > before; }));
   ASSERT_TRUE(second.writer->identify(branch("second", false)));
-  returned = true;
+  ASSERT_TRUE(until([&] { return open_connections == 0; }));  // what was sent before has arrived
+  const int sent = to_source;
   flush.join();
   s2.set_faults("[]");
   second.publish("second ", kOwn);
-  EXPECT_EQ(second.end(), std::uint64_t{kPending});
-  EXPECT_EQ(after_the_call, 0);
-  EXPECT_TRUE(events_of("source").empty());
+  EXPECT_EQ(second.end(), std::uint64_t{kOwn});
+  EXPECT_EQ(to_source, sent);
+  EXPECT_EQ(second.ledger.losses(), (std::vector<Range>{{"source", kPending + 1, kPending + kOwn}}));
+  EXPECT_EQ(second.ledger.reasons().front(), "outcome unknown: left to the branch that inherits");
+  EXPECT_EQ(events_of("source"), expected("", kPending));
   EXPECT_EQ(events_of("second"), expected("second ", kOwn));
-  first.end();
 }
 
 }  // namespace

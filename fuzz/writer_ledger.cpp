@@ -247,13 +247,14 @@ void WriterLedger::stopped(std::uint64_t began, std::size_t stream, const writer
 }
 
 void WriterLedger::left(std::size_t stream, std::uint64_t through, bool judge_sends) {
+  sim::touches_unguarded(kOffers);
+  sim::touches_unguarded(kAccepted);
   note("the streams before {} are left, and all through seq {}", stream_name(stream), through);
   left_through_ = through;
   if (judge_sends) sends_judged_below_ = stream;
-  for (std::uint64_t seq = 1; seq <= through; ++seq) {
+  for (std::uint64_t seq = 1; seq <= through; ++seq)
     if (owed(seq))
       broken("I7", "unreported_loss", fmt::format("{} was left behind, and not told as lost", describe(seq)));
-  }
 }
 
 // --- what the service did ---
@@ -479,8 +480,7 @@ void WriterLedger::judge_end(const End& end) {
                fmt::format("{} is over the limit, and stored all the same", describe(event.seq)));
       continue;
     }
-    const bool given_up = at.told == Told::lost || at.told == Told::unknown;
-    if (given_up && event.seq > left_through_ && end.time_left)
+    if ((at.told == Told::lost || at.told == Told::unknown) && event.seq > left_through_ && end.time_left)
       broken("I4", "lost", fmt::format("{} was given up with time left", describe(event.seq)));
   }
   if (end.unsaved != told_)

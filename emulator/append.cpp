@@ -4,6 +4,11 @@
 #include "emulator/operation.h"
 
 namespace s2::emulator {
+
+#ifdef PLANTED_BUGS
+bool delete_drops_append = false;
+#endif
+
 namespace {
 
 struct AppendRun : std::enable_shared_from_this<AppendRun> {
@@ -60,6 +65,9 @@ struct AppendRun : std::enable_shared_from_this<AppendRun> {
   }
 
   void answer(const Result<wire::AppendAck>& told) {
+#ifdef PLANTED_BUGS
+    if (delete_drops_append && !told && told.error().code == "stream_not_found") return;
+#endif
     tell(told);
     exchange->after_written(
         [self = shared_from_this(), told](bool written) { self->delivered(told, written); });

@@ -26,6 +26,12 @@ struct Append {
 // at all when a fault took the connection.
 using TellAppend = std::function<void(const Result<wire::AppendAck>&)>;
 
+#ifdef PLANTED_BUGS
+// A second build of append.cpp alone, for s2-fuzz-bugs: an append to a session whose stream was deleted is
+// never answered.
+extern bool delete_drops_append;
+#endif
+
 void run_append(World& world, const ExchangePtr& exchange, Append append, TellAppend tell);
 
 // The append session of POST /v1/streams/{}/records with Content-Type s2s/proto.

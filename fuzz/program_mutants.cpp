@@ -86,6 +86,7 @@ std::vector<MutantResult> try_all(const FuzzOptions& options, const volatile boo
     if (stop) break;
     CampaignOptions campaign = options.campaign;
     campaign.mutant = bug.name;
+    if (!bug.target.empty()) campaign.target = bug.target;
     campaign.jobs = 1;
     campaign.smallest = kSmallestOfMany;
     campaign.duration = options.duration_given ? options.campaign.duration : kForEachBug;

@@ -37,6 +37,7 @@ std::string list_of_targets();  // for messages
 // The planted bugs that this program has; none in the one that explores the writer as it is.
 struct PlantedBugText {
   std::string name, effect;
+  std::string target = {};  // where it can be found; empty: where one looks anyway
 };
 std::vector<PlantedBugText> planted_bugs();
 // From now on, for this process. False: there is none of that name ("" is none at all).

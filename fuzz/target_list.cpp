@@ -6,7 +6,9 @@
 #include <mutex>
 #include <thread>
 
+#include "emulator/append.h"
 #include "fuzz/target.h"
+#include "fuzz/writer_deletion.h"
 #include "fuzz/writer_world.h"
 #include "writer/planted_bugs.h"
 
@@ -134,6 +136,15 @@ std::optional<Target> make(std::string_view name, const std::optional<Size>& siz
     return shutdown_target("shutdown", WriterWay::direct, size.value_or(two_publishers), !size);
   if (name == "shutdown-http2")
     return shutdown_target("shutdown-http2", WriterWay::http2, size.value_or(two_publishers), !size);
+  if (name == "deletion" && !size) {
+    Target deletion;
+    deletion.name = "deletion";
+    deletion.about =
+        "appends to the emulator over HTTP/2 bytes while their stream is deleted: each is answered";
+    deletion.program = run_deletion;
+    deletion.world = writer_http2_world;
+    return deletion;
+  }
   if (name == "ring" && !size) {
     Target ring;
     ring.name = "ring";
@@ -148,7 +159,7 @@ std::optional<Target> make(std::string_view name, const std::optional<Size>& siz
 
 std::vector<Target> targets() {
   std::vector<Target> all;
-  for (const char* name : {"writer", "writer-http2", "shutdown", "shutdown-http2", "ring"})
+  for (const char* name : {"writer", "writer-http2", "shutdown", "shutdown-http2", "deletion", "ring"})
     all.push_back(*make(name, std::nullopt));
   return all;
 }
@@ -168,15 +179,20 @@ std::string list_of_targets() {
 }
 
 #ifdef PLANTED_BUGS
+constexpr const char* kDeleteDropsAppend = "delete-drops-append";  // the emulator's only one
+
 std::vector<PlantedBugText> planted_bugs() {
   std::vector<PlantedBugText> all;
-  for (const writer::PlantedBugRow& row : writer::kPlantedBugs)
-    all.push_back({std::string(row.name), std::string(row.effect)});
+  for (const writer::PlantedBugRow& row : writer::kPlantedBugs) {
+    if (row.in_world) all.push_back({std::string(row.name), std::string(row.effect)});
+  }
+  all.push_back({kDeleteDropsAppend, "hung", "deletion"});
   return all;
 }
 
 bool plant_bug(std::string_view name) {
-  const auto bug = writer::planted_bug_named(name);
+  emulator::delete_drops_append = name == kDeleteDropsAppend;
+  const auto bug = writer::planted_bug_named(emulator::delete_drops_append ? "" : name);
   if (bug) writer::plant(*bug);
   return bug.has_value();
 }

@@ -285,6 +285,7 @@ std::uint64_t WriterLedger::sent(const std::string& stream, const wire::AppendIn
   sim::touches_unguarded(kCommutes);
   Append append;
   append.stream = stream_of(stream);
+  if (append.stream == kMaxStreams) broken("I9", "wrong_stream", "an append to no session's stream");
   append.size = input.records.size();
   if (input.match_seq_num) append.match_seq_num = *input.match_seq_num;
   if (input.fencing_token) append.token = *input.fencing_token, append.guarded_by_token = true;
@@ -306,8 +307,7 @@ std::uint64_t WriterLedger::sent(const std::string& stream, const wire::AppendIn
 void WriterLedger::committed(std::uint64_t name) {
   sim::touches_unguarded(kCommutes);
   const Append& append = appends_[name];
-  if (append.stream == kMaxStreams)
-    return broken("I9", "wrong_stream", "an append went to a stream that no session has");
+  if (append.stream == kMaxStreams) return;  // told when it was sent
   Stream& stream = streams_[append.stream];
   note("commits {} to {}", text_of(append), stream_name(append.stream));
   stream.tail += append.size;

@@ -62,6 +62,9 @@ std::string plan_of(const WriterShape& shape) {
       case DirectFault::silent_after_commit:
         fault = R"({"hang":"after_commit"})";
         break;
+      case DirectFault::token_refused:
+        fault = R"({"status":401,"code":"authn","when":"before_commit"})";
+        break;
     }
     if (plan.size() > 1) plan += ',';
     plan += fmt::format(R"({{"match":{{"op":"append_session","after":{},"times":1}},"fault":{}}})",

@@ -30,6 +30,7 @@ constexpr std::uint64_t kBigOneIn =
     512;  // executions with an event over a limit: they cost many others' time
 constexpr std::uint64_t kUnstorableOneIn = 128;
 constexpr std::uint64_t kJournalOneIn = 16;  // and those with files
+constexpr std::uint64_t kTokenRefusedOneIn = 48;
 constexpr std::uint64_t kLastFaultyAppend = 6;
 // A hundred times what an execution has: then it does not end. Bytes of a big event in pieces make many
 // points.
@@ -80,6 +81,13 @@ class Listener final : public writer::DurabilityListener {
 // Nothing goes wrong on the network, and no event waits for room.
 bool is_punctual(const WriterShape& shape) {
   return shape.faults.empty() && shape.refused_opens == 0 && shape.in_flight_records > kFewInFlight;
+}
+
+// An append was refused for good: it is lost, and told so.
+bool loses_an_append(const WriterShape& shape) {
+  return std::any_of(shape.faults.begin(), shape.faults.end(), [](const scenarios::PlannedFault& each) {
+    return each.fault == scenarios::DirectFault::token_refused;
+  });
 }
 
 // Time as it passes while nobody is hurried.
@@ -250,6 +258,12 @@ class WriterRun {
       case Act::leave:
         identify(act == Act::inherit);
         return;
+      case Act::astray:
+        if (identity_ || shape_.sessions == kMaxStreams) return;
+        publish_one(shape_.sessions, false, false);
+        if (writer_->end(stream_name(shape_.sessions), Clock::now() + shape_.budget))
+          sim::fail("I9 wrong_stream: a session that never began was ended");
+        return;
     }
   }
 
@@ -326,15 +340,15 @@ class WriterRun {
     const auto whole = sim::now() - began;
     judge_time("I8", "the shutdown", watch);
     // One that is too big for S2 is given up whenever its turn comes.
-    if (unhurried() && !shape_.unstorable_event && ledger_.given_up() > given_up &&
-        network_->attempts() == attempts)
+    if (unhurried() && !shape_.unstorable_event && !loses_an_append(shape_) &&
+        ledger_.given_up() > given_up && network_->attempts() == attempts)
       sim::fail("I4 lost: events were given up at the shutdown without one more attempt");
     join();
     if (storing_) ended_ |= active;
     // One that fell silent, or one connection that broke, leaves time for another attempt.
     const bool light = unhurried() && shape_.faults.size() <= 1 && shape_.refused_opens == 0 &&
                        shape_.in_flight_records > kFewInFlight;
-    ledger_.judge_end({.time_left = light || had_time_left(report, whole),
+    ledger_.judge_end({.time_left = !loses_an_append(shape_) && (light || had_time_left(report, whole)),
                        .unsaved = report.unsaved,
                        .ended = storing_ ? ended_ : 0});
     const bool files_done = std::all_of(report.steps.begin(), report.steps.end(), [](const auto& outcome) {
@@ -414,6 +428,11 @@ WriterShape draw_shape(const WriterLimits& limits) {
   for (std::uint64_t i = sim::choose(limits.acts + 1); i > 0; --i) {
     shape.acts.push_back(static_cast<Act>(sim::choose(kActs)));
   }
+  const bool renews = std::any_of(shape.acts.begin(), shape.acts.end(),
+                                  [](Act act) { return act == Act::inherit || act == Act::leave; });
+  if (limits.faults > 0 && !renews && sim::choose(kTokenRefusedOneIn) == 0) {
+    shape.faults.push_back({scenarios::DirectFault::token_refused, 1 + sim::choose(kLastFaultyAppend)});
+  }
   shape.join_first = sim::choose(2) == 0;
   shape.settle = shape.join_first && sim::choose(3) == 0;
   shape.teardown = one_of(std::array{Teardown::shutdown, Teardown::shutdown, Teardown::stop_then_shutdown,
@@ -428,7 +447,8 @@ std::string describe(const WriterShape& shape) {
                                                      "storing off",
                                                      "pause",
                                                      "another identity that inherits",
-                                                     "another identity that leaves all"};
+                                                     "another identity that leaves all",
+                                                     "an event astray"};
   constexpr std::array kTeardowns = {"shutdown", "stop, then shutdown", "destroyed"};
   std::string text = fmt::format(
       "{} publisher{} x {} event{}, {} session{}, ring {}, batch {}, in flight {}, linger {} ms, budget {} "

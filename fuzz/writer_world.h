@@ -30,8 +30,18 @@ struct WriterLimits {
   std::uint64_t acts = 2;  // things that happen while publishers publish
 };
 
-enum class Act : std::uint8_t { flush, restart, storing_off_and_on, storing_off, pause, inherit, leave };
-inline constexpr std::uint64_t kActs = 7;
+// astray: an event for a session that never began, and the end of that session.
+enum class Act : std::uint8_t {
+  flush,
+  restart,
+  storing_off_and_on,
+  storing_off,
+  pause,
+  inherit,
+  leave,
+  astray
+};
+inline constexpr std::uint64_t kActs = 8;
 enum class Teardown : std::uint8_t { shutdown, stop_then_shutdown, destroy };
 
 struct WriterShape {

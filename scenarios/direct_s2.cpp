@@ -29,6 +29,8 @@ const char* name_of(DirectFault fault) {
       return "silence before commit";
     case DirectFault::silent_after_commit:
       return "silence after commit";
+    case DirectFault::token_refused:
+      return "401";
   }
   return "";
 }
@@ -233,9 +235,12 @@ void DirectS2::take(std::unique_lock<std::mutex>& lock, const SessionPtr& sessio
         return answer(lock, session, writer::SessionLost{"connection reset by peer"}, true);
       case DirectFault::busy:
       case DirectFault::unavailable:
+      case DirectFault::token_refused:
         session->to_service.clear();
         return answer(lock, session,
-                      fault == DirectFault::busy ? refusal(429, "rate_limited") : refusal(503, "unavailable"),
+                      fault == DirectFault::busy          ? refusal(429, "rate_limited")
+                      : fault == DirectFault::unavailable ? refusal(503, "unavailable")
+                                                          : refusal(401, "authn"),
                       true);
       case DirectFault::silent_before_commit:
         session->deaf = session->mute = true;

@@ -39,8 +39,9 @@ enum class DirectFault : std::uint8_t {
   retiring,              // answered, and the server wants no more in this session
   silent_before_commit,  // nothing is taken or answered any more; what is on its way may land later
   silent_after_commit,   // committed, and nothing is answered any more
+  token_refused,         // 401, without effect and for good: the only one that loses an append
 };
-inline constexpr std::size_t kDirectFaults = 9;
+inline constexpr std::size_t kDirectFaults = 9;  // that lose none
 const char* name_of(DirectFault fault);
 
 struct PlannedFault {

@@ -19,6 +19,7 @@ json fault_json(const Fault& fault) {
   };
   switch (fault.kind) {
     case FaultKind::none:
+    case FaultKind::down:
       break;
     case FaultKind::lost_ack:
       return {{"cut", "after_commit"}};
@@ -48,16 +49,30 @@ json fault_json(const Fault& fault) {
   return json::object();
 }
 
+// What happens to appends; the others happen to the whole endpoint.
+bool of_the_plan(const Fault& fault) {
+  return fault.kind != FaultKind::none && fault.kind != FaultKind::down;
+}
+
 }  // namespace
 
 std::string fault_plan_json(const std::vector<Fault>& faults) {
   json plan = json::array();
   for (const Fault& fault : faults) {
-    if (fault.kind == FaultKind::none) continue;
+    if (!of_the_plan(fault)) continue;
     for (const char* op : {"append", "append_session"}) {
       plan.push_back({{"match", {{"op", op}, {"after", fault.after.lo}, {"times", fault.times.lo}}},
                       {"fault", fault_json(fault)}});
     }
+  }
+  return plan.dump();
+}
+
+std::string refused_token_plan() {
+  json plan = json::array();
+  for (const char* op : {"append", "append_session"}) {
+    plan.push_back({{"match", {{"op", op}}},
+                    {"fault", {{"status", 403}, {"code", "permission_denied"}, {"when", "before_commit"}}}});
   }
   return plan.dump();
 }
@@ -67,7 +82,7 @@ FiredFaults fired_faults(const std::vector<Fault>& faults, const std::string& pl
   const json plan = json::parse(plan_json, nullptr, false);
   std::size_t rule = 0;
   for (const Fault& fault : faults) {
-    if (fault.kind == FaultKind::none) continue;
+    if (!of_the_plan(fault)) continue;
     std::uint64_t fired = 0;
     for (int op = 0; op < 2; ++op, ++rule) {
       if (rule < plan.size()) fired += plan[rule].value("fired", std::uint64_t{0});

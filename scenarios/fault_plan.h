@@ -14,6 +14,9 @@ namespace s2::scenarios {
 // either.
 std::string fault_plan_json(const std::vector<Fault>& faults);
 
+// From now on every append is answered 403: the endpoint takes the token no more.
+std::string refused_token_plan();
+
 struct FiredFaults {
   std::string missing;    // the first drawn fault that never fired, or empty
   bool exhausted = true;  // each fired as often as it may: none is left to fire

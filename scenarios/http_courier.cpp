@@ -42,8 +42,13 @@ std::uint64_t number(const json& body, const char* name) {
 class HttpCourier::Impl {
  public:
   Impl(const std::string& url, Line line, std::function<void()> end)
-      : line_(std::move(line)), end_(std::move(end)), ops_client_(url), ends_client_(url), poll_client_(url) {
-    for (httplib::Client* client : {&ops_client_, &ends_client_, &poll_client_}) {
+      : line_(std::move(line)),
+        end_(std::move(end)),
+        ops_client_(url),
+        ends_client_(url),
+        poll_client_(url),
+        view_client_(url) {
+    for (httplib::Client* client : {&ops_client_, &ends_client_, &poll_client_, &view_client_}) {
       client->set_connection_timeout(kConnectsWithin);
       client->set_read_timeout(kAnswersWithin);
       client->set_write_timeout(kAnswersWithin);
@@ -54,6 +59,7 @@ class HttpCourier::Impl {
     ops_thread_ = std::thread([this] { carry(ops_, [this](const DriverOp& op) { carry_out(op); }); });
     ends_thread_ = std::thread([this] { carry(ends_, [this](const DriverOp& op) { wait_for_end(op); }); });
     poll_thread_ = std::thread([this] { poll_acks(); });
+    view_thread_ = std::thread([this] { view(); });
   }
 
   ~Impl() {
@@ -63,8 +69,9 @@ class HttpCourier::Impl {
       changed_.notify_all();
       changed_.wait_for(lock, kAnswersAtTheEnd, [this] { return threads_ == 0; });
     }
-    for (httplib::Client* client : {&ops_client_, &ends_client_, &poll_client_}) client->stop();
-    for (std::thread* thread : {&ops_thread_, &ends_thread_, &poll_thread_}) thread->join();
+    for (httplib::Client* client : {&ops_client_, &ends_client_, &poll_client_, &view_client_})
+      client->stop();
+    for (std::thread* thread : {&ops_thread_, &ends_thread_, &poll_thread_, &view_thread_}) thread->join();
   }
 
   void take(DriverOp op) {
@@ -196,9 +203,17 @@ class HttpCourier::Impl {
     }
   }
 
+  // One viewer of the live stream, from the first moment to the last: it must not hold up anything.
+  void view() {
+    view_client_.Get("/telemetry/stream", [this](const char*, std::size_t) {
+      const std::lock_guard lock(mutex_);
+      return !stopping_;
+    });
+  }
+
   const Line line_;
   const std::function<void()> end_;
-  httplib::Client ops_client_, ends_client_, poll_client_;
+  httplib::Client ops_client_, ends_client_, poll_client_, view_client_;
   std::string active_;  // the session that is captured; the ops' thread's own
 
   mutable std::mutex mutex_;
@@ -207,7 +222,7 @@ class HttpCourier::Impl {
   Queue ops_, ends_;
   bool stopping_ = false;
   int threads_ = 0;  // that may still have an answer to tell
-  std::thread ops_thread_, ends_thread_, poll_thread_;
+  std::thread ops_thread_, ends_thread_, poll_thread_, view_thread_;
 };
 
 HttpCourier::HttpCourier(const std::string& url, Line line, std::function<void()> end)

@@ -2,10 +2,11 @@
 // would print over stdio, so that everything behind it is the same for both drivers.
 //
 // Operations are carried out one after another, as they were given; a flush, and the end of a session, on a
-// thread of their own, so that publishes behind them go on. Acks come from polling `durable_through`. A
-// request without an answer makes no line: its event stays offered. `line` is called from any of the three
-// threads, never after the destructor. What the API cannot do (two sessions at once, storage off) is
-// rejected, or left out. Source: contract, "--writer-driver http".
+// thread of their own, so that publishes behind them go on. Acks come from polling `durable_through`; a
+// viewer of the live stream is there all the while. A request without an answer makes no line: its event
+// stays offered. `line` is called from any of the three threads, never after the destructor. What the API
+// cannot do (two sessions at once, storage off) is rejected, or left out. Source: contract, "--writer-driver
+// http".
 #pragma once
 
 #include <cstddef>

@@ -10,7 +10,7 @@ using namespace std::chrono_literals;
 
 constexpr auto kAnswerWithin = 5s;  // `started`, `stopped`
 constexpr auto kFlushSlack = 1000ms;
-constexpr auto kSwitchWithin = 300ms;  // a writer that knows no switch says nothing
+constexpr auto kSwitchWithin = 300ms;  // a writer that knows no switch, or no second stop, says nothing
 constexpr auto kAckWithin = 300ms;     // for an event that follows an acknowledgement
 constexpr auto kNap = 2ms;             // the longest sleep between two looks at the writer
 
@@ -45,7 +45,8 @@ void ProcessRun::play_step(const Step& step) {
     case Step::Kind::start:
       session_ = step.session;
       driver_->start(step.session);
-      driver_->wait_for(Statement::Kind::started, ++starts_, now + kAnswerWithin);
+      ++starts_;
+      if (step.waits) driver_->wait_for(Statement::Kind::started, starts_, now + kAnswerWithin);
       if (!played_since_) played_since_ = Clock::now();
       break;
     case Step::Kind::publish:
@@ -60,10 +61,16 @@ void ProcessRun::play_step(const Step& step) {
                            now + kFlushDeadline + kFlushSlack);
       break;
     case Step::Kind::stop:
+      driver_->wait_for(Statement::Kind::stopped, stops_, now + kAnswerWithin);  // one at a time
       driver_->stop(step.session,
                     std::chrono::duration_cast<std::chrono::milliseconds>(kAnswerWithin).count());
       ++stops_;
       if (step.waits) driver_->wait_for(Statement::Kind::stopped, stops_, now + kAnswerWithin);
+      break;
+    case Step::Kind::stop_again:
+      driver_->stop_again(step.session,
+                          std::chrono::duration_cast<std::chrono::milliseconds>(kAnswerWithin).count());
+      if (driver_->wait_for(Statement::Kind::stopped, stops_ + 1, now + kSwitchWithin)) ++stops_;
       break;
     case Step::Kind::storage:
       driver_->wait_answered(now + kAnswerWithin);

@@ -40,7 +40,8 @@ class ProcessRun {
   // --- before and after (realm_process.cpp) ---
   // False: the run is invalid, and the ledger says why.
   bool start();
-  bool launch();   // a process of the command, as child_ and driver_
+  bool launch();  // a process of the command, as child_ and driver_
+  void begin_downtime();
   bool succeed();  // another beside or after it, which is played from here on; it gets the session, too
   void finish();
   void take_ledger(Child& child, WriterDriver& driver);

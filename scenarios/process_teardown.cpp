@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "scenarios/clock.h"
+#include "scenarios/fault_plan.h"
 #include "scenarios/process_run.h"
 #include "scenarios/quantity.h"
 
@@ -182,6 +183,10 @@ void ProcessRun::flush_then_kill() {
 
 void ProcessRun::cut_network() {
   const CutHow how = drawn_.teardown.cuts[0];
+  if (how == CutHow::refused) {  // every outcome is told
+    ledger_.faults.push_back({"token refused", false, now_ns(), -1});
+    return service_->set_faults(refused_token_plan());
+  }
   ledger_.faults.push_back({fmt::format("network cut ({})", name(how)), true, now_ns(), -1});
   if (!network_) {
     return service_->cut(how == CutHow::reset ? emulator::CutKind::reset : emulator::CutKind::silent);
@@ -190,7 +195,9 @@ void ProcessRun::cut_network() {
 }
 
 void ProcessRun::heal_network() {
-  if (!network_) {
+  if (drawn_.teardown.cuts[0] == CutHow::refused) {
+    service_->set_faults("[]");
+  } else if (!network_) {
     service_->heal();
   } else if (auto done = network_->heal(); !done) {
     ledger_.invalid = done.error();

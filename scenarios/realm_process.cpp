@@ -126,7 +126,7 @@ ProcessRun::ProcessRun(const RealmOptions& options, const std::atomic<bool>& can
       cancelled_(cancelled),
       request_(request),
       drawn_(request.drawn),
-      over_http_(options.over_http || drawn_.teardown.kind == Teardown::browser_delete),
+      over_http_(options.over_http || drawn_.config.http || drawn_.teardown.kind == Teardown::browser_delete),
       run_(run_name(request.seed, options.external.has_value())),
       seen_(run_),
       steps_(make_steps(drawn_.workloads[0], run_, request.seed)),
@@ -237,7 +237,21 @@ bool ProcessRun::start() {
     service_->one_at_a_time();
     if (!after_the_end_was_asked(instant->kind)) arm(*instant);
   }
-  return launch();
+  if (!launch()) return false;
+  begin_downtime();
+  return true;
+}
+
+// S2 that is not there yet: the writer has to dial for a while.
+void ProcessRun::begin_downtime() {
+  for (const Fault& fault : drawn_.faults) {
+    if (fault.kind != FaultKind::down) continue;
+    const auto lasts = std::chrono::milliseconds(fault.duration.lo / 1000);
+    const std::int64_t begin = now_ns();
+    service_->drain(lasts);
+    ledger_.faults.push_back(
+        {"down at the start", true, begin, begin + std::chrono::nanoseconds(lasts).count()});
+  }
 }
 
 void ProcessRun::arm(const Instant& instant) {
@@ -269,6 +283,12 @@ bool ProcessRun::launch() {
   // A writer that dials first thing may be killed before it is ready: that is a death like another.
   if (!driver_->wait_ready(Clock::now() + options_.ready_within) && !seen_.fired()) {
     ledger_.invalid = not_ready(options_.writer[0], *child_, *driver_, options_.ready_within);
+    return false;
+  }
+  if (over_http_ && !drawn_.config.http && !driver_->over_http() && !seen_.fired()) {
+    ledger_.invalid =
+        fmt::format("the writer `{}` is ready, and names no `http://HOST:PORT`: it has no telemetry API",
+                    options_.writer[0]);
     return false;
   }
   child_->note_ready(now_ns());

@@ -12,11 +12,11 @@
 namespace s2::scenarios {
 namespace {
 
-constexpr std::array<std::string_view, 15> kWorkloads = {
+constexpr std::array<std::string_view, 17> kWorkloads = {
     "recorded",    "steady",   "trickle",          "burst",      "single",      "sizes",
     "text",        "sessions", "through-shutdown", "behind-ack", "flush-twice", "silence",
-    "storage-off", "overlap",  "browser"};
-constexpr std::array<std::string_view, 13> kFaults = {"none",
+    "storage-off", "overlap",  "browser",          "restarts",   "early"};
+constexpr std::array<std::string_view, 14> kFaults = {"none",
                                                       "lost-ack",
                                                       "cut-before-commit",
                                                       "cut-mid-response",
@@ -28,12 +28,13 @@ constexpr std::array<std::string_view, 13> kFaults = {"none",
                                                       "503-after-commit",
                                                       "hang-before-commit",
                                                       "hang-after-commit",
-                                                      "goaway"};
+                                                      "goaway",
+                                                      "down"};
 constexpr std::array<std::string_view, 15> kInstants = {
     "append_received", "committed",   "ack_sent",   "byte",          "connection_opened", "wall",
     "lingering",       "backing_off", "after_term", "shutting_down", "mid_drain",         "mid_close",
     "closed",          "suspended",   "flushed"};
-constexpr std::array<std::string_view, 3> kCuts = {"reset", "silent", "veth"};
+constexpr std::array<std::string_view, 4> kCuts = {"reset", "silent", "veth", "refused"};
 constexpr std::array<std::string_view, 4> kEnds = {"stop", "end-of-input", "term", "kill"};
 
 constexpr std::uint64_t kUsPerMs = 1000;

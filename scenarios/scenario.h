@@ -43,8 +43,10 @@ enum class WorkloadKind {
   flush_twice,       // a flush, and the same again, between events
   silence,           // longer than any time-out, then more
   storage_off,       // storing is switched off and mostly on again, between events
-  overlap,  // a session begins before the one before it has ended, and one again right behind its stop
-  browser,  // what a live browser emits; class browser-delete
+  overlap,   // a session begins before the one before it has ended, and one again right behind its stop
+  browser,   // what a live browser emits; class browser-delete
+  restarts,  // a session begins anew before its stop is answered, again and again
+  early,     // publishers do not wait until their session has begun, and a session is stopped twice
 };
 
 struct Workload {
@@ -70,6 +72,7 @@ enum class FaultKind {
   hang_before_commit,  // half-open: nothing more is ever sent
   hang_after_commit,
   goaway,
+  down,  // at the writer's start S2 is not there yet, for `duration`
 };
 
 struct Fault {
@@ -106,8 +109,8 @@ struct Instant {
 };
 
 // How the network is cut: every connection reset; nothing answered any more; the link itself deleted
-// (private_network.h).
-enum class CutHow { reset, silent, veth };
+// (private_network.h). Or it is whole, and S2 takes the token no more: appends are refused for good (403).
+enum class CutHow { reset, silent, veth, refused };
 enum class EndBy { stop, end_of_input, term, kill };  // how a run ends where its class leaves that open
 
 struct TeardownSpec {
@@ -130,7 +133,8 @@ struct WriterConfig {
   std::optional<Range> max_records;
   std::optional<Range> shutdown_budget;  // microseconds
   unsigned fixed_stream_percent = 0;     // how often S2_STREAM is set
-  bool journal = false;                  // the writer gets a directory for one (S2_WRITER_JOURNAL_DIR)
+  bool http = false;     // driven over its telemetry API, with a viewer, if it has one; else as always
+  bool journal = false;  // the writer gets a directory for one (S2_WRITER_JOURNAL_DIR)
   std::map<std::string, std::string> environment;  // further variables, as they are
   bool operator==(const WriterConfig&) const = default;
 };

@@ -202,7 +202,7 @@ TeardownSpec parse_teardown(Table table) {
     }
   }
   if (teardown.cuts.empty())
-    table.wrong(table.find("cuts"), "`teardown.cuts` names at least one of reset, silent, veth");
+    table.wrong(table.find("cuts"), "`teardown.cuts` names at least one of reset, silent, veth, refused");
   table.done();
   return teardown;
 }
@@ -214,11 +214,8 @@ WriterConfig parse_config(Table table) {
   if (table.find("max_records")) config.max_records = table.numbers("max_records", {}, 1000);
   if (table.find("shutdown_budget")) config.shutdown_budget = table.durations("shutdown_budget", {});
   config.fixed_stream_percent = static_cast<unsigned>(table.numbers("fixed_stream_percent", {}, 100).lo);
-  if (const toml::node* node = table.find("journal")) {
-    const auto journal = node->value_exact<bool>();
-    if (!journal) table.wrong(node, "`config.journal` is true or false");
-    config.journal = *journal;
-  }
+  config.http = table.yes("http", false);
+  config.journal = table.yes("journal", false);
   if (const toml::node* node = table.find("environment")) {
     const toml::table* variables = node->as_table();
     if (!variables)

@@ -82,6 +82,7 @@ void print_config(std::string& out, const WriterConfig& config) {
   if (config.shutdown_budget) out += "shutdown_budget = " + durations(*config.shutdown_budget) + "\n";
   if (config.fixed_stream_percent)
     out += fmt::format("fixed_stream_percent = {}\n", config.fixed_stream_percent);
+  if (config.http) out += "http = true\n";
   if (config.journal) out += "journal = true\n";
   if (config.environment.empty()) return;
   out += "\n[config.environment]\n";

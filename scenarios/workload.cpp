@@ -16,6 +16,8 @@ constexpr std::uint64_t kRecordLimit = 1024 * 1024;
 constexpr std::uint64_t kEnvelopeOverhead = 700;          // around what an envelope adds to data.text
 constexpr std::size_t kMaxWindowBytes = 3 * 1024 * 1024;  // of a window of the recording
 constexpr std::int64_t kUsPerSecond = 1'000'000;
+constexpr std::uint64_t kLatestRestartUs = 2000;  // behind the stop: about what its answer takes
+constexpr std::uint64_t kRestartEveryUs = 5000;
 
 struct EventKind {
   const char* type;
@@ -109,6 +111,8 @@ class Script {
   void trickle();
   void storage_off();
   void overlap();
+  void restarts();
+  void early();
 
   Prng& prng() { return prng_; }
   std::uint64_t events() const { return workload_.events.lo; }
@@ -227,11 +231,40 @@ void Script::overlap() {
   publish_in(1, each);
 }
 
+// What is published right behind the start meets whatever the end still has to do.
+void Script::restarts() {
+  for (std::uint64_t left = events(); left > 1; left -= 2) {
+    publish_small(1);
+    stop_without_waiting(1);
+    const std::uint64_t gap = prng_.between(0, kLatestRestartUs);
+    wait(gap);
+    start(1);
+    steps_.back().waits = false;
+    publish_small(1);
+    wait(kRestartEveryUs - gap);
+  }
+}
+
+// Publishers begin first, then their session does, and nobody waits for its answer. One of them is stopped by
+// two.
+void Script::early() {
+  const std::uint64_t each = std::max<std::uint64_t>(1, events() / 4);
+  for (const int next : {1, 2}) {
+    publish_in(next, prng_.between(1, 3));
+    start(next);
+    steps_.back().waits = false;
+    publish_small(each);
+    if (next == 2) return;
+    stop();
+    push(Step::Kind::stop_again, session_);
+  }
+}
+
 }  // namespace
 
 std::vector<Step> make_steps(const Workload& workload, const std::string& run, std::uint64_t seed) {
   Script script(workload, run, seed);
-  script.start(1);
+  if (workload.kind != WorkloadKind::early) script.start(1);
   switch (workload.kind) {
     case WorkloadKind::recorded:
       script.recorded();
@@ -284,6 +317,12 @@ std::vector<Step> make_steps(const Workload& workload, const std::string& run, s
       script.overlap();
       break;
     case WorkloadKind::browser:
+      break;
+    case WorkloadKind::restarts:
+      script.restarts();
+      break;
+    case WorkloadKind::early:
+      script.early();
       break;
   }
   return script.take();

@@ -18,10 +18,11 @@ struct Step {
   enum class Kind {
     start,  // a capture session begins; the realm waits for `started`
     publish,
-    await_ack,  // until what was published so far is acknowledged, or a while
-    flush,      // and the realm waits for the answer
-    stop,       // the session ends; the realm waits for `stopped`
-    storage,    // storing is switched off, or on again; the realm waits for the writer's word
+    await_ack,   // until what was published so far is acknowledged, or a while
+    flush,       // and the realm waits for the answer
+    stop,        // the session ends; the realm waits for `stopped`
+    stop_again,  // the same once more, which a writer may answer or not
+    storage,     // storing is switched off, or on again; the realm waits for the writer's word
   };
   Kind kind = Kind::publish;
   std::int64_t at_us = 0;  // not before this, counted from the first step
@@ -29,7 +30,7 @@ struct Step {
   int publisher = 0;
   EventShape shape;   // publish
   bool on = true;     // storage
-  bool waits = true;  // stop
+  bool waits = true;  // start, stop
 };
 
 // A drawn scenario's workload (one kind, single values). Sessions are named by the run, so that several runs

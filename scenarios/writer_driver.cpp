@@ -99,11 +99,16 @@ class WriterDriver::Impl {
     return n;
   }
 
+  void stop_again(const std::string& session, std::int64_t deadline_ms) {
+    const std::lock_guard lock(mutex_);
+    enqueue({.kind = DriverOp::Kind::stop, .session = session, .deadline_ms = deadline_ms});
+  }
+
   void close_input() {
     const std::lock_guard lock(mutex_);
     if (input_closed_) return;
     input_closed_ = true;
-    if (end_http_) {  // SIGTERM is what ends it, and the process's own facts tell when
+    if (http_) {  // SIGTERM is what ends it, and the process's own facts tell when
       if (courier_) courier_->take({.kind = DriverOp::Kind::end});
       return;
     }
@@ -144,6 +149,7 @@ class WriterDriver::Impl {
   std::uint64_t acked_through_ = 0;
   bool ended_ = false;      // stdout has ended
   bool log_ended_ = false;  // stderr has ended
+  bool http_ = false;       // by its first line
   std::string first_garbage_;
   std::string log_;
   std::string telemetry_;
@@ -151,7 +157,7 @@ class WriterDriver::Impl {
  private:
   // With the lock held, all three.
   void enqueue(DriverOp op) {
-    if (end_http_) {
+    if (http_) {
       if (courier_) courier_->take(std::move(op));
       return;
     }
@@ -180,7 +186,7 @@ class WriterDriver::Impl {
 
   Pipes pipes_;
   const std::string run_;
-  const std::function<void()> end_http_;  // empty: stdio
+  const std::function<void()> end_http_;  // empty: stdio, whatever it says
   const std::shared_ptr<EventNumbers> numbers_;
   int wake_;
   std::deque<std::string> queue_;
@@ -202,6 +208,7 @@ void WriterDriver::Impl::begin_http(std::string_view line) {
     const std::lock_guard lock(mutex_);
     take_line(answer, now_ns());
   };
+  http_ = true;
   telemetry_ = line.substr(line.find("http://"));
   courier_ = std::make_shared<HttpCourier>(telemetry_, said, end_http_);
 }
@@ -386,6 +393,10 @@ void WriterDriver::stop(const std::string& session, std::int64_t deadline_ms) {
   impl_->ask_within(Statement::Kind::ask_stop, DriverOp::Kind::stop, session, deadline_ms);
 }
 
+void WriterDriver::stop_again(const std::string& session, std::int64_t deadline_ms) {
+  impl_->stop_again(session, deadline_ms);
+}
+
 void WriterDriver::storage(bool on) {
   Statement asked;
   asked.kind = Statement::Kind::ask_storage;
@@ -434,6 +445,11 @@ bool WriterDriver::wait_acked(std::uint64_t n, Deadline deadline) {
 bool WriterDriver::wait_output_end(Deadline deadline) {
   std::unique_lock lock(impl_->mutex_);
   return impl_->changed_.wait_until(lock, deadline, [&] { return impl_->ended_ && impl_->log_ended_; });
+}
+
+bool WriterDriver::over_http() const {
+  const std::lock_guard lock(impl_->mutex_);
+  return impl_->http_;
 }
 
 std::size_t WriterDriver::count(Statement::Kind kind) const {

@@ -34,8 +34,8 @@ class WriterDriver {
   using Deadline = std::chrono::steady_clock::time_point;
 
   // Takes over the pipes. `run` is the probes' run. The events' n come from `numbers`, which the drivers of
-  // one run share (nothing: from 1). `end_http`, if given: the writer is driven over its telemetry API, and
-  // this ends it where stdio closes its input.
+  // one run share (nothing: from 1). `end_http`, if given: a writer whose first line is `ready http://…` is
+  // driven over its telemetry API, and this ends it where stdio closes its input.
   WriterDriver(const Pipes& pipes, std::string run, std::shared_ptr<EventNumbers> numbers = nullptr,
                std::function<void()> end_http = {});
   ~WriterDriver();
@@ -48,6 +48,8 @@ class WriterDriver {
   std::uint64_t publish(const std::string& session, int publisher, const EventShape& shape, Deadline give_up);
   void flush(const std::string& session, std::int64_t deadline_ms);
   void stop(const std::string& session, std::int64_t deadline_ms);
+  // Of a session whose end was asked for before: no answer is owed.
+  void stop_again(const std::string& session, std::int64_t deadline_ms);
   // Events whose `published` comes behind the writer's own word for it were published while storing was off.
   // A writer that does not know the switch says none, and stores on.
   void storage(bool on);
@@ -61,6 +63,7 @@ class WriterDriver {
   bool wait_acked(std::uint64_t n, Deadline deadline);  // the writer said that event n is durable
   // The writer's stdout and stderr have ended; false at the deadline.
   bool wait_output_end(Deadline deadline);
+  bool over_http() const;  // once it is ready
   // Reads nothing more: for pipes that somebody else holds open.
   void abandon();
 

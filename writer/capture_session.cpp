@@ -80,14 +80,16 @@ tl::expected<Published, std::string> CaptureSessions::publish(const std::string&
                                                               std::string* envelope) {
   SessionRef session;
   std::uint64_t ticket = 0;
+  bool astray = false;  // collector-first
   {
     std::unique_lock lock(publish_);
     wait_renewed(lock);
     if (!refusal_.empty()) return tl::unexpected(refusal_);
     State* state = active_state(id);
-    if (state == nullptr) return no_session(id);
-    if (state->ending) return tl::unexpected<std::string>("this capture session is ending");
-    session = state->identity;
+    astray = planted(PlantedBug::collector_first) && state == nullptr && !ended_lately(id);
+    if (state == nullptr && !astray) return no_session(id);
+    if (!astray && state->ending) return tl::unexpected<std::string>("this capture session is ending");
+    session = astray ? nobody() : state->identity;
     ticket = next_ticket_++;
     in_flight_[ticket] = {session->ordinal};
   }
@@ -101,9 +103,9 @@ tl::expected<Published, std::string> CaptureSessions::publish(const std::string&
   if (State* newest = planted(PlantedBug::stamp_late) ? active_state("") : nullptr)
     session = newest->identity;
   // Its own session, or none: an id that started anew meanwhile is another session.
-  if (!is_active(session)) return tl::unexpected<std::string>("this capture session has ended");
+  if (!astray && !is_active(session)) return tl::unexpected<std::string>("this capture session has ended");
   Published published;
-  put(session, *prepared, storing_, &published, envelope);
+  put(session, *prepared, storing_ && !astray, &published, envelope);
   return published;
 }
 
@@ -124,6 +126,10 @@ tl::expected<CaptureSessions::End, std::string> CaptureSessions::end(const std::
   std::unique_lock lock(publish_);
   wait_renewed(lock);
   State* state = active_state(id);
+  if (state == nullptr && planted(PlantedBug::ghost_marker)) {
+    active_.push_back({nobody()});
+    state = &active_.back();
+  }
   if (state == nullptr) return no_session(id);  // and no marker: it would have nobody's id
   if (state->ending) return tl::unexpected<std::string>("this capture session is already ending");
   if (sealed_) return tl::unexpected(refusal_);
@@ -142,6 +148,16 @@ tl::expected<CaptureSessions::End, std::string> CaptureSessions::end(const std::
   if (planted(PlantedBug::stop_is_forever)) storing_ = false;
   remember_end(session);
   return result;
+}
+
+// A session without an id: only planted bugs have one.
+SessionRef CaptureSessions::nobody() {
+  return std::make_shared<const SessionIdentity>(SessionIdentity{next_ordinal_++, "", fixed_stream_});
+}
+
+bool CaptureSessions::ended_lately(const std::string& id) const {
+  const std::string& wanted = id.empty() ? last_started_ : id;
+  return std::any_of(ended_.begin(), ended_.end(), [&](const SessionRef& s) { return s->id == wanted; });
 }
 
 void CaptureSessions::remember_end(const SessionRef& session) {

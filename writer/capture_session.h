@@ -127,6 +127,8 @@ class CaptureSessions {
   void wait_renewed(std::unique_lock<std::mutex>& lock);
   std::string objection_to(const NewIdentity& next) const;
   void leave_streams(const std::vector<SessionRef>& ending);
+  SessionRef nobody();                             // ghost-marker, collector-first
+  bool ended_lately(const std::string& id) const;  // collector-first
 
   Ring& ring_;
   Durability& durability_;

@@ -16,6 +16,7 @@
 
 #include "writer/live_stream.h"
 #include "writer/output.h"
+#include "writer/planted_bugs.h"
 #include "writer/telemetry_api.h"
 #include "writer/thread_name.h"
 #include "writer/voice.h"
@@ -141,9 +142,15 @@ int HttpDriver::run() {
 
   output_.limit_waiting(options_.shutdown_budget / kWaitingShareOfHttp);
   api_->refuse();
+  std::future<void> ended = served.get_future();
+  std::chrono::milliseconds budget = options_.shutdown_budget;
+  if (planted(PlantedBug::sse_hold)) {
+    server_.stop();
+    if (ended.wait_for(budget) != std::future_status::ready) budget = std::chrono::milliseconds(0);
+  }
   live_->end();
-  const ShutdownReport report = writer_->shutdown(
-      options_.shutdown_budget, [this](Clock::time_point deadline) { return output_.flush(deadline); });
+  const ShutdownReport report =
+      writer_->shutdown(budget, [this](Clock::time_point deadline) { return output_.flush(deadline); });
   for (const ShutdownRow& row : kShutdownTable) {
     for (const ShutdownOutcome& outcome : report.steps) {
       if (outcome.step != row.step || outcome.done) continue;
@@ -154,7 +161,7 @@ int HttpDriver::run() {
   if (report.unsaved != 0) options_.log(fmt::format("shutdown: {} events are unsaved", report.unsaved));
   const int code = report.unsaved == 0 ? 0 : 1;
   server_.stop();
-  if (served.get_future().wait_for(kServerEndsWithin) != std::future_status::ready) {
+  if (ended.wait_for(kServerEndsWithin) != std::future_status::ready) {
     // A peer that is idle, or does not read, holds a thread: all is said and stored, so it holds up nobody.
     std::_Exit(code);
   }
@@ -266,9 +273,11 @@ void HttpDriver::stream(const httplib::Request& request, httplib::Response& resp
   }
   response.set_header("Cache-Control", "no-store");
   response.set_chunked_content_provider("text/event-stream", [viewer](std::size_t, httplib::DataSink& sink) {
-    const bool goes_on =
-        viewer->serve([&](std::string_view bytes) { return sink.write(bytes.data(), bytes.size()); },
-                      [&] { return sink.is_writable(); });
+    bool goes_on = true;
+    do {
+      goes_on = viewer->serve([&](std::string_view bytes) { return sink.write(bytes.data(), bytes.size()); },
+                              [&] { return sink.is_writable(); });
+    } while (planted(PlantedBug::sse_hold) && goes_on);
     if (!goes_on) sink.done();
     return goes_on;
   });

@@ -27,6 +27,8 @@ enum class PlantedBug : std::uint8_t {
   stop_is_forever,
   parent_stream,
   late_marker,
+  ghost_marker,
+  collector_first,
   cutoff_too_early,
   truncation_drops_probe,
   never_truncates,
@@ -74,6 +76,10 @@ enum class PlantedBug : std::uint8_t {
   shared_deadline,
   budget_inversion,
   file_closed_early,
+  // the process around it
+  stop_sees_unstarted,
+  sink_kills_server,
+  sse_hold,
 };
 
 struct PlantedBugRow {
@@ -85,9 +91,10 @@ struct PlantedBugRow {
   // It is about events that wait in the ring. Ours hands them on so fast that none do: with this bug its
   // producers take one batch at a time.
   bool backlog = false;
+  bool in_world = true;  // false: it stands in what the deterministic world leaves out (the HTTP driver)
 };
 
-inline constexpr std::array<PlantedBugRow, 50> kPlantedBugs = {{
+inline constexpr std::array<PlantedBugRow, 55> kPlantedBugs = {{
     {PlantedBug::seq_unlocked, "seq-unlocked", "ring",
      "sequence number and slot are taken under different locks", "lost, duplicated, reordered"},
     {PlantedBug::stranded_cursor, "stranded-cursor", "ring",
@@ -104,6 +111,10 @@ inline constexpr std::array<PlantedBugRow, 50> kPlantedBugs = {{
      "a VM that was forked goes on in the stream of its source", "wrong stream"},
     {PlantedBug::late_marker, "late-marker", "session",
      "the end marker is published after the storage writer left", "lost"},
+    {PlantedBug::ghost_marker, "ghost-marker", "session",
+     "a stop without a session publishes an end marker with an empty id", "wrong stream"},
+    {PlantedBug::collector_first, "collector-first", "session",
+     "what comes before its session is active is taken, and belongs to none", "lost"},
     {PlantedBug::cutoff_too_early, "cutoff-too-early", "handshake",
      "the cut-off is read before publishes in flight have landed", "lost", true},
     {PlantedBug::truncation_drops_probe, "truncation-drops-probe", "publish",
@@ -184,6 +195,12 @@ inline constexpr std::array<PlantedBugRow, 50> kPlantedBugs = {{
      "the inner deadlines are constants, beyond the outer budget", "hung"},
     {PlantedBug::file_closed_early, "file-closed-early", "files", "the journal closes while publishers live",
      "lost"},
+    {PlantedBug::stop_sees_unstarted, "stop-sees-unstarted", "controller",
+     "the end does nothing for a producer that still dials", "lost"},
+    {PlantedBug::sink_kills_server, "sink-kills-server", "config", "bad credentials end the process",
+     "crashed"},
+    {PlantedBug::sse_hold, "sse-hold", "shutdown",
+     "one viewer holds the server's stop, and the storage writer waits behind it", "lost", false, false},
 }};
 
 constexpr const PlantedBugRow* row_of(PlantedBug bug) {

@@ -84,7 +84,7 @@ class AllProducers final : public Producers {
       producer = at->second;
     }
     producer->retire(deadline);
-    if (!producer->wait_ended(deadline)) return false;
+    if (!producer->wait_retired(deadline)) return false;
     const std::lock_guard lock(mutex_);
 #ifdef PLANTED_BUGS
     removed_.insert(stream);
@@ -143,7 +143,12 @@ class AllProducers final : public Producers {
     const std::lock_guard lock(mutex_);
     std::vector<std::shared_ptr<StreamProducer>> out;
     out.reserve(producers_.size());
-    for (const auto& [name, producer] : producers_) out.push_back(producer);
+    for (const auto& [name, producer] : producers_) {
+#ifdef PLANTED_BUGS
+      if (planted(PlantedBug::stop_sees_unstarted) && producer->dials()) continue;
+#endif
+      out.push_back(producer);
+    }
     return out;
   }
 

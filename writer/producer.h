@@ -116,7 +116,8 @@ class Producers {
   virtual std::size_t wait_acked(std::uint64_t through, Deadline deadline) = 0;
 
   // Flushes, waits, closes the producer and forgets it: true. At the deadline with records left: false; the
-  // producer goes on, and is forgotten once all is settled (a submit before that takes it back).
+  // producer goes on, and is forgotten once all is settled. A submit before that takes it back: false, at
+  // once.
   virtual bool remove(const std::string& stream, Deadline deadline) = 0;
 
   // Refuses new submits, flushes, lets every producer make its last attempts, and ends them all: by

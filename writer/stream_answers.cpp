@@ -1,5 +1,6 @@
 // What S2's answers, and its silence, mean for a stream's producer: see the machine in stream_producer.h.
 #include <algorithm>
+#include <stdexcept>
 
 #include "writer/epoch.h"
 #include "writer/planted_bugs.h"
@@ -76,6 +77,8 @@ void StreamProducer::fence_stored() {
 }
 
 void StreamProducer::on_refused(const wire::ApiError& error) {
+  if (planted(PlantedBug::sink_kills_server) && (error.status == 401 || error.status == 403))
+    throw std::runtime_error("the credentials are refused: " + describe(error));
   if (error.fencing_token_mismatch) return superseded_by(*error.fencing_token_mismatch);
   if (error.seq_num_mismatch) return on_mismatch(*error.seq_num_mismatch);
   // A refusal that S2 does not call free of effect, or that is not S2's own word at all, fails nothing.

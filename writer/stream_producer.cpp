@@ -2,6 +2,7 @@
 #include "writer/stream_producer.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "writer/planted_bugs.h"
 #include "writer/thread_name.h"
@@ -51,7 +52,7 @@ std::optional<Submit> StreamProducer::submit(std::uint64_t seq, wire::AppendReco
       return Submit::timed_out;
     }
   }
-  retired_ = false;
+  if (std::exchange(retired_, false)) settled_cv_.notify_all();
   const bool was_empty = batcher_.empty();
   unsettled_.push_back(Taken{seq, metered});
   unsettled_bytes_ += metered;
@@ -130,6 +131,12 @@ void StreamProducer::retire(Deadline answer_by) {
 bool StreamProducer::wait_ended(Deadline deadline) {
   std::unique_lock lock(mutex_);
   return settled_cv_.wait_until(lock, deadline, [&] { return ended_; });
+}
+
+bool StreamProducer::wait_retired(Deadline deadline) {
+  std::unique_lock lock(mutex_);
+  settled_cv_.wait_until(lock, deadline, [&] { return ended_ || !retired_; });
+  return ended_;
 }
 
 bool StreamProducer::wait_ended_now() const {
@@ -280,6 +287,9 @@ void StreamProducer::open_session() {
     return;
   }
   in_session_ = true;
+#ifdef PLANTED_BUGS
+  opened_ = true;
+#endif
   if (planted(PlantedBug::old_session_ack) && session_had_ack_ && window_.in_doubt() > 0) {
     report_acked(window_.take(0), known_tail_);
   }

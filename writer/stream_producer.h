@@ -15,6 +15,7 @@
 // harmless.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <memory>
@@ -59,12 +60,14 @@ class StreamProducer {
   // Flushes; ends by itself once all is settled, unless a submit() comes first.
   void retire(Deadline answer_by);
   bool wait_ended(Deadline deadline);
+  bool wait_retired(Deadline deadline);  // likewise, and false at once when a submit() came first
   bool ended() const { return wait_ended_now(); }
   void begin_close(Deadline deadline);
   std::vector<Unsaved> finish_close();  // returns by begin_close's deadline; the thread is gone then
 #ifdef PLANTED_BUGS
-  void source_failed();  // no-flush-on-error
-  void cancel();         // cancel-before-flush
+  void source_failed();                    // no-flush-on-error
+  void cancel();                           // cancel-before-flush
+  bool dials() const { return !opened_; }  // stop-sees-unstarted
 #endif
 
  private:
@@ -171,10 +174,11 @@ class StreamProducer {
   bool read_refusal_noted_ = false;
 #ifdef PLANTED_BUGS
   void hide_acks();
-  bool source_failed_ = false;  // no-flush-on-error; under mutex_
-  bool created_ = false;        // no-create-in-session
-  bool poisoned_ = false;       // budget-poison
-  bool acks_hidden_ = false;    // buffered-acks-dropped
+  bool source_failed_ = false;       // no-flush-on-error; under mutex_
+  bool created_ = false;             // no-create-in-session
+  std::atomic<bool> opened_{false};  // stop-sees-unstarted: a session, ever
+  bool poisoned_ = false;            // budget-poison
+  bool acks_hidden_ = false;         // buffered-acks-dropped
 #endif
 
   std::thread thread_;

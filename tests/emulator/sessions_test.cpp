@@ -72,6 +72,22 @@ TEST_P(Sessions, AFailedConditionEndsTheSessionWithATerminalFrame) {
   EXPECT_EQ(other.tail("s"), 0u);
 }
 
+TEST_P(Sessions, AnAppendToAStreamThatWasDeletedMeanwhileIsAnswered) {
+  Emulator emulator;
+  emulator.create_basin(kBasin, R"({"create_stream_on_append":false})");
+  Client appender(emulator, GetParam()), deleter(emulator, Http::two);
+  ASSERT_EQ(deleter.request("POST", "/v1/streams", R"({"stream":"s"})").status, 201);
+  Session session = Session::append(appender, "s");
+  session.submit({"a"});
+  ASSERT_EQ(session.frames(1).size(), 1u);
+  ASSERT_EQ(deleter.request("DELETE", "/v1/streams/s").status, 202);
+  session.submit({"b"});
+  const auto& frames = session.frames(2);
+  ASSERT_EQ(frames.size(), 2u);
+  EXPECT_TRUE(frames[1].terminal);
+  EXPECT_EQ(frames[1].status, 404);
+}
+
 TEST_P(Sessions, ASessionOnAMissingBasinIsRefusedBeforeItBegins) {
   endpoint.emulator.reset();
   Client fresh = endpoint.client(GetParam());

@@ -83,7 +83,8 @@ TEST(RealmProcess, AnEmulatorWhoseAnswersFitNoOrderMakesARunInvalid) {
 }
 
 TEST(RealmProcess, EveryWorkloadIsStoredWholeAfterAStop) {
-  for (int kind = 0; kind < 14; ++kind) {
+  for (int kind = 0; kind < 17; ++kind) {
+    if (static_cast<WorkloadKind>(kind) == WorkloadKind::browser) continue;  // it scripts nothing
     const auto workload = static_cast<WorkloadKind>(kind);
     const Made made = run(scenario(Teardown::stop, workload, workload == WorkloadKind::sizes ? 5 : 16));
     EXPECT_NE(made.verdict.outcome, Verdict::Outcome::invalid)
@@ -102,6 +103,28 @@ TEST(RealmProcess, ALostAckFiresAndDuplicatesNothing) {
   ASSERT_EQ(made.ledger().faults.size(), 1U);
   EXPECT_EQ(made.ledger().faults[0].what, "cut after_commit");
   EXPECT_TRUE(made.ledger().faults[0].outcome_unknown);
+}
+
+TEST(RealmProcess, AServiceThatIsNotThereYetLosesNothing) {
+  Scenario s = scenario(Teardown::term, WorkloadKind::burst, 10);
+  s.teardown.grace = exactly(10'000'000);
+  s.faults = {{FaultKind::down, exactly(0), exactly(1), exactly(300'000)}};
+  const Made made = run(s);
+  EXPECT_EQ(made.verdict.outcome, Verdict::Outcome::held) << text(made.verdict);
+  EXPECT_EQ(made.verdict.stored, 10U);
+  ASSERT_FALSE(made.ledger().faults.empty());
+  const FiredFault& down = made.ledger().faults[0];
+  EXPECT_EQ(down.what, "down at the start");
+  for (const ServiceAppend& append : made.ledger().appends)
+    EXPECT_GT(append.received_ns, down.begin_ns + 250'000'000);
+}
+
+TEST(RealmProcess, AWriterWithoutATelemetryApiIsDrivenOverStdioWhereAScenarioWouldRatherHaveHttp) {
+  Scenario s = scenario(Teardown::stop);
+  s.config.http = true;
+  const Made made = run(s);
+  EXPECT_EQ(made.verdict.outcome, Verdict::Outcome::held) << text(made.verdict);
+  EXPECT_EQ(made.verdict.stored, 30U);
 }
 
 TEST(RealmProcess, AFaultThatNeverFiresMakesTheRunInvalid) {

@@ -27,7 +27,8 @@ std::vector<Step> publishes(const std::vector<Step>& steps) {
 }
 
 TEST(Workload, EveryEventIsJsonWithItsProbeInDataAndMetadata) {
-  for (int kind = 0; kind < 14; ++kind) {
+  for (int kind = 0; kind < 17; ++kind) {
+    if (static_cast<WorkloadKind>(kind) == WorkloadKind::browser) continue;  // it scripts nothing
     std::uint64_t n = 0;
     for (const Step& step : publishes(make_steps(of(static_cast<WorkloadKind>(kind), 20), kProbeRun, 7))) {
       const std::string text = step.shape.text(kProbeRun, ++n);
@@ -43,6 +44,27 @@ TEST(Workload, EveryEventIsJsonWithItsProbeInDataAndMetadata) {
     }
     EXPECT_GT(n, 0U);
   }
+}
+
+TEST(Workload, EarlyPublishersAreThereBeforeTheirSessionAndNobodyWaitsForIt) {
+  int unborn = 0, right_behind = 0, stopped_twice = 0;
+  std::set<std::string> started;
+  Step before;
+  for (const Step& step : make_steps(of(WorkloadKind::early, 20), kProbeRun, 3)) {
+    if (step.kind == Step::Kind::publish) {
+      if (!started.contains(step.session)) ++unborn;
+      if (before.kind == Step::Kind::start && !before.waits) ++right_behind;
+    }
+    if (step.kind == Step::Kind::start) started.insert(step.session);
+    if (step.kind == Step::Kind::stop_again) {
+      EXPECT_EQ(before.kind, Step::Kind::stop);
+      ++stopped_twice;
+    }
+    before = step;
+  }
+  EXPECT_GE(unborn, 2);
+  EXPECT_EQ(right_behind, 2);
+  EXPECT_EQ(stopped_twice, 1);
 }
 
 TEST(Workload, StorageOffSwitchesOffAndOnAndSometimesEndsOff) {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <map>
 #include <mutex>
@@ -316,6 +317,29 @@ TEST(Producer, ARemoveThatRunsOutOfTimeGoesOnAndLosesNothing) {
   while (producers->streams() > 0 && Clock::now() < give_up) std::this_thread::sleep_for(milliseconds(1));
   EXPECT_EQ(producers->streams(), 0U);
   EXPECT_EQ(stored_seqs(s2), std::vector<std::uint64_t>{1});
+}
+
+// A session that began anew before its stop was answered: the stop waited for its deadline.
+TEST(Producer, ARemoveIsOverWhenASubmitTakesTheProducerBack) {
+  FakeS2 s2;
+  s2.plan.assign(60, Hurt::open_fails);
+  Heard heard;
+  auto producers = make_producers(quick_options(), s2, heard);
+  put(*producers, 1);
+  std::atomic<bool> over{false};
+  std::thread remover([&] {
+    producers->remove("s", Clock::now() + kLong);
+    over = true;
+  });
+  const auto give_up = Clock::now() + kLong / 2;
+  std::uint64_t seq = 1;
+  while (!over && Clock::now() < give_up && seq < kMaxInFlightRecords) {
+    put(*producers, ++seq);
+    std::this_thread::sleep_for(milliseconds(1));
+  }
+  EXPECT_TRUE(over);
+  remover.join();
+  EXPECT_EQ(producers->wait_acked(seq, Clock::now() + kLong), 0U);
 }
 
 // --- any plan of faults ---

@@ -92,6 +92,63 @@ TEST_F(ProgramTest, SigtermAgainstASilentPeerEndsInItsBudgetAndReportsExactly) {
   EXPECT_EQ(account.size(), 31u);  // and the end marker
 }
 
+TEST_F(ProgramTest, AStopThatComesTwiceOrTooEarlyStoresNothingAndLosesNothing) {
+  watch();
+  Program writer(environment());
+  writer.send({{"op", "stop"}});
+  writer.expect("stopped");
+  writer.start("cap-1");
+  writer.publish(1);
+  for (int i = 0; i < 2; ++i) {
+    writer.send({{"op", "stop"}});
+    EXPECT_EQ(writer.expect("stopped")["stopped"]["through"], 2);
+  }
+  EXPECT_EQ(writer.finish(), 0);
+  EXPECT_EQ(stored_in("cap-1"), numbers(2));
+  EXPECT_TRUE(writer.gone().empty());
+}
+
+TEST_F(ProgramTest, WhatComesBeforeItsSessionIsRejectedAndWhatComesRightBehindTheStartIsStored) {
+  watch();
+  Program writer(environment());
+  writer.publish(1, 1, "cap-1");
+  writer.send({{"op", "start"}, {"session", "cap-1"}});
+  writer.publish(2);
+  EXPECT_EQ(writer.expect("rejected")["rejected"], 1);
+  EXPECT_EQ(writer.expect("published")["published"], 2);
+  EXPECT_EQ(writer.finish(), 0);
+  EXPECT_EQ(stored_in("cap-1"), numbers(2));  // and the end marker
+}
+
+TEST_F(ProgramTest, SigtermWhileItStillDialsStoresWhatItAcceptedOnceThePeerIsThere) {
+  watch();
+  s2.drain(std::chrono::milliseconds(500));
+  Program writer(environment());
+  writer.start("cap-1");
+  writer.publish_many(1, 20);
+  writer.wait_for("published", [](const json& line) { return line["published"] == 20; });
+  writer.signal(SIGTERM);
+  EXPECT_EQ(writer.wait_end(), 0);
+  EXPECT_EQ(stored_in("cap-1"), numbers(21));
+}
+
+TEST_F(ProgramTest, RefusedCredentialsLoseEventsAndNotTheProcess) {
+  watch();
+  s2.set_faults(R"([{"match":{"op":"append_session"},"fault":{"status":403,"code":"permission_denied",)"
+                R"("when":"before_commit"}}])");
+  Program writer(environment());
+  writer.start("cap-1");
+  writer.publish_many(1, 3);
+  writer.expect("lost");
+  writer.publish(4);
+  writer.wait_for("published", [](const json& line) { return line["published"] == 4; });
+  writer.signal(SIGTERM);
+  EXPECT_EQ(writer.wait_end(), 1);
+  std::set<std::uint64_t> gone = writer.gone();
+  for (const std::uint64_t seq : writer.accepted()) EXPECT_TRUE(gone.contains(seq)) << seq;
+  EXPECT_TRUE(stored_in("cap-1").empty());
+}
+
 TEST_F(ProgramTest, KilledWithSigkillWhatItAckedIsStored) {
   watch();
   Program writer(environment());

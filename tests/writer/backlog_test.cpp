@@ -267,7 +267,7 @@ TEST_F(BacklogTest, WhatTheBudgetDoesNotAllowIsToldAsLostExactly) {  // I7
 }
 
 // Whatever the ring's size, the backlog's limit, the journal's lag and the outages: what was accepted is
-// stored or told as gone, exactly, once, in order; and where the journal has all of it, nothing is gone.
+// stored or told as gone, exactly, once, in order; and where the journal has all of it, none of it is gone.
 TEST_F(BacklogTest, AccountIsExactWhateverHappens) {
   ASSERT_TRUE(rc::check([&] {
     fs::remove_all(directory);
@@ -299,8 +299,12 @@ TEST_F(BacklogTest, AccountIsExactWhateverHappens) {
     expect_in_order(rig);
     const auto stored = rig.s2->stored_seqs();
     for (const auto seq : off) RC_ASSERT(!std::binary_search(stored.begin(), stored.end(), seq));
-    if (healed && given.journal_wait && given.journal_backlog == kDefaultBacklogEvents && !spoiled)
-      RC_ASSERT(rig.ledger.gone().empty());
+    // End markers wait for nobody: in a ring of one event the next may overwrite one before the journal has
+    // it.
+    const auto gone = rig.ledger.gone();
+    const bool kept =
+        healed && given.journal_wait && given.journal_backlog == kDefaultBacklogEvents && !spoiled;
+    for (const auto seq : accepted) RC_ASSERT(!kept || !std::binary_search(gone.begin(), gone.end(), seq));
     RC_ASSERT(!testing::Test::HasFailure());
   }));
 }

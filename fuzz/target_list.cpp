@@ -107,7 +107,7 @@ Target shutdown_target(std::string name, WriterWay way, const Size& size, bool b
   shape.publishers = size.publishers;
   shape.events = size.events;
   shape.sessions = size.sessions;
-  shape.one_piece = true;
+  shape.yields = shape.one_piece = true;
   Target target;
   target.name = by_default ? name : name + ":" + text_of(size);
   target.about = way == WriterWay::direct

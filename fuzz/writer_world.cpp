@@ -149,6 +149,7 @@ class WriterRun {
     for (std::size_t i = 0; i < shape_.sessions; ++i) start(i);
     for (std::size_t i = 0; i < shape_.publishers; ++i) publishers_.emplace_back([this, i] { publish(i); });
     for (const Act act : shape_.acts) perform(act);
+    if (shape_.yields) std::this_thread::yield();
     if (shape_.join_first) join();
     if (shape_.settle) listener_.wait_settled();
     end();

@@ -52,6 +52,7 @@ struct WriterShape {
   std::chrono::milliseconds between{0};  // a publisher's events
   bool big_event = false, unstorable_event = false;
   bool journal = false;
+  bool yields = false;     // before the end: that publishers go first costs a search no preemption
   bool one_piece = false;  // HTTP/2 bytes arrive at once and whole; otherwise that is drawn
   std::vector<scenarios::PlannedFault> faults;
   std::uint64_t refused_from = 0, refused_opens = 0;

@@ -1,10 +1,11 @@
 // I1 and I6: what the writer, or the service, called durable is stored.
 //
 // A claim `through C` covers the accepted events of its process and session with seq ≤ C, except for those
-// whose loss is excused. `acked`, `stopped` and the service's own acknowledgements fall under I1; `flushed`
-// and `flush_failed` under I6. A flush has to reach as far as what was accepted before it was asked for: one
-// that answers through 0 at once says nothing false and keeps nothing. A claim that is made before the commit
-// is false, too, even if the commit comes.
+// whose loss is excused or was told before: whoever reads the claim has read the `lost` line. `acked`,
+// `stopped` and the service's own acknowledgements fall under I1; `flushed` and `flush_failed` under I6. A
+// flush has to reach as far as what was accepted before it was asked for: one that answers through 0 at once
+// says nothing false and keeps nothing. A claim that is made before the commit is false, too, even if the
+// commit comes.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -18,9 +19,22 @@ namespace {
 using Kind = Statement::Kind;
 using Events = std::vector<const EventFacts*>;
 
-bool covered_loss(const EventFacts& e, const Statement& claim) {
-  return e.lost() && !e.excused && e.pub->epoch == claim.epoch && e.pub->session == claim.session &&
-         e.pub->seq != 0 && e.pub->seq <= claim.through;
+// A `lost` line stands before it. Statements are in the order in which they were made.
+bool told_before(const EventFacts& e, const Statement& claim) {
+  return e.said_lost && e.report != nullptr && e.report < &claim;
+}
+
+bool covers(const Statement& claim, const Publication& p) {
+  return p.epoch == claim.epoch && p.session == claim.session && p.seq != 0 && p.seq <= claim.through;
+}
+
+bool covered_loss(const Facts& facts, const EventFacts& e, const Statement& claim) {
+  if (!e.lost() || e.excused || !covers(claim, *e.pub)) return false;
+  if (!told_before(e, claim)) return true;
+  const auto& all = facts.ledger.statements;  // the first that covers it may have come before it was told
+  return std::any_of(all.begin(), all.end(), [&](const Statement& s) {
+    return s.kind == claim.kind && covers(s, *e.pub) && !told_before(e, s);
+  });
 }
 
 // The claim of this kind that reaches furthest, for each process and session: the others say less.
@@ -39,7 +53,7 @@ void check_claim(const Facts& facts, Findings& findings, Kind kind, Invariant in
   for (const auto& [_, claim] : furthest(facts.ledger, kind)) {
     Events lost;
     for (const EventFacts& e : facts.events) {
-      if (covered_loss(e, *claim)) lost.push_back(&e);
+      if (covered_loss(facts, e, *claim)) lost.push_back(&e);
     }
     if (lost.empty()) continue;
     findings.add(
@@ -130,7 +144,7 @@ void check_flush(const Facts& facts, Findings& findings, const Exchange& flush) 
     const Publication& p = *e.pub;
     if (!e.promised() || p.epoch != flush.ask->epoch || p.session != flush.ask->session) continue;
     if (p.answered_ns < 0 || p.answered_ns >= flush.ask->t_ns) continue;
-    if (p.seq > flush.answer->through && !e.excused) beyond.push_back(&e);
+    if (p.seq > flush.answer->through && !e.excused && !told_before(e, *flush.answer)) beyond.push_back(&e);
     all_known = all_known && std::any_of(e.appends.begin(), e.appends.end(), [&](const ServiceAppend* a) {
                   return facts.surely_known(*a, flush.answer->t_ns);
                 });

@@ -4,6 +4,7 @@
 
 #include <csignal>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "scenarios/judge.h"
@@ -187,6 +188,24 @@ TEST(JudgeCases, AFailedFlushStillHasToTellTheTruth) {
   Story late(Teardown::flush_then_kill);
   late.publish(1).append({1}).say(Kind::ask_flush).wait(1500).say(Kind::flush_failed, 0).killed();
   EXPECT_EQ(late.told(), "I6/false_failure 1");  // acknowledged for 1.5 s
+}
+
+TEST(JudgeCases, AClaimPassesOverWhatWasToldAsLostBeforeItAndOverNothingElse) {
+  // S2 refuses the first append while its link is cut, then takes the next.
+  const auto claimed = [](Kind ask, Kind answer, std::uint64_t told_through, bool told_first) {
+    Story run(Teardown::cut_kill);
+    run.fault(0).publish(3).append({3}).say(ask);
+    if (told_first) run.say_range(Kind::lost, 1, told_through);
+    run.say(answer, 3);
+    if (!told_first) run.say_range(Kind::lost, 1, told_through);
+    return run.killed().told();
+  };
+  for (const auto& [ask, answer, broken] : {std::tuple{Kind::ask_stop, Kind::stopped, "I1/false_ack"},
+                                            {Kind::ask_flush, Kind::flushed, "I6/false_ack"}}) {
+    EXPECT_EQ(claimed(ask, answer, 2, true).find(broken), std::string::npos) << claimed(ask, answer, 2, true);
+    EXPECT_NE(claimed(ask, answer, 2, false).find(broken + std::string(" 1,2")), std::string::npos);
+    EXPECT_NE(claimed(ask, answer, 1, true).find(broken + std::string(" 2")), std::string::npos);
+  }
 }
 
 TEST(JudgeCases, InTermShortTheLossIsASuffixHoweverItIsReported) {

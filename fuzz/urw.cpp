@@ -2,6 +2,7 @@
 // that all interleavings come near to being equally likely; a long thread does not starve behind many short
 // ones. The steps are learnt from the executions so far (by thread, in order of creation). See strategy.h.
 #include <algorithm>
+#include <array>
 
 #include "fuzz/strategy.h"
 
@@ -17,43 +18,41 @@ class UniformWalk final : public SeededStrategy {
 
   void begin(std::uint64_t seed) override {
     SeededStrategy::begin(seed);
-    steps_.assign(kLearntThreads, 0);
+    for (std::size_t i = 0; i < kLearntThreads; ++i) left_[i] = static_cast<std::int64_t>(estimates_[i]);
   }
 
   std::size_t choose(const sim::Choices& choices) override {
     const std::size_t threads = choices.threads(), rare = choices.size() - threads;
     if (threads == 0 || (rare != 0 && takes_rare())) return threads + random().below(rare);
+    std::array<std::uint64_t, sim::kMaxLanes> weights;
     std::uint64_t total = 0;
-    weights_.clear();
-    for (std::size_t i = 0; i < threads; ++i)
-      total += weights_.emplace_back(weight(choices[i].standing.thread));
+    for (std::size_t i = 0; i < threads; ++i) total += weights[i] = weight(choices[i].standing.thread);
     std::uint64_t ticket = random().below(total);
     std::size_t index = 0;
-    while (ticket >= weights_[index]) ticket -= weights_[index++];
+    while (ticket >= weights[index]) ticket -= weights[index++];
     const std::uint32_t thread = choices[index].standing.thread;
-    if (thread < kLearntThreads) ++steps_[thread];
+    if (thread < kLearntThreads) --left_[thread];
     return index;
   }
 
   bool end(const sim::Execution& execution) override {
     if (execution.ending != sim::Ending::finished) return true;
     for (std::size_t i = 0; i < std::min<std::size_t>(kLearntThreads, execution.threads); ++i) {
-      estimates_[i] = estimates_[i] == 0
-                          ? steps_[i]
-                          : kEstimateMemory * estimates_[i] + (1 - kEstimateMemory) * steps_[i];
+      const auto steps = static_cast<double>(static_cast<std::int64_t>(estimates_[i]) - left_[i]);
+      estimates_[i] =
+          estimates_[i] == 0 ? steps : kEstimateMemory * estimates_[i] + (1 - kEstimateMemory) * steps;
     }
     return true;
   }
 
  private:
   std::uint64_t weight(std::uint32_t thread) const {
-    if (thread >= kLearntThreads) return 1;
-    return static_cast<std::uint64_t>(std::max(1.0, estimates_[thread] - steps_[thread]));
+    return thread < kLearntThreads ? static_cast<std::uint64_t>(std::max<std::int64_t>(1, left_[thread])) : 1;
   }
 
-  std::vector<double> estimates_ = std::vector<double>(kLearntThreads, 0);
-  std::vector<double> steps_;
-  std::vector<std::uint64_t> weights_;
+  std::array<double, kLearntThreads> estimates_{};
+  std::array<std::int64_t, kLearntThreads>
+      left_{};  // steps of this execution, by the estimates; below 0: more
 };
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <stdexcept>
 #include <system_error>
@@ -140,8 +141,11 @@ CampaignResult run_job(const CampaignOptions& options, unsigned job, const volat
   result.seconds = std::chrono::duration<double>(found.real_time).count();
   result.job_seconds = std::chrono::duration<double>(found.core_time).count();
   result.virtual_seconds = std::chrono::duration<double>(found.virtual_time).count();
-  if (found.failure)
+  if (found.failure) {
+    std::fprintf(stderr, "s2-fuzz: execution %llu breaks: %s; it is made small now\n",
+                 static_cast<unsigned long long>(found.failure->execution), found.failure->why.c_str());
     result.findings.push_back(find_smallest(*target, options.mutant, *found.failure, options.smallest));
+  }
   return result;
 }
 

@@ -16,6 +16,8 @@ namespace s2::fuzz {
 // although a thread could go on; in another, four times fewer; in the third none, so that time passes only
 // when all sleep.
 inline constexpr std::uint64_t kRareOneIn = 16;
+// So many in one execution: a program that begins anew after each time-out would never come to its end.
+inline constexpr unsigned kMostRare = 256;
 
 class Strategy : public sim::Chooser {
  public:
@@ -37,6 +39,7 @@ class SeededStrategy : public Strategy {
     random_ = Prng(mixed(seed));
     const std::uint64_t rarity = random_.below(3);
     rare_one_in_ = rarity == 0 ? 0 : kRareOneIn * (rarity * rarity);
+    rare_left_ = kMostRare;
   }
   bool end(const sim::Execution&) override { return true; }
   std::uint64_t draw(std::uint64_t below) override { return draws_.below(below); }
@@ -44,7 +47,11 @@ class SeededStrategy : public Strategy {
 
  protected:
   Prng& random() { return random_; }
-  bool takes_rare() { return rare_one_in_ != 0 && random_.one_in(rare_one_in_); }
+  bool takes_rare() {
+    if (rare_one_in_ == 0 || rare_left_ == 0 || !random_.one_in(rare_one_in_)) return false;
+    --rare_left_;
+    return true;
+  }
   bool ever_takes_rare() const { return rare_one_in_ != 0; }
 
  private:
@@ -52,6 +59,7 @@ class SeededStrategy : public Strategy {
   Prng draws_;
   Prng random_;
   std::uint64_t rare_one_in_ = kRareOneIn;
+  unsigned rare_left_ = kMostRare;
 };
 
 std::unique_ptr<Strategy> make_random();  // an even die among the threads

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <atomic>
+#include <condition_variable>
 #include <cstdio>
 #include <mutex>
 #include <set>
@@ -60,6 +61,32 @@ TEST(Explore, NoStrategyFindsAnythingInACleanProgram) {
     EXPECT_GE(found.reruns, found.executions / 10);
     EXPECT_EQ(found.differing, 0U);
   }
+}
+
+// Its work takes 200 points, and a timer that may fire at any of them: early ones must come to an end.
+TEST(Explore, AProgramThatBeginsAnewAfterEachTimeOutComesToItsEnd) {
+  const auto random = make_random();
+  const Exploration found = explore(*random, {.seed = 9, .max_executions = 60}, [] {
+    std::mutex mutex;
+    std::condition_variable ready;
+    int attempt = 0;
+    bool done = false;
+    std::jthread worker([&] {
+      for (int begun = -1, steps = 0; !done;) {
+        const std::lock_guard lock(mutex);
+        steps = begun == attempt ? steps + 1 : 0;
+        begun = attempt;
+        done = steps == 100;
+        if (done) ready.notify_one();
+      }
+    });
+    std::unique_lock lock(mutex);
+    while (!done) {
+      if (ready.wait_for(lock, 1s) == std::cv_status::timeout) ++attempt;
+    }
+  });
+  EXPECT_FALSE(found.failure) << found.failure->why;
+  EXPECT_EQ(found.executions, 60U);
 }
 
 TEST(Explore, OneSeedGivesOneCampaign) {

@@ -142,8 +142,9 @@ CampaignResult run_job(const CampaignOptions& options, unsigned job, const volat
   result.job_seconds = std::chrono::duration<double>(found.core_time).count();
   result.virtual_seconds = std::chrono::duration<double>(found.virtual_time).count();
   if (found.failure) {
-    std::fprintf(stderr, "s2-fuzz: execution %llu breaks: %s; it is made small now\n",
-                 static_cast<unsigned long long>(found.failure->execution), found.failure->why.c_str());
+    if (options.tells)
+      std::fprintf(stderr, "s2-fuzz: execution %llu breaks: %s; it is made small now\n",
+                   static_cast<unsigned long long>(found.failure->execution), found.failure->why.c_str());
     result.findings.push_back(find_smallest(*target, options.mutant, *found.failure, options.smallest));
   }
   return result;

@@ -28,6 +28,7 @@ struct CampaignOptions {
   std::uint64_t seed = 1;
   unsigned shard = 0, shards = 1;  // jobs are shards of it, so that machines may have as many as they like
   SmallestOptions smallest;
+  bool tells = true;  // on stderr, at once, that something was found: making it small takes a while
 };
 
 struct CampaignResult {

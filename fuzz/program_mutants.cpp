@@ -89,6 +89,7 @@ std::vector<MutantResult> try_all(const FuzzOptions& options, const volatile boo
     if (!bug.target.empty()) campaign.target = bug.target;
     campaign.jobs = 1;
     campaign.smallest = kSmallestOfMany;
+    campaign.tells = false;
     campaign.duration = options.duration_given ? options.campaign.duration : kForEachBug;
     plant_bug(bug.name);
     rows.push_back(row_of(bug, run_campaign(campaign, stop)));

@@ -197,7 +197,8 @@ class WriterRun {
     sim::name_thread(fmt::format("publisher{}", publisher + 1));
     for (std::uint64_t i = 0; i < shape_.events; ++i) {
       if (shape_.between.count() > 0) std::this_thread::sleep_for(shape_.between);
-      const std::size_t stream = identity_ ? *identity_ : (publisher + i) % shape_.sessions;
+      const std::size_t now = identity_,
+                        stream = now != kMaxStreams ? now : (publisher + i) % shape_.sessions;
       publish_one(stream, shape_.big_event && publisher == 0 && i == 0,
                   shape_.unstorable_event && publisher == 0 && i + 1 == shape_.events);
     }
@@ -260,7 +261,7 @@ class WriterRun {
         identify(act == Act::inherit);
         return;
       case Act::astray:
-        if (identity_ || shape_.sessions == kMaxStreams) return;
+        if (identity_ != kMaxStreams || shape_.sessions == kMaxStreams) return;
         publish_one(shape_.sessions, false, false);
         if (writer_->end(stream_name(shape_.sessions), Clock::now() + shape_.budget))
           sim::fail("I9 wrong_stream: a session that never began was ended");
@@ -269,11 +270,11 @@ class WriterRun {
   }
 
   // The session that is active in any case.
-  std::size_t first() const { return identity_.value_or(0); }
+  std::size_t first() const { return identity_ == kMaxStreams ? 0 : identity_.load(); }
 
   // Goes on as the next session that nobody had, as long as there is one.
   void identify(bool inherit) {
-    const std::size_t next = identity_ ? *identity_ + 1 : shape_.sessions;
+    const std::size_t next = identity_ == kMaxStreams ? shape_.sessions : identity_ + 1;
     if (next >= kMaxStreams) return;
     if (sim::tracing())
       sim::note("goes on as " + stream_name(next) + (inherit ? ", inherits" : ", leaves all"));
@@ -395,8 +396,8 @@ class WriterRun {
   std::optional<JournalDirectory> directory_;
   std::unique_ptr<Network> network_;
   std::unique_ptr<writer::Writer> writer_;
-  std::uint32_t active_ = 0, ended_ = 0;  // sessions, a bit each
-  std::optional<std::size_t> identity_;   // the session that all go on with
+  std::uint32_t active_ = 0, ended_ = 0;            // sessions, a bit each
+  std::atomic<std::size_t> identity_{kMaxStreams};  // the session that all go on with; none yet
   bool storing_ = true;
   std::vector<std::thread> publishers_;
 };

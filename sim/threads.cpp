@@ -63,7 +63,10 @@ int join(Engine& world, pthread_t handle, void** result) {
     world.records()[thread].joiners |= world.self().bit();
     world.disable(world.self().bit());
   }
-  if (!world.reschedule()) return 0;
+  if (!world.reschedule()) {
+    sanitizers::acquire(&world);  // what every fiber releases at its end
+    return 0;
+  }
   world.touches(kTouchesThread + thread);
   ThreadRecord& record = world.records()[thread];
   sanitizers::acquire(world.order_of_thread(thread));
@@ -131,6 +134,7 @@ int pthread_join(pthread_t handle, void** result) {
   if (Engine* world = tls.world; world != nullptr) return join(*world, handle, result);
   if (tls.quiet == nullptr) return S2_SIM_REAL(pthread_join)(handle, result);
   tls.quiet->quiet_operation(Kind::join);
+  sanitizers::acquire(tls.quiet);  // likewise
   return 0;
 }
 

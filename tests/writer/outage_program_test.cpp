@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "emulator/emulator.h"
+#include "tests/writer/committed.h"
 #include "tests/writer/stdio_pipe.h"
 
 namespace s2::writer {
@@ -20,12 +21,8 @@ class OutageProgram : public testing::Test {
     s2.create_basin("basin-one");
     fs::remove_all(directory);
     s2.observe([this](const emulator::ProtocolEvent& moment) {
-      if (moment.moment != emulator::Moment::committed || moment.input == nullptr) return;
       const std::lock_guard lock(mutex);
-      for (const wire::AppendRecord& record : moment.input->records) {
-        const json body = json::parse(record.body, nullptr, false);
-        if (body.is_object() && body["seq"].is_number()) stored.push_back(body["seq"]);
-      }
+      each_committed(moment, [&](const json& envelope) { stored.push_back(envelope["seq"]); });
     });
   }
   ~OutageProgram() override { fs::remove_all(directory); }

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "emulator/emulator.h"
+#include "tests/writer/committed.h"
 #include "tests/writer/ledger.h"
 #include "writer/s2_client.h"
 #include "writer/tcp_transport.h"
@@ -150,12 +151,8 @@ class OutageRig {
  private:
   void observe(const emulator::ProtocolEvent& event) {
     if (event.moment == emulator::Moment::append_received) ++attempts;
-    if (event.moment != emulator::Moment::committed || event.input == nullptr) return;
     const std::lock_guard lock(mutex_);
-    for (const wire::AppendRecord& record : event.input->records) {
-      const auto body = nlohmann::json::parse(record.body, nullptr, false);
-      if (body.is_object() && body["seq"].is_number()) stored_.push_back(body["seq"]);
-    }
+    each_committed(event, [&](const nlohmann::json& envelope) { stored_.push_back(envelope["seq"]); });
   }
 
   const std::string directory_ = testing::TempDir() + "/outage_" + std::to_string(::getpid());

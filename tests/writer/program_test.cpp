@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "emulator/emulator.h"
+#include "tests/writer/committed.h"
 #include "tests/writer/stdio_pipe.h"
 
 namespace s2::writer {
@@ -22,12 +23,8 @@ class ProgramTest : public testing::Test {
   // Appends that were committed, as the emulator's observer saw them: bodies by stream, in order.
   void watch() {
     s2.observe([this](const emulator::ProtocolEvent& moment) {
-      if (moment.moment != emulator::Moment::committed || moment.input == nullptr) return;
       std::lock_guard lock(mutex);
-      for (const wire::AppendRecord& record : moment.input->records) {
-        json body = json::parse(record.body, nullptr, false);
-        if (body.is_object() && body["seq"].is_number()) stored[moment.stream].push_back(body["seq"]);
-      }
+      each_committed(moment, [&](const json& envelope) { stored[moment.stream].push_back(envelope["seq"]); });
     });
   }
   std::vector<std::uint64_t> stored_in(const std::string& stream) {

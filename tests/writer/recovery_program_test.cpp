@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "emulator/emulator.h"
+#include "tests/writer/committed.h"
 #include "tests/writer/stdio_pipe.h"
 
 namespace s2::writer {
@@ -20,13 +21,11 @@ class RecoveryProgram : public testing::Test {
     s2.create_basin("basin-one");
     fs::remove_all(directory);
     s2.observe([this](const emulator::ProtocolEvent& moment) {
-      if (moment.moment != emulator::Moment::committed || moment.input == nullptr) return;
       const std::lock_guard lock(mutex);
-      for (const wire::AppendRecord& record : moment.input->records) {
-        const json body = json::parse(record.body, nullptr, false);
-        if (body.is_object() && body["event"]["type"] == "console_log")
-          stored[moment.stream].push_back(body["event"]["data"]);
-      }
+      each_committed(moment, [&](const json& envelope) {
+        if (envelope["event"]["type"] == "console_log")
+          stored[moment.stream].push_back(envelope["event"]["data"]);
+      });
     });
   }
   ~RecoveryProgram() override { fs::remove_all(directory); }

@@ -158,13 +158,12 @@ std::string FakeS2::token() const {
 
 void FakeS2::foreign_append(wire::AppendInput input) {
   const std::lock_guard lock(mutex_);
-  apply(input);
+  apply(input, /*foreign=*/true);
 }
 
-std::variant<wire::AppendAck, wire::ApiError> FakeS2::apply(const wire::AppendInput& input) {
+std::variant<wire::AppendAck, wire::ApiError> FakeS2::apply(const wire::AppendInput& input, bool foreign) {
   for (const auto& record : input.records) {
-    if (is_fence(record) && !may_fence && record.body.rfind("mine", 0) == 0)
-      return api_error(403, "permission_denied");
+    if (is_fence(record) && !may_fence && !foreign) return api_error(403, "permission_denied");
     if (record.body.find("bad") == 0) return api_error(422, "invalid");
   }
   if (input.fencing_token && *input.fencing_token != token_) {

@@ -58,7 +58,7 @@ class FakeS2 final : public AppendClient {
  public:
   // Set before use.
   std::deque<Hurt> plan;
-  bool may_fence = true;
+  bool may_fence = true;  // the token under test; a foreign_append() always may
   bool may_read = true;
   std::uint64_t trimmed_below = 0;                  // records before it cannot be read any more
   std::size_t acks_a_poll = 1;                      // how many answers one poll() fetches
@@ -78,7 +78,7 @@ class FakeS2 final : public AppendClient {
     wire::AppendInput input;
     std::size_t calls_left;
   };
-  std::variant<wire::AppendAck, wire::ApiError> apply(const wire::AppendInput& input);
+  std::variant<wire::AppendAck, wire::ApiError> apply(const wire::AppendInput& input, bool foreign = false);
   Hurt next_hurt(bool opening, bool reading);
   void age_twins();
 

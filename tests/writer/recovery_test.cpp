@@ -2,8 +2,10 @@
 // the network does meanwhile; and what must be left alone is. System rules "Recovery", I3, I5, I11.
 #include "writer/recovery.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -28,7 +30,8 @@ std::string envelope(const std::string& session, std::uint64_t seq, const std::s
 // A journal that processes which are dead by now have left.
 class LeftJournal {
  public:
-  explicit LeftJournal(const std::string& name) : directory_(testing::TempDir() + "/left_" + name) {
+  explicit LeftJournal(const std::string& name)
+      : directory_(fmt::format("{}/left_{}_{}", testing::TempDir(), name, getpid())) {
     std::filesystem::remove_all(directory_);
     std::filesystem::create_directories(directory_);
   }
@@ -293,6 +296,20 @@ TEST(Recovery, AnOutageBeyondItsTimeIsSaidAndNothingIsSettled) {
   EXPECT_NE(report[0].problem.find("not done in time"), std::string::npos);
   it.s2.plan.clear();
   EXPECT_EQ(it.run()[0].delivered, 1U);
+}
+
+// Placed where the first acknowledgement says, the first batch would wait there, and land when the stream
+// came by.
+TEST(Recovery, AnAckOfTheFenceThatNamesAnotherPlaceMovesNothing) {
+  Recovering it("garbled_fence");
+  it.journal.process("dead");
+  for (const std::string& body : envelopes("a", 1, 12)) it.journal.line(body);
+  it.stored(envelope("a", 1));
+  it.options.max_batch_records = 7;
+  it.s2.plan = {Hurt::late_twin, Hurt::none,      Hurt::cut_before_commit, Hurt::garbled_ack,
+                Hurt::late_twin, Hurt::late_twin, Hurt::late_twin};
+  EXPECT_EQ(it.run()[0].delivered, 11U) << it.log;
+  EXPECT_EQ(it.bodies(), envelopes("a", 1, 12));
 }
 
 // However the network hurts, and however often the recovery itself is cut short: at any time the stream holds

@@ -159,10 +159,15 @@ int HttpDriver::run() {
     }
   }
   if (report.unsaved != 0) options_.log(fmt::format("shutdown: {} events are unsaved", report.unsaved));
+  if (report.journal_left)
+    options_.log(
+        "shutdown: the journal's disk does not answer: its thread is left behind, and its last lines may be "
+        "missing");
   const int code = report.unsaved == 0 ? 0 : 1;
   server_.stop();
-  if (ended.wait_for(kServerEndsWithin) != std::future_status::ready) {
-    // A peer that is idle, or does not read, holds a thread: all is said and stored, so it holds up nobody.
+  if (ended.wait_for(kServerEndsWithin) != std::future_status::ready || report.journal_left) {
+    // A peer that is idle, or does not read, or a disk that hangs holds a thread: all is said and stored, so
+    // it holds up nobody.
     std::_Exit(code);
   }
   serving.join();

@@ -4,7 +4,8 @@
 // kMaxConnections, and live viewers may have kMaxViewers of them at most: a flush is always answered. While
 // it shuts down, events are refused with 503, live streams end at once, and flushes are still answered. The
 // first line on stdout is `ready http://ADDRESS:PORT`; what follows are the lines `acked`, `dropped` and
-// `lost` of the stdio driver.
+// `lost` of the stdio driver. Where a peer or the journal's disk holds a thread at the end, the process ends
+// here (_Exit) with the exit code, once all is said.
 //
 // Hostile pages run beside it: a request with an `Origin` gets 403, and one without the API token, where
 // there is one, 401. Source: docs/telemetry-api.md.

@@ -93,6 +93,7 @@ void Journal::run() {
   for (auto& [name, file] : files_) {
     if (file.fd >= 0) ::close(file.fd);
   }
+  for (const std::string& epoch : settled_) settle_epoch(directory_, epoch);
   std::lock_guard lock(mutex_);
   complete_ = reader_->position() >= close_through_ && missing_ == 0;
   done_ = true;
@@ -104,6 +105,7 @@ void Journal::run() {
 bool Journal::told_written() {
   std::lock_guard lock(mutex_);
   written_through_ = reader_->position();
+  overdue_ = false;
   if (waiting_ > 0) written_changed_.notify_all();
   if (closing_) return false;
   if (std::exchange(roused_, false)) reader_->resume();
@@ -244,9 +246,17 @@ bool Journal::write_whole(int fd, const std::string& line, std::string& error) {
 
 void Journal::wait_written(std::uint64_t seq) {
   std::unique_lock lock(mutex_);
+  if (overdue_) return;
   ++waiting_;
-  written_changed_.wait_for(lock, kJournalPatience, [&] { return written_through_ >= seq || closing_; });
+  const bool written =
+      written_changed_.wait_for(lock, kJournalPatience, [&] { return written_through_ >= seq || closing_; });
   --waiting_;
+  if (written || std::exchange(overdue_, true)) return;
+  lock.unlock();
+  log_(
+      fmt::format("journal: its disk does not answer: event {} and those behind it are accepted before their "
+                  "lines are written, until it does",
+                  seq));
 }
 
 std::optional<std::vector<JournalText>> Journal::read_back(std::span<const std::uint64_t> seqs,
@@ -282,10 +292,11 @@ void Journal::forget(std::uint64_t through) {
   places_.forget(through);
 }
 
-bool Journal::close(std::uint64_t through, Clock::time_point deadline) {
+bool Journal::close(std::uint64_t through, Clock::time_point deadline, std::vector<std::string> settled) {
   std::unique_lock lock(mutex_);
   if (!closing_) {
     closing_ = true;
+    settled_ = std::move(settled);
     close_through_ = through;
     close_deadline_ = deadline;
     reader_->cancel();
@@ -294,6 +305,11 @@ bool Journal::close(std::uint64_t through, Clock::time_point deadline) {
   // The thread looks at the deadline between two lines; one write to a local disk is not waited for here.
   done_changed_.wait_until(lock, deadline, [&] { return done_; });
   return done_ && complete_;
+}
+
+bool Journal::ended_by(Clock::time_point deadline) {
+  std::unique_lock lock(mutex_);
+  return done_changed_.wait_until(lock, deadline, [&] { return done_; });
 }
 
 }  // namespace s2::writer

@@ -3,9 +3,10 @@
 // It has its own reader of the ring and its own thread. A record and its newline leave in one write(2), so
 // that a kill tears at most the last line; a torn line that an earlier process left is closed with a newline
 // first (recovery cuts it, journal_scan.h). A disk that is full or read-only costs the journal's lines and
-// nothing else: one error line when it begins, one when it is over. The same thread reads lines back for the
-// storage writer (backlog.h), from the files that it holds open. open() and close() are called by the owner's
-// thread, read_back() by one at a time; the ring outlives this. Source: system rule "Files".
+// nothing else: one error line when it begins, one when it is over. One that hangs holds this thread, and
+// with it the destructor, until it answers; nobody else. The same thread reads lines back for the storage
+// writer (backlog.h), from the files that it holds open. open(), close() and ended_by() are called by the
+// owner's thread, read_back() by one at a time; the ring outlives this. Source: system rule "Files".
 #pragma once
 
 #include <chrono>
@@ -50,14 +51,15 @@ class Journal {
   static tl::expected<std::unique_ptr<Journal>, std::string> open(const std::string& directory,
                                                                   std::string mark, Ring& ring,
                                                                   std::size_t places, Log log);
-  ~Journal();
+  ~Journal();  // waits for the thread: see ended_by()
 
   // Events behind `after` go to files of their own, `<directory>/<category>.<name>.jsonl`, that begin with
   // `mark`. Called before any of them is published. Any thread.
   void branch(std::uint64_t after, const std::string& name, std::string mark);
 
   // Until the line of this event is written (or could not be), at most kJournalPatience: a disk that hangs
-  // must not hold publishers for ever. Any thread.
+  // must not hold publishers for ever. Who finds that it does says so in the log; nobody else waits then
+  // until it answers. Any thread.
   void wait_written(std::uint64_t seq);
 
   // The lines of these events, which were published to be stored; their numbers rise. The answer is about the
@@ -70,9 +72,13 @@ class Journal {
   void wake();                         // any thread
   void forget(std::uint64_t through);  // what up to here is not asked for again; any thread
 
-  // After the last publisher: writes what is left up to `through`, and closes the files. False when something
-  // is not written. A second call says the same again.
-  bool close(std::uint64_t through, std::chrono::steady_clock::time_point deadline);
+  // After the last publisher: writes what is left up to `through`, closes the files, and says of the epochs
+  // in `settled` that they are (settle_epoch). False when something is not written. A second call says the
+  // same again.
+  bool close(std::uint64_t through, std::chrono::steady_clock::time_point deadline,
+             std::vector<std::string> settled = {});
+  // Behind close(): whether the thread has ended. Where it has not by then, a disk that hangs holds it.
+  bool ended_by(std::chrono::steady_clock::time_point deadline);
 
  private:
   using File = JournalFile;
@@ -109,6 +115,7 @@ class Journal {
   std::condition_variable written_changed_;
   std::uint64_t written_through_ = 0;  // and no earlier event is still to come
   int waiting_ = 0;                    // in wait_written()
+  bool overdue_ = false;               // a wait_written() came to its end before the line was written
   std::vector<std::uint64_t> wanted_;  // by read_back(); empty: nothing
   std::vector<JournalText> answer_;    // to it
   std::uint64_t asked_ = 0;            // read_back()s so far: whose the answer is
@@ -119,6 +126,7 @@ class Journal {
   bool complete_ = false;
   std::uint64_t close_through_ = 0;
   std::chrono::steady_clock::time_point close_deadline_{};
+  std::vector<std::string> settled_;
   std::jthread thread_;  // last: it uses all of the above
 };
 

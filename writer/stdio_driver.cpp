@@ -9,6 +9,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <cstdlib>
 #include <list>
 #include <mutex>
 #include <thread>
@@ -98,8 +99,10 @@ int WriterDriver::run() {
     if (waits[2].revents != 0) read_input();
   }
   shutdown_.join();
+  const int code = report_.unsaved == 0 ? 0 : 1;
+  if (report_.journal_left) std::_Exit(code);  // all is said; nothing else waits for that disk
   writer_.reset();
-  return report_.unsaved == 0 ? 0 : 1;
+  return code;
 }
 
 void WriterDriver::read_signal() {
@@ -233,6 +236,11 @@ void WriterDriver::begin_shutdown(const char* why) {
     }
     if (report_.unsaved != 0)
       options_.log(fmt::format("shutdown ({}): {} events are unsaved", why, report_.unsaved));
+    if (report_.journal_left)
+      options_.log(
+          fmt::format("shutdown ({}): the journal's disk does not answer: its thread is left behind, "
+                      "and its last lines may be missing",
+                      why));
     shut_down_ = true;
     wake_.set();
   });

@@ -3,7 +3,8 @@
 // run_stdio() owns the calling thread: it polls input, signals and the output's room, and answers publishes
 // itself, whatever storage does. Each flush and stop waits on a thread of its own, so that publishes behind
 // it are answered meanwhile. Shutdown has its own thread too: publishes that still come are rejected with a
-// reason until it is over; a second signal changes nothing. The descriptors stay the caller's. Source:
+// reason until it is over; a second signal changes nothing. Where the journal's disk hangs, the process ends
+// here (_Exit) with the exit code, once all is said. The descriptors stay the caller's. Source:
 // contract, "stdio".
 #pragma once
 

@@ -146,18 +146,26 @@ ShutdownReport Writer::shutdown(std::chrono::milliseconds budget,
   shut_down_ = true;
   ShutdownReport result;
   result.steps = run_shutdown(budget, options_.shutdown_shares, [&](ShutdownStep step, Deadline deadline) {
-    return step == ShutdownStep::report ? report(deadline) : shutdown_step(step, deadline);
+    if (step != ShutdownStep::report) return shutdown_step(step, deadline);
+    const bool said = report(deadline);
+    result.journal_left = journal_ && !journal_->ended_by(deadline);
+    return said;
   });
   result.unsaved = durability_.gone();
   if (const AppendFailures failures = append_failures(); failures.appends != 0) {
     log_(
         fmt::format("{} appends failed for good, with {} events in them", failures.appends, failures.events));
   }
-  std::lock_guard lock(identity_mutex_);
-  for (const std::string& epoch : epochs_) {
-    if (result.unsaved == 0) settle_epoch(options_.journal_dir, epoch);
-  }
   return result;
+}
+
+bool Writer::close_journal(Deadline deadline) {
+  const std::uint64_t through = sessions_.finish();
+  std::vector<std::string> settled;
+  // A change of identity that is under way may wait for the very disk; the next start looks again then.
+  const std::unique_lock lock(identity_mutex_, std::try_to_lock);
+  if (lock && durability_.gone() == 0) settled = epochs_;
+  return journal_->close(through, deadline, std::move(settled));
 }
 
 bool Writer::shutdown_step(ShutdownStep step, Deadline deadline) {
@@ -204,7 +212,7 @@ bool Writer::shutdown_step(ShutdownStep step, Deadline deadline) {
       return saved;
     }
     case ShutdownStep::files:
-      return !journal_ || journal_->close(sessions_.finish(), deadline);
+      return !journal_ || close_journal(deadline);
     case ShutdownStep::report:
       return true;
   }

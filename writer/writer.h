@@ -2,7 +2,8 @@
 //
 // Any thread may call any member, except shutdown(), which is called once, by one thread. Publishing never
 // waits for storage. The listener gets claims and losses from inner threads; it outlives the writer. A writer
-// that is destroyed without shutdown() closes at once and tells what is lost.
+// that is destroyed without shutdown() closes at once and tells what is lost. The destructor waits for the
+// journal's thread, and so for a disk that hangs (ShutdownReport::journal_left); shutdown() does not.
 #pragma once
 
 #include <chrono>
@@ -67,6 +68,9 @@ struct Stopped {
 struct ShutdownReport {
   std::vector<ShutdownOutcome> steps;
   std::uint64_t unsaved = 0;  // events told as dropped or lost in the life of the writer
+  // The journal's disk hangs and holds its thread: what the files lack nobody knows, and ~Writer waits for
+  // it. A process that has to end calls _Exit.
+  bool journal_left = false;
 };
 
 class Writer {
@@ -122,6 +126,7 @@ class Writer {
   Writer(WriterOptions options, std::unique_ptr<Ring> ring, DurabilityListener& listener, Log log,
          bool storing);
   bool shutdown_step(ShutdownStep step, Deadline deadline);
+  bool close_journal(Deadline deadline);
   void remove_streams(Deadline deadline);
   void branch_journal(std::uint64_t after, const std::string& epoch, const std::string& fixed_stream);
   void share_epochs(const std::string& epoch, bool inherit);

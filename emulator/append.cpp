@@ -1,7 +1,10 @@
 // See append.h.
 #include "emulator/append.h"
 
+#include <algorithm>
+
 #include "emulator/operation.h"
+#include "emulator/stream_rules.h"
 
 namespace s2::emulator {
 
@@ -10,6 +13,19 @@ bool delete_drops_append = false;
 #endif
 
 namespace {
+
+// A command record needs a permission of its own, and that of an append only beside ordinary records.
+std::vector<std::string_view> permissions_for(const wire::AppendInput& input) {
+  std::vector<std::string_view> all;
+  const auto need = [&](std::string_view permission) {
+    if (std::ranges::find(all, permission) == all.end()) all.push_back(permission);
+  };
+  for (const wire::AppendRecord& record : input.records) {
+    const auto command = command_of(record);
+    need(!command ? "append" : std::holds_alternative<Fence>(*command) ? "fence" : "trim");
+  }
+  return all;
+}
 
 struct AppendRun : std::enable_shared_from_this<AppendRun> {
   AppendRun(World& w, ExchangePtr e, Append a, TellAppend t)
@@ -48,6 +64,7 @@ struct AppendRun : std::enable_shared_from_this<AppendRun> {
     operation.op = append.op;
     operation.basin = append.basin;
     operation.stream = append.stream;
+    if (world.forbids) operation.permissions = permissions_for(append.input);
     const auto self = shared_from_this();
     operation.perform = [self](const std::function<void()>& next) {
       self->commit();

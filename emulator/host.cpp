@@ -6,6 +6,7 @@
 
 #include "emulator/config.h"
 #include "emulator/names.h"
+#include "emulator/operation.h"
 #include "emulator/request.h"
 #include "emulator/resources.h"
 #include "emulator/routes.h"
@@ -37,6 +38,18 @@ void check_options(const Options& options) {
   }
 }
 
+// What the root token does not do is allowed by what was issued (access.h).
+std::optional<wire::ApiError> forbidden(const World& world, const wire::RequestHead& head,
+                                        const Operation& operation) {
+  const std::string_view secret = bearer_of(head);
+  if (secret == world.options.root_token) return std::nullopt;
+  const AccessToken* token = world.access_tokens.of_secret(secret);
+  if (token == nullptr) return refusal(401, "authn", "the access token was revoked");
+  if (operation.op.find("access_token") != std::string_view::npos)
+    return refusal(403, "permission_denied", "only the root token issues, lists and revokes access tokens");
+  return refusal_for(*token, operation.op, operation.permissions, operation.basin, operation.stream);
+}
+
 }  // namespace
 
 Host::Host(Loop& loop, Options options) : loop_(loop), world_(loop, std::move(options)) {
@@ -45,6 +58,11 @@ Host::Host(Loop& loop, Options options) : loop_(loop), world_(loop, std::move(op
     apply_init_json(world_.service, world_.options.init_json, world_.clock.now_ms());
   if (!world_.options.faults_json.empty()) world_.faults.replace(world_.options.faults_json);
   world_.soon = [this](std::function<void()> work) { loop_.post(std::move(work)); };
+  if (world_.options.auth == Auth::enforced) {
+    world_.forbids = [this](const Exchange& exchange, const Operation& operation) {
+      return forbidden(world_, exchange.head(), operation);
+    };
+  }
   world_.reset = [this](std::uint64_t except) { reset(except); };
 }
 
@@ -75,6 +93,7 @@ void Host::advance_clock(std::chrono::milliseconds by) {
 void Host::reset(std::uint64_t except_connection) {
   ++world_.generation;
   world_.service.reset();
+  world_.access_tokens.clear();
   world_.faults.clear();
   world_.history.clear();
   world_.moments.restart_counts();

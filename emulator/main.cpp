@@ -92,7 +92,8 @@ void describe(CLI::App& app, Arguments& a) {
       ->envname("S2_EMULATOR_INIT_FILE");
   app.add_option("--faults", a.faults_file, "JSON file with a fault plan, as PUT /_emulator/faults takes it")
       ->envname("S2_EMULATOR_FAULTS");
-  app.add_option("--auth", a.auth, "open: any token will do; enforced: the root token only")
+  app.add_option("--auth", a.auth,
+                 "open: any token will do; enforced: the root token, and what it issued (/v1/access-tokens)")
       ->envname("S2_EMULATOR_AUTH")
       ->capture_default_str()
       ->check(CLI::IsMember({"open", "enforced"}));

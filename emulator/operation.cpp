@@ -30,6 +30,9 @@ struct OperationRun : std::enable_shared_from_this<OperationRun> {
   }
 
   void begin() {
+    if (stage.forbids) {
+      if (const auto refused = stage.forbids(*exchange, operation)) return operation.refuse(*refused);
+    }
     fault = stage.faults.next(operation.op, operation.basin, operation.stream);
     if (fault) {
       announce();

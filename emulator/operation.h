@@ -8,6 +8,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "emulator/exchange.h"
 #include "emulator/stage.h"
@@ -19,7 +20,8 @@ struct Operation {
   std::string_view op;  // as in a fault's match
   std::string basin;
   std::string stream;
-  std::chrono::milliseconds takes_anyway{0};  // to perform it: a delay is that much shorter
+  std::vector<std::string_view> permissions{};  // S2's names of what a token must be allowed; empty: `op`
+  std::chrono::milliseconds takes_anyway{0};    // to perform it: a delay is that much shorter
   // Takes the effect, then calls `next`, perhaps later.
   std::function<void(std::function<void()> next)> perform;
   std::function<void()> answer;                       // tells what came of it

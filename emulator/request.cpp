@@ -184,6 +184,12 @@ Result<std::optional<std::string>> request_token_of(const wire::RequestHead& hea
   return std::string(token);
 }
 
+std::string_view bearer_of(const wire::RequestHead& head) {
+  constexpr std::string_view kScheme = "Bearer ";
+  const std::string_view value = wire::find_header(head.headers, "authorization");
+  return value.starts_with(kScheme) ? value.substr(kScheme.size()) : std::string_view();
+}
+
 std::string host_of(std::string_view authority) {
   if (!authority.empty() && authority.front() == '[') {
     return lower(authority.substr(1, authority.find(']') - 1));

@@ -32,11 +32,9 @@ Answer empty_answer(int status) {
 // S2 spec "authentication"; the open emulator takes any token, and none.
 std::optional<wire::ApiError> authenticate(const World& world, const wire::RequestHead& head) {
   if (world.options.auth == Auth::open) return std::nullopt;
-  constexpr std::string_view kScheme = "Bearer ";
-  const std::string_view value = wire::find_header(head.headers, "authorization");
-  if (!value.starts_with(kScheme))
-    return refusal(401, "authn", "Missing header `authorization` with a bearer token");
-  if (value.substr(kScheme.size()) != world.options.root_token) {
+  const std::string_view token = bearer_of(head);
+  if (token.empty()) return refusal(401, "authn", "Missing header `authorization` with a bearer token");
+  if (token != world.options.root_token && world.access_tokens.of_secret(token) == nullptr) {
     return refusal(401, "authn", "the access token is not one that was issued here");
   }
   return std::nullopt;
@@ -53,8 +51,8 @@ void send_error(const World& world, const Request& request, const wire::ApiError
 }
 
 void serve(World& world, const ExchangePtr& exchange) {
-  static constexpr auto kTables = {basin_routes, stream_routes,  append_routes,
-                                   read_routes,  control_routes, page_routes};
+  static constexpr auto kTables = {basin_routes,  stream_routes,  append_routes, read_routes,
+                                   access_routes, control_routes, page_routes};
   const wire::RequestHead& head = exchange->head();
   const Target target = split_target(head.target);
   const bool is_api = target.segments.front() == "v1";

@@ -1,8 +1,8 @@
 // The table of routes: which method and path is answered by whom, and what every request passes first.
 //
 // On the emulator's thread. One file a resource: routes_basins.cpp, routes_streams.cpp, routes_append.cpp,
-// routes_read.cpp, routes_control.cpp, routes_pages.cpp. Unknown paths are 404, known paths with another
-// method 405, both with an empty body as S2 answers them.
+// routes_read.cpp, routes_access.cpp, routes_control.cpp, routes_pages.cpp. Unknown paths are 404, known
+// paths with another method 405, both with an empty body as S2 answers them.
 #pragma once
 
 #include <functional>
@@ -40,6 +40,7 @@ const std::vector<Route>& stream_routes();
 const std::vector<Route>& append_routes();
 const std::vector<Route>& read_routes();
 const std::vector<Route>& control_routes();
+const std::vector<Route>& access_routes();
 const std::vector<Route>& page_routes();
 
 // Finds the route and serves the request.

@@ -7,6 +7,7 @@
 #include <functional>
 #include <random>
 
+#include "emulator/access.h"
 #include "emulator/emulator.h"
 #include "emulator/history.h"
 #include "emulator/service.h"
@@ -25,6 +26,7 @@ struct World : Stage {
 
   const Options options;
   Service service;
+  AccessTokens access_tokens;
   History history;
   std::mt19937_64 random;                           // heartbeat intervals
   std::function<void(std::function<void()>)> soon;  // runs it on the emulator's thread, after this turn

@@ -225,7 +225,6 @@ TEST_P(Routes, BadInputIsNamedByThePlaceWhereItStands) {
        {{"accept", "text/event-stream"}, {"last-event-id", "1,2"}},
        400,
        "bad_header"},
-      {"GET", "/v1/access-tokens", "", {}, 501, "not_implemented"},
       {"GET", "/v1/metrics/test-basin/s", "", {}, 501, "not_implemented"},
       {"GET", "/v1/locations", "", {}, 501, "not_implemented"},
   };

@@ -19,6 +19,7 @@
 
 #include "scenarios/clock.h"
 #include "scenarios/guardian.h"
+#include "scenarios/pid_namespace.h"
 
 extern char** environ;
 
@@ -33,8 +34,8 @@ constexpr auto kReapWithin = std::chrono::seconds(10);  // after SIGKILL; longer
 
 // Between fork and exec of a process with threads: only calls that are safe there. Never returns.
 [[noreturn]] void become(const char* program, char* const* arguments, char* const* environment,
-                         const int (&streams)[3], int error_pipe, int harness) {
-  setpgid(0, 0);
+                         const int (&streams)[3], int error_pipe, int harness, bool restores) {
+  setsid();  // a group of its own, too; and what is checkpointed may belong to no other's session
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != harness) _exit(127);  // it died before prctl
   for (int each = 0; each < 3; ++each) dup2(streams[each], each);
@@ -44,6 +45,7 @@ constexpr auto kReapWithin = std::chrono::seconds(10);  // after SIGKILL; longer
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
+  if (restores) restore_in_own_pids(program, arguments, environment, error_pipe);
   execve(program, arguments, environment);
   const int error = errno;
   while (write(error_pipe, &error, sizeof error) < 0 && errno == EINTR) {
@@ -161,7 +163,9 @@ tl::expected<std::unique_ptr<Child>, std::string> Child::start(const Command& co
   const int harness = getpid();
   const int pid = fork();
   int error = pid < 0 ? errno : 0;
-  if (pid == 0) become(program.c_str(), words.data(), variables.data(), streams, failed.write, harness);
+  if (pid == 0) {
+    become(program.c_str(), words.data(), variables.data(), streams, failed.write, harness, command.restores);
+  }
   close(in.read), close(out.write), close(err.write), close(failed.write);
   if (pid > 0) {
     ssize_t got = 0;  // the pipe ends without a word when exec succeeds
@@ -174,7 +178,6 @@ tl::expected<std::unique_ptr<Child>, std::string> Child::start(const Command& co
     close(in.write), close(out.read), close(err.read);
     return tl::unexpected(fmt::format("cannot start `{}`: {}", command.words[0], strerror(error)));
   }
-  setpgid(pid, pid);  // whichever of the two comes first; the other does nothing
   guard_group(pid);
   pipes = {in.write, out.read, err.read};
   auto state = std::make_unique<State>();
@@ -257,6 +260,11 @@ void Child::end_group() {
 Process Child::facts() const {
   const std::lock_guard lock(state_->mutex);
   return state_->facts;
+}
+
+void Child::expect_kill() {
+  const std::lock_guard lock(state_->mutex);
+  state_->facts.kill_ns = now_ns();
 }
 
 void Child::note_ready(std::int64_t t_ns) {

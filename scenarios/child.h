@@ -1,4 +1,4 @@
-// The writer under test as a process: started in a process group of its own, signalled, reaped, and never
+// The writer under test as a process: started in a session of its own, signalled, reaped, and never
 // left behind.
 //
 // Any thread may call any member; the death of the process is seen exactly once. SIGTERM goes to the started
@@ -22,6 +22,7 @@ struct Command {
   std::vector<std::string> words;
   std::map<std::string, std::string> set;  // over this process's environment
   std::vector<std::string> unset;
+  bool restores = false;  // the child is what the program restores (pid_namespace.h)
 };
 
 // The harness's ends; close them when done.
@@ -53,6 +54,7 @@ class Child {
   int pid() const { return pid_; }
   Process facts() const;
   void note_ready(std::int64_t t_ns);
+  void expect_kill();  // somebody else sends SIGKILL now
 
  private:
   class State;

@@ -30,6 +30,22 @@ Statement garbage(std::string_view line) {
   return said;
 }
 
+// {"identified":"vm-2","after":57,"pending":0,"left":12}, {"not_identified":"vm-2","reason":"…"}
+std::optional<Statement> parse_identity(const json& line) {
+  Statement said;
+  said.session = text(line, "not_identified");
+  said.kind = Statement::Kind::not_identified;
+  said.text = text(line, "reason");
+  if (!said.session.empty()) return said;
+  const auto after = number(line, "after"), pending = number(line, "pending"), left = number(line, "left");
+  said.session = text(line, "identified");
+  if (said.session.empty() || !after || !pending || !left) return std::nullopt;
+  said.kind = Statement::Kind::identified;
+  said.through = *after;
+  said.pending = *pending + *left;
+  return said;
+}
+
 // {"dropped":{…}}, {"lost":{…}}, {"flushed":{…}}, … : the member's object, with `session` inside or beside
 // it.
 std::optional<Statement> parse_object(const json& line) {
@@ -85,6 +101,9 @@ std::string stdio_line(const DriverOp& op, const std::string& current_session) {
                          op.kind == DriverOp::Kind::flush ? "flush" : "stop", op.session, op.deadline_ms);
     case DriverOp::Kind::storage:
       return fmt::format("{{\"op\":\"storage\",\"on\":{}}}\n", op.on);
+    case DriverOp::Kind::identity:
+      return fmt::format("{{\"op\":\"identity\",\"session\":\"{}\",{}\"inherit\":{}}}\n", op.session,
+                         op.stream.empty() ? "" : fmt::format("\"stream\":\"{}\",", op.stream), op.on);
     case DriverOp::Kind::end:
       break;
   }
@@ -117,6 +136,8 @@ WriterLine parse_writer_line(std::string_view line) {
     said = Statement{};
     said->kind = Statement::Kind::storage;
     said->text = on->get<bool>() ? "on" : "off";
+  } else if (parsed.contains("identified") || parsed.contains("not_identified")) {
+    said = parse_identity(parsed);
   } else {
     said = parse_object(parsed);
   }

@@ -14,14 +14,15 @@
 namespace s2::scenarios {
 
 struct DriverOp {
-  enum class Kind { start, publish, flush, stop, storage, end };
+  enum class Kind { start, publish, flush, stop, storage, identity, end };
   Kind kind = Kind::publish;
   std::string session = {};
   std::uint64_t n = 0;           // publish
   int publisher = 0;             // publish
   std::string event = {};        // publish: its JSON
   std::int64_t deadline_ms = 0;  // flush, stop
-  bool on = true;                // storage
+  bool on = true;                // storage; identity: whether it inherits
+  std::string stream = {};       // identity; may be empty
 };
 
 // The operation as a line with its newline; `current_session`: the one started last, which need not be named.

@@ -127,7 +127,8 @@ class HttpCourier::Impl {
         return;
       }
       case DriverOp::Kind::storage:
-        return;  // the API has no such switch
+      case DriverOp::Kind::identity:  // a fork's branches would listen on one port: the realm does not ask
+        return;                       // the API has no such switch
       case DriverOp::Kind::end:
         wait_for_ends();
         return end_();

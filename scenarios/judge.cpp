@@ -21,12 +21,12 @@ bool service_acked(const EventFacts& e, std::int64_t by_ns) {
 }
 
 // How far each process and session was called durable, by any of its lines.
-std::map<SessionKey, std::uint64_t> durable_through(const Ledger& ledger) {
+std::map<SessionKey, std::uint64_t> durable_through(const Facts& facts) {
   std::map<SessionKey, std::uint64_t> out;
-  for (const Statement& s : ledger.statements) {
+  for (const Statement& s : facts.ledger.statements) {
     if (s.kind == Kind::acked || s.kind == Kind::flushed || s.kind == Kind::stopped ||
         s.kind == Kind::flush_failed) {
-      std::uint64_t& through = out[{s.epoch, s.session}];
+      std::uint64_t& through = out[{facts.life_of(s.epoch), s.session}];
       through = std::max(through, s.through);
     }
   }
@@ -34,7 +34,7 @@ std::map<SessionKey, std::uint64_t> durable_through(const Ledger& ledger) {
 }
 
 void count_events(const Facts& facts, Verdict& v) {
-  const auto durable = durable_through(facts.ledger);
+  const auto durable = durable_through(facts);
   const bool killed = !facts.ledger.processes.empty() && facts.ledger.processes.back().exit_signal == SIGKILL;
   const std::int64_t death = facts.death_ns();
   for (const EventFacts& e : facts.events) {
@@ -44,7 +44,7 @@ void count_events(const Facts& facts, Verdict& v) {
     if (e.stored()) v.duplicated += e.places.size() - 1;
     if (!e.accepted()) continue;
     ++v.published;
-    const auto it = durable.find({e.pub->epoch, e.pub->session});
+    const auto it = durable.find({facts.life_of(e.pub->epoch), e.pub->session});
     if (durable.empty()) {
       v.acked += e.pub->storage_on && service_acked(e, -1);
     } else {
@@ -127,6 +127,7 @@ Verdict judge(const Ledger& ledger) {
   check_order(facts, findings);
   if (ledger.acks_observed) check_report(facts, findings);
   check_deletion(facts, findings);
+  check_branches(facts, findings);
   check_ending(facts, findings);
   std::stable_sort(v.violations.begin(), v.violations.end(),
                    [](const Violation& a, const Violation& b) { return a.kind < b.kind; });

@@ -24,16 +24,17 @@ bool told_before(const EventFacts& e, const Statement& claim) {
   return e.said_lost && e.report != nullptr && e.report < &claim;
 }
 
-bool covers(const Statement& claim, const Publication& p) {
-  return p.epoch == claim.epoch && p.session == claim.session && p.seq != 0 && p.seq <= claim.through;
+bool covers(const Facts& facts, const Statement& claim, const Publication& p) {
+  return facts.life_of(p.epoch) == facts.life_of(claim.epoch) && p.session == claim.session && p.seq != 0 &&
+         p.seq <= claim.through;
 }
 
 bool covered_loss(const Facts& facts, const EventFacts& e, const Statement& claim) {
-  if (!e.lost() || e.excused || !covers(claim, *e.pub)) return false;
+  if (!e.lost() || e.excused || !covers(facts, claim, *e.pub)) return false;
   if (!told_before(e, claim)) return true;
   const auto& all = facts.ledger.statements;  // the first that covers it may have come before it was told
   return std::any_of(all.begin(), all.end(), [&](const Statement& s) {
-    return s.kind == claim.kind && covers(s, *e.pub) && !told_before(e, s);
+    return s.kind == claim.kind && covers(facts, s, *e.pub) && !told_before(e, s);
   });
 }
 
@@ -71,13 +72,13 @@ void check_claim_time(const Facts& facts, Findings& findings, Kind kind, Invaria
   std::map<SessionKey, std::vector<const Statement*>> claims;  // each reaches further than the one before it
   for (const Statement& s : facts.ledger.statements) {
     if (s.kind != kind) continue;
-    auto& reached = claims[{s.epoch, s.session}];
+    auto& reached = claims[{facts.life_of(s.epoch), s.session}];
     if (reached.empty() || s.through > reached.back()->through) reached.push_back(&s);
   }
   Events early;
   const Statement* first = nullptr;
   for (const EventFacts& e : facts.events) {
-    const auto found = claims.find({e.pub->epoch, e.pub->session});
+    const auto found = claims.find({facts.life_of(e.pub->epoch), e.pub->session});
     if (found == claims.end() || !e.promised() || e.reported() || e.pub->seq == 0) continue;
     const auto claim = std::find_if(found->second.begin(), found->second.end(),
                                     [&](const Statement* s) { return s->through >= e.pub->seq; });

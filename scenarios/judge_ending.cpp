@@ -23,6 +23,9 @@ using Kind = Statement::Kind;
 // Was a SIGKILL part of the scenario, or the harness's last resort?
 bool kill_is_planned(const Ledger& ledger, int epoch) {
   switch (ledger.teardown) {
+    case Teardown::fork:  // the source's
+      return std::any_of(ledger.branches.begin(), ledger.branches.end(),
+                         [&](const Branch& b) { return b.source == epoch; });
     case Teardown::respawn:
       return static_cast<std::size_t>(epoch) + 1 < ledger.processes.size();
     case Teardown::kill:

@@ -27,6 +27,39 @@ const EventFacts* Facts::event(std::uint64_t n) const {
   return it == by_n_.end() ? nullptr : &events[it->second];
 }
 
+const Branch* Facts::branch(int epoch) const {
+  const auto at = std::find_if(ledger.branches.begin(), ledger.branches.end(),
+                               [&](const Branch& b) { return b.epoch == epoch; });
+  return at == ledger.branches.end() ? nullptr : &*at;
+}
+
+int Facts::life_of(int epoch) const {
+  const Branch* b = branch(epoch);
+  return b != nullptr && b->inherits ? b->source : epoch;
+}
+
+int Facts::last_of_life(int epoch) const {
+  int last = epoch;
+  for (const Branch& b : ledger.branches) {
+    if (b.inherits && b.source == epoch) last = b.epoch;
+  }
+  return last;
+}
+
+bool Facts::left_to_another(int epoch) const {
+  const Branch* b = branch(epoch);
+  return b != nullptr && !b->inherits &&
+         std::any_of(ledger.statements.begin(), ledger.statements.end(), [&](const Statement& s) {
+           return s.epoch == epoch && s.kind == Statement::Kind::identified && s.pending > 0;
+         });
+}
+
+const std::string& Facts::stream_of(const Publication& p) const {
+  if (ledger.fixed_stream.empty()) return p.session;
+  const Branch* b = branch(p.epoch);
+  return b == nullptr ? ledger.fixed_stream : b->stream;
+}
+
 void Facts::index_stored() {
   std::size_t order = 0;
   for (std::size_t s = 0; s < ledger.stored.size(); ++s) {
@@ -66,7 +99,7 @@ void Facts::index_reports() {
   };
   std::map<int, Epoch> epochs;
   for (EventFacts& e : events) {
-    Epoch& epoch = epochs[e.pub->epoch];
+    Epoch& epoch = epochs[life_of(e.pub->epoch)];
     epoch.bytes += e.pub->bytes;
     if (!e.accepted()) {
       epoch.unanswered += e.pub->acceptance == Acceptance::offered;
@@ -83,7 +116,7 @@ void Facts::index_reports() {
   for (const Statement& s : ledger.statements) {
     const bool drop = s.kind == Statement::Kind::dropped;
     if (!drop && s.kind != Statement::Kind::lost) continue;
-    auto& by_seq = epochs[s.epoch].by_seq;
+    auto& by_seq = epochs[life_of(s.epoch)].by_seq;
     for (auto it = std::lower_bound(by_seq.begin(), by_seq.end(), s.from, seq_less);
          it != by_seq.end() && (*it)->pub->seq <= s.to; ++it) {
       (drop ? (*it)->dropped : (*it)->said_lost) = true;
@@ -96,8 +129,8 @@ void Facts::index_reports() {
   // store it from there.
   std::map<int, std::uint64_t> bytes_before;
   for (EventFacts& e : events) {
-    const Epoch& epoch = epochs[e.pub->epoch];
-    std::uint64_t& before = bytes_before[e.pub->epoch];
+    const Epoch& epoch = epochs[life_of(e.pub->epoch)];
+    std::uint64_t& before = bytes_before[life_of(e.pub->epoch)];
     before += e.pub->bytes;
     const bool overrun =
         e.pub->seq + ledger.ring_capacity <= epoch.last_seq + epoch.unanswered + kOwnEvents ||

@@ -64,10 +64,15 @@ class Facts {
   std::vector<EventFacts> events;  // by n
   const EventFacts* event(std::uint64_t n) const;
 
-  const std::string& stream_of(const Publication& p) const {
-    return ledger.fixed_stream.empty() ? p.session : ledger.fixed_stream;
-  }
+  const std::string& stream_of(const Publication& p) const;
   const std::string& stream_name(const Place& p) const { return ledger.stored[p.stream].name; }
+
+  // The branch of that process; null: it is none.
+  const Branch* branch(int epoch) const;
+  // A branch that inherits goes on with its source's life: the same sequence numbers, one report for both.
+  int life_of(int epoch) const;
+  bool left_to_another(int epoch) const;  // a branch said that something pending is not its to store
+  int last_of_life(int epoch) const;      // the process that has the last word in it
 
   // Probes in the read-back that no publication explains: (n, place).
   std::vector<std::pair<std::uint64_t, Place>> strangers;
@@ -127,6 +132,7 @@ void check_loss(const Facts& facts, Findings& findings);      // I4, I10: what h
 void check_identity(const Facts& facts, Findings& findings);  // I2, I5, I9, I11: what must not be there
 void check_order(const Facts& facts, Findings& findings);     // I3
 void check_deletion(const Facts& facts, Findings& findings);  // I7: the control plane's record
+void check_branches(const Facts& facts, Findings& findings);  // I3, I7, I8: what class fork adds
 void check_ending(const Facts& facts, Findings& findings);    // I8, and I10's time
 
 }  // namespace s2::scenarios

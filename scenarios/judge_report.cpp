@@ -25,7 +25,7 @@ bool surely_known(const Facts& facts, const EventFacts& e, std::int64_t t_ns) {
 void check_unreported(const Facts& facts, Findings& findings) {
   Events lost;
   for (const EventFacts& e : facts.events) {
-    if (e.lost() && !e.reported() && facts.ended_itself(e.pub->epoch)) lost.push_back(&e);
+    if (e.lost() && !e.reported() && facts.ended_itself(facts.last_of_life(e.pub->epoch))) lost.push_back(&e);
   }
   if (lost.empty()) return;
   findings.add(Invariant::I7, ViolationKind::unreported_loss,
@@ -65,7 +65,7 @@ void check_ranges(const Facts& facts, Findings& findings) {
 void check_exit_zero(const Facts& facts, Findings& findings, int epoch) {
   Events unsaved;
   for (const EventFacts& e : facts.events) {
-    if (e.pub->epoch == epoch && e.lost() && !e.dropped) unsaved.push_back(&e);
+    if (facts.last_of_life(e.pub->epoch) == epoch && e.lost() && !e.dropped) unsaved.push_back(&e);
   }
   if (unsaved.empty()) return;
   findings.add(Invariant::I7, ViolationKind::false_ack,
@@ -77,12 +77,15 @@ void check_exit_zero(const Facts& facts, Findings& findings, int epoch) {
 // Exit code 1 with everything stored. Held against a writer only when it surely knew: no fault since the end
 // was asked for or around any append, and its budget far from spent (a slow machine is no lie).
 void check_exit_one(const Facts& facts, Findings& findings, int epoch, const Process& process) {
+  if (facts.left_to_another(epoch)) return;
   const std::int64_t asked = facts.end_asked_ns(epoch);
   if (asked < 0 || facts.disturbed(asked, process.exited_ns)) return;
   const std::int64_t budget = facts.ledger.shutdown_budget_ns;
   const bool early = budget > 0 && process.exited_ns - asked < budget / 2;
   for (const EventFacts& e : facts.events) {
-    if (e.pub->epoch != epoch || !e.pub->storage_on || e.pub->acceptance == Acceptance::rejected) continue;
+    if (facts.last_of_life(e.pub->epoch) != epoch || !e.pub->storage_on ||
+        e.pub->acceptance == Acceptance::rejected)
+      continue;
     if (!e.stored() || e.reported()) return;
     for (const ServiceAppend* a : e.appends) {
       if (facts.unknown_to_client(*a)) return;

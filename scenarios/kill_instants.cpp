@@ -27,8 +27,8 @@ constexpr std::array<KillInstant, kKillInstants> kAll = {{
     {15, "mid-close", mid_close, "after SIGTERM all that was accepted has come, and is not committed"},
     {16, "after close, late publisher", closed, "the stop was answered, and a late event refused"},
     {17, "suspended", suspended, "SIGSTOP before the flush was asked for"},
-    {18, "snapshot during 5-9", {}, "it takes a snapshot, and a delete makes none"},
-    {19, "fork before identity", {}, "it takes a snapshot, and a delete makes none"},
+    {18, "snapshot during 5-9", {}, "it takes a snapshot, and a delete makes none; class `fork` does"},
+    {19, "fork before identity", {}, "it takes a snapshot, and a delete makes none; class `fork` does"},
     {20, "half a file line written", {}, "a line and its newline are one write, which no protocol shows"},
     {21, "between the flush's reply and the destroy", flushed, "the flush and the tail check are answered"},
 }};

@@ -32,6 +32,7 @@ enum class Teardown {
   respawn,
   zombie,
   browser_delete,
+  fork,
 };
 
 // accepted: `published` was read. rejected: `rejected` was read. offered: sent, no answer seen.
@@ -63,23 +64,26 @@ struct Statement {
     flush_failed,
     stopped,
     lost,
-    storage,  // storing was switched; text: "on" or "off"
-    garbage,  // the writer's
+    storage,         // storing was switched; text: "on" or "off"
+    identified,      // through: the source's last event; pending: of those, what was not stored yet
+    not_identified,  // text: why not
+    garbage,         // the writer's
     ask_start,
     ask_flush,
     ask_stop,
-    ask_storage,   // text as above
+    ask_storage,  // text as above
+    ask_identity,
     stdin_closed,  // the harness's
   };
   Kind kind = Kind::garbage;
   int epoch = 0;
-  std::string session;
+  std::string session = {};
   std::uint64_t from = 0;         // dropped, lost
   std::uint64_t to = 0;           // dropped, lost
   std::uint64_t through = 0;      // acked, flushed, stopped, flush_failed (durable_through)
   std::uint64_t pending = 0;      // flush_failed
   std::int64_t deadline_ms = -1;  // asks that carry one
-  std::string text;               // reason, "on" or "off", or the garbage (cut)
+  std::string text = {};          // reason, "on" or "off", or the garbage (cut)
   std::int64_t t_ns = -1;
 };
 
@@ -156,6 +160,16 @@ struct DeletionRecord {
   std::int64_t t_ns = -1;                   // it tells of everything that was committed by then
 };
 
+// A process that was restored from another's checkpoint, and told who it is.
+struct Branch {
+  int epoch = 0;   // index of the process in Ledger::processes
+  int source = 0;  // of the one that was checkpointed
+  bool inherits = false;
+  std::string session;
+  std::string stream;          // where S2_STREAM fixed the source's; else empty: stream = session
+  std::int64_t taken_ns = -1;  // the checkpoint was asked for
+};
+
 struct Ledger {
   std::string scenario;
   Teardown teardown = Teardown::stop;
@@ -187,9 +201,10 @@ struct Ledger {
   std::vector<StoredStream> stored;  // every stream of the basin
   KillFacts kill;
   std::optional<DeletionRecord> deletion;
-  bool acks_observed = false;  // the writer said anything of acks, drops or losses in this run
-  bool faults_ended = true;    // no fault was active when the teardown began (age bound, I10)
-  std::string invalid;         // why the run does not count, or empty
+  std::vector<Branch> branches;  // class fork; else empty
+  bool acks_observed = false;    // the writer said anything of acks, drops or losses in this run
+  bool faults_ended = true;      // no fault was active when the teardown began (age bound, I10)
+  std::string invalid;           // why the run does not count, or empty
 };
 
 }  // namespace s2::scenarios

@@ -19,9 +19,10 @@ using nlohmann::json;
 
 constexpr std::array<std::string_view, 3> kAcceptances = {"accepted", "rejected", "offered"};
 constexpr std::array<std::string_view, 3> kOutcomes = {"acked", "refused", "unknown"};
-constexpr std::array<std::string_view, 15> kStatements = {
-    "ready",   "started", "dropped",   "acked",     "flushed",  "flush_failed", "stopped",     "lost",
-    "storage", "garbage", "ask_start", "ask_flush", "ask_stop", "ask_storage",  "stdin_closed"};
+constexpr std::array<std::string_view, 18> kStatements = {
+    "ready",     "started",   "dropped",  "acked",       "flushed",        "flush_failed",
+    "stopped",   "lost",      "storage",  "identified",  "not_identified", "garbage",
+    "ask_start", "ask_flush", "ask_stop", "ask_storage", "ask_identity",   "stdin_closed"};
 
 template <class Enum, std::size_t N>
 Enum from_name(const std::array<std::string_view, N>& names, const std::string& text) {
@@ -132,6 +133,11 @@ void fields(Io& io, DeletionRecord& d) {
   io("asked_ns", d.asked_ns), io("t_ns", d.t_ns);
 }
 template <class Io>
+void fields(Io& io, Branch& b) {
+  io("epoch", b.epoch), io("source", b.source), io("inherits", b.inherits), io("session", b.session);
+  io("stream", b.stream), io("taken_ns", b.taken_ns);
+}
+template <class Io>
 void fields(Io& io, Ledger& l) {
   io("scenario", l.scenario), io("teardown", l.teardown), io("fault", l.fault), io("workload", l.workload);
   io("realm", l.realm), io("seed", l.seed), io("run", l.run), io("replay", l.replay);
@@ -140,8 +146,8 @@ void fields(Io& io, Ledger& l) {
       io("heal_bound_ns", l.heal_bound_ns);
   io("fixed_stream", l.fixed_stream), io("publications", l.publications), io("statements", l.statements);
   io("appends", l.appends), io("faults", l.faults), io("processes", l.processes), io("stored", l.stored);
-  io("kill", l.kill), io("deletion", l.deletion), io("acks_observed", l.acks_observed),
-      io("faults_ended", l.faults_ended);
+  io("kill", l.kill), io("deletion", l.deletion), io("branches", l.branches),
+      io("acks_observed", l.acks_observed), io("faults_ended", l.faults_ended);
   io("journalled", l.journalled), io("journal", l.journal);
   io("invalid", l.invalid);
 }

@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "scenarios/checkpoint.h"
 #include "scenarios/child.h"
 #include "scenarios/faulty_service.h"
 #include "scenarios/live_browser.h"
@@ -35,6 +36,8 @@ class ProcessRun {
   ProcessRun(const RealmOptions& options, const std::atomic<bool>& cancelled, const RunRequest& request);
   ~ProcessRun();
   RunOutcome go();
+  // Whether a process of the command, told who it is (docs/forks.md), answers.
+  bool answers_identity();
 
  private:
   // --- before and after (realm_process.cpp) ---
@@ -90,6 +93,17 @@ class ProcessRun {
   void note_destroyed(const Instant& instant, bool fired, std::int64_t t_ns);
   std::string not_met(const Instant& instant) const;
 
+  // --- class fork (process_fork.cpp) ---
+  struct Life {
+    std::unique_ptr<Child> child;
+    std::unique_ptr<WriterDriver> driver;
+  };
+  void fork();
+  std::optional<Checkpoint> checkpoint_source();
+  std::optional<Life> start_branch(const Checkpoint& checkpoint, int epoch, bool inherits);
+  bool await_identity(const Checkpoint& checkpoint, int epoch, const Life& life);
+  void play_branches(const std::vector<Life>& branches);
+
   void await_stored();  // everything accepted, within the heal bound
   void kill_now(const std::string& instant);
   void kill_after(std::chrono::microseconds delay, const std::string& instant);  // on the killer thread
@@ -102,7 +116,8 @@ class ProcessRun {
   const Scenario& drawn_;
   const bool over_http_;
   const std::string run_;
-  std::string journal_dir_;  // empty: none
+  std::string journal_dir_;     // empty: none
+  std::string checkpoint_dir_;  // empty: none
 
   std::unique_ptr<PrivateNetwork> network_;  // null: the machine's
   ServiceLedger seen_;                       // outlives the service, which calls it
@@ -111,11 +126,7 @@ class ProcessRun {
   std::atomic<Child*> target_{nullptr};  // child_, for a kill that comes before start() has it
   std::unique_ptr<WriterDriver> driver_;
   std::unique_ptr<LiveBrowser> browser_;  // publishes into driver_: it ends first
-  struct Life {
-    std::unique_ptr<Child> child;
-    std::unique_ptr<WriterDriver> driver;
-  };
-  std::vector<Life> earlier_;  // processes before child_, dead or paused
+  std::vector<Life> earlier_;             // processes before child_, dead or paused
   const std::shared_ptr<EventNumbers> numbers_ = std::make_shared<EventNumbers>(0);
   std::jthread killer_;
 

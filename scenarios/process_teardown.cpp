@@ -71,6 +71,9 @@ void ProcessRun::tear_down() {
     case Teardown::browser_delete:
       delete_browser();
       break;
+    case Teardown::fork:
+      fork();
+      break;
   }
 }
 

@@ -40,6 +40,10 @@ constexpr std::array<Promise, kTeardowns.size()> kPromises = {{
     {Teardown::browser_delete,
      "what was acked survives, and the record of the delete is right: complete, or what is missing",
      set_of(I4, I7) | kAlways, false, false},
+    {Teardown::fork,
+     "each branch stores its own, and what was pending in their checkpoint is stored once, by the one that "
+     "inherits",
+     set_of(I4, I7) | kAlways, true, false},
 }};
 
 struct TeardownName {
@@ -60,6 +64,7 @@ constexpr std::array<TeardownName, kTeardowns.size()> kTeardownNames = {{
     {Teardown::respawn, "respawn"},
     {Teardown::zombie, "zombie"},
     {Teardown::browser_delete, "browser-delete"},
+    {Teardown::fork, "fork"},
 }};
 
 constexpr std::array<std::string_view, kInvariants + 1> kInvariantNames = {

@@ -60,6 +60,7 @@ inline constexpr std::array kTeardowns = {
     Teardown::respawn,
     Teardown::zombie,
     Teardown::browser_delete,
+    Teardown::fork,
 };
 
 const Promise& promise_of(Teardown teardown);

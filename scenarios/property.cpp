@@ -128,6 +128,7 @@ void set_teardown(Scenario& scenario, const std::vector<unsigned>& c) {
     case Teardown::respawn:  // these two are not drawn yet: kLimits
     case Teardown::zombie:
     case Teardown::browser_delete:
+    case Teardown::fork:
       teardown.ends = {kEndOrder[c[kEnd]]};
       break;
     case Teardown::term:

@@ -57,6 +57,15 @@ bool needs_private_network(const Scenario& scenario) {
   return std::find(cuts.begin(), cuts.end(), CutHow::veth) != cuts.end();
 }
 
+RunRequest smallest_run(const char* name) {
+  RunRequest request;
+  request.drawn.name = name;
+  request.drawn.workloads = {Workload{WorkloadKind::single, exactly(1), exactly(1), exactly(0), exactly(0)}};
+  request.drawn.faults = {Fault{}};
+  request.drawn.teardown.ends = {EndBy::end_of_input};
+  return request;
+}
+
 std::string exit_text(const Process& facts) {
   return facts.exit_signal ? fmt::format("by signal {}", facts.exit_signal)
                            : fmt::format("with exit code {}", facts.exit_code);
@@ -154,7 +163,9 @@ ProcessRun::~ProcessRun() {
   killer_ = {};
   service_.reset();
   std::error_code ignored;
-  if (!journal_dir_.empty()) std::filesystem::remove_all(journal_dir_, ignored);
+  for (const std::string& each : {journal_dir_, checkpoint_dir_}) {
+    if (!each.empty()) std::filesystem::remove_all(each, ignored);
+  }
 }
 
 // A directory of this run's own, where the scenario gives the writer one.
@@ -430,9 +441,21 @@ std::string ProcessRealm::why_not(const Scenario& scenario) const {
       return "its writer is driven over the telemetry API: --writer-driver http";
     return why_no_browser();
   }
+  if (scenario.teardown.kind == Teardown::fork) return why_no_fork();
   if (!needs_private_network(scenario)) return "";
   if (options_.external) return "an endpoint is not within reach of a run's own network";
   return why_no_private_network();
+}
+
+std::string ProcessRealm::why_no_fork() const {
+  if (options_.over_http)
+    return "both branches of a fork would listen on one port: its writer is driven over stdin, "
+           "--writer-driver stdio";
+  if (!why_no_checkpoint().empty()) return why_no_checkpoint();
+  if (options_.own_writer) return "";
+  const RunRequest request = smallest_run("identity");
+  if (ProcessRun(options_, cancelled_, request).answers_identity()) return "";
+  return "the writer does not answer {\"op\":\"identity\",…}: nobody can tell it that it was forked";
 }
 
 RunOutcome ProcessRealm::run(const RunRequest& request) const {
@@ -443,11 +466,7 @@ tl::expected<void, std::string> ProcessRealm::preflight() const {
   if (options_.external) {
     if (auto readable = Reader(*options_.external).check(); !readable) return readable;
   }
-  RunRequest request;
-  request.drawn.name = "preflight";
-  request.drawn.workloads = {Workload{WorkloadKind::single, exactly(1), exactly(1), exactly(0), exactly(0)}};
-  request.drawn.faults = {Fault{}};
-  request.drawn.teardown.ends = {EndBy::end_of_input};
+  const RunRequest request = smallest_run("preflight");
   RunOutcome outcome = ProcessRun(options_, cancelled_, request).go();
   if (!outcome.ledger.invalid.empty()) return tl::unexpected(outcome.ledger.invalid);
   return {};

@@ -55,6 +55,7 @@ class ProcessRealm {
   RunOutcome run(const RunRequest& request) const;
 
  private:
+  std::string why_no_fork() const;
   RealmOptions options_;
   const std::atomic<bool>& cancelled_;
 };

@@ -201,6 +201,9 @@ TeardownSpec parse_teardown(Table table) {
                   fmt::format("class `{}` has no instant `{}`", name(teardown.kind), name(each)));
     }
   }
+  const auto& ends = teardown.ends;
+  if (teardown.kind == Teardown::fork && std::find(ends.begin(), ends.end(), EndBy::kill) != ends.end())
+    table.wrong(table.find("ends"), "class `fork` ends by stop, end-of-input or term");
   if (teardown.cuts.empty())
     table.wrong(table.find("cuts"), "`teardown.cuts` names at least one of reset, silent, veth, refused");
   table.done();
@@ -290,8 +293,14 @@ Scenario from_toml(const toml::table& parsed, const std::string& file) {
   for (const Workload& each : scenario.workloads) {
     if ((each.kind == WorkloadKind::browser) != (scenario.teardown.kind == Teardown::browser_delete))
       root.wrong(root.find("workload"), "workload `browser` and class `browser-delete` go together");
+    if (scenario.teardown.kind == Teardown::fork && each.kind == WorkloadKind::storage_off)
+      root.wrong(root.find("workload"), "class `fork` has no workload `storage-off`");
   }
   scenario.config = parse_config(Table(table_of(root, "config"), file, "config"));
+  if (scenario.teardown.kind == Teardown::fork && scenario.config.http)
+    root.wrong(root.find("config"), "class `fork` has no `http`: its branches would listen on one port");
+  if (scenario.teardown.kind == Teardown::fork && scenario.config.journal)
+    root.wrong(root.find("config"), "class `fork` has no `journal`: its branches would write to one disk");
   root.done();
   return scenario;
 }

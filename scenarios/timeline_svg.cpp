@@ -325,6 +325,7 @@ class Timeline {
       if (s.kind == Kind::ask_stop) add(s.t_ns, "", "stop asked");
       if (s.kind == Kind::stopped) add(s.t_ns, "", fmt::format("stopped through {}", s.through));
       if (s.kind == Kind::storage) add(s.t_ns, "", "storing " + s.text);
+      if (s.kind == Kind::identified) add(s.t_ns, "", "a branch is session " + s.session);
       if (s.kind == Kind::stdin_closed) add(s.t_ns, "", "end of input");
     }
     for (const FiredFault& f : l_.faults) {

@@ -60,18 +60,17 @@ class WriterDriver::Impl {
   void ask(Statement asked, DriverOp op) {
     const std::lock_guard lock(mutex_);
     asked.t_ns = now_ns();
-    if (!asked.session.empty() && asked.kind == Statement::Kind::ask_start) current_session_ = asked.session;
+    const bool begins =
+        asked.kind == Statement::Kind::ask_start || asked.kind == Statement::Kind::ask_identity;
+    if (!asked.session.empty() && begins) current_session_ = asked.session;
     note(std::move(asked));
     enqueue(std::move(op));
   }
 
   void ask_within(Statement::Kind what, DriverOp::Kind op, const std::string& session,
                   std::int64_t deadline_ms) {
-    Statement asked;
-    asked.kind = what;
-    asked.session = session;
-    asked.deadline_ms = deadline_ms;
-    ask(std::move(asked), {.kind = op, .session = session, .deadline_ms = deadline_ms});
+    ask({.kind = what, .session = session, .deadline_ms = deadline_ms},
+        {.kind = op, .session = session, .deadline_ms = deadline_ms});
   }
 
   std::uint64_t publish(const std::string& session, int publisher, const EventShape& shape,
@@ -374,10 +373,8 @@ WriterDriver::WriterDriver(const Pipes& pipes, std::string run, std::shared_ptr<
 WriterDriver::~WriterDriver() = default;
 
 void WriterDriver::start(const std::string& session) {
-  Statement asked;
-  asked.kind = Statement::Kind::ask_start;
-  asked.session = session;
-  impl_->ask(std::move(asked), {.kind = DriverOp::Kind::start, .session = session});
+  impl_->ask({.kind = Statement::Kind::ask_start, .session = session},
+             {.kind = DriverOp::Kind::start, .session = session});
 }
 
 std::uint64_t WriterDriver::publish(const std::string& session, int publisher, const EventShape& shape,
@@ -398,10 +395,13 @@ void WriterDriver::stop_again(const std::string& session, std::int64_t deadline_
 }
 
 void WriterDriver::storage(bool on) {
-  Statement asked;
-  asked.kind = Statement::Kind::ask_storage;
-  asked.text = on ? "on" : "off";
-  impl_->ask(std::move(asked), {.kind = DriverOp::Kind::storage, .on = on});
+  impl_->ask({.kind = Statement::Kind::ask_storage, .text = on ? "on" : "off"},
+             {.kind = DriverOp::Kind::storage, .on = on});
+}
+
+void WriterDriver::identify(const std::string& session, const std::string& stream, bool inherits) {
+  impl_->ask({.kind = Statement::Kind::ask_identity, .session = session},
+             {.kind = DriverOp::Kind::identity, .session = session, .on = inherits, .stream = stream});
 }
 
 void WriterDriver::close_input() {

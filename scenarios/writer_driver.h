@@ -53,6 +53,9 @@ class WriterDriver {
   // Events whose `published` comes behind the writer's own word for it were published while storing was off.
   // A writer that does not know the switch says none, and stores on.
   void storage(bool on);
+  // In a branch of a fork, first thing: who it is from here on. What it says without a session is the new
+  // one's.
+  void identify(const std::string& session, const std::string& stream, bool inherits);
   void close_input();
 
   // --- waiting: true when it came, false at the deadline or at the end of the writer's stdout ---

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "emulator/emulator.h"
+#include "scenarios/checkpoint.h"
 
 namespace s2::scenarios {
 namespace {
@@ -205,6 +206,60 @@ TEST_F(Cli, AScenarioThatCannotRunHereIsSkippedWithItsReasonAndNeverCounted) {
   EXPECT_EQ(json["totals"]["runs"], 3);
   expect_one_line(run("run silence --out " + directory_ + "/report --writer " + tiny_, without), 3,
                   "skipped: silence: " + why);
+}
+
+// CRIU as a script that stops at one of its commands; PROBLEM is what it says then.
+TEST_F(Cli, AForkThatCannotBeMadeHereIsSkippedInTheWordsOfCriu) {
+  const std::string criu = directory_ + "/criu", with = "CRIU=" + criu;
+  const auto fails_at = [&](const std::string& command, const std::string& problem) {
+    std::ofstream(criu)
+        << "#!/bin/sh\n[ \"$1\" != " << command << " ] && exit 0\nlog=/dev/stderr\n"
+        << "while [ $# -gt 0 ]; do case $1 in --images-dir) log=$2/dump.log;; esac; shift; done\n"
+        << "{ echo 'Warn  (criu/kerndat.c:1): a part is missing'; echo '" << problem
+        << "'; } >$log\nexit 1\n";
+    std::filesystem::permissions(criu, std::filesystem::perms::owner_all);
+  };
+  const std::string fork = "run fork --out " + directory_ + "/report --writer " + tiny_;
+  expect_one_line(run(fork, "CRIU=/nowhere/criu"), 3,
+                  "skipped: fork: cannot start `/nowhere/criu`: No such file or directory; nothing is left");
+  fails_at("check", "Error (criu/vdso.c:381): vdso: Unexpected rt vDSO area bounds");
+  const std::string why = "criu check: Error (criu/vdso.c:381): vdso: Unexpected rt vDSO area bounds";
+  expect_one_line(run(fork, with), 3, "skipped: fork: " + why);
+  fails_at("dump",
+           "(00.0) Error (criu/util.c:1): rlimit: Can'\\''t setup RLIMIT_NOFILE for self: Operation not "
+           "permitted\n"
+           "(00.1) Error (criu/tty.c:1): tty: Found a shell job");
+  expect_one_line(run(fork, with), 3,
+                  "skipped: fork: criu dump: Error (criu/tty.c:1): tty: Found a shell job");
+
+  // In the whole suite it is told and not counted: the runs are the others', as if there were no such class.
+  fails_at("check", "Error (criu/vdso.c:381): vdso: Unexpected rt vDSO area bounds");
+  const Result some = run(
+      "run fork fork-in-flight stop --runs 3 --no-color --out " + directory_ + "/report --writer " + tiny_,
+      with);
+  EXPECT_EQ(some.exit_code, 0) << some.err;
+  EXPECT_NE(some.out.find("skipped: fork: " + why), std::string::npos) << some.out;
+  const auto json = nlohmann::json::parse(read(directory_ + "/report/results.json"));
+  EXPECT_EQ(json["skipped"].size(), 2U);
+  EXPECT_EQ(json["totals"]["runs"], 3);
+}
+
+TEST_F(Cli, AWriterThatCannotBeToldThatItWasForkedIsNotForked) {
+  if (!why_no_checkpoint().empty()) GTEST_SKIP() << why_no_checkpoint();
+  expect_one_line(run("run fork --out " + directory_ + "/report --writer " + tiny_), 3,
+                  "skipped: fork: the writer does not answer {\"op\":\"identity\",…}");
+  expect_one_line(run("run fork --writer-driver http --out " + directory_ + "/report"), 3,
+                  "skipped: fork: both branches of a fork would listen on one port");
+}
+
+TEST_F(Cli, OurOwnWriterStoresEachEventOfAForkOnceInItsOwnBranchsStream) {
+  if (!why_no_checkpoint().empty()) GTEST_SKIP() << why_no_checkpoint();
+  if (access(PROGRAMS_DIR "/s2-writer", X_OK) != 0) GTEST_SKIP() << "s2-writer is not built";
+  const Result result = run("run --teardown fork --jobs 4 --out " + directory_ + "/report");
+  EXPECT_EQ(result.exit_code, 0) << result.out << result.err;
+  const auto json = nlohmann::json::parse(read(directory_ + "/report/results.json"));
+  for (const auto& each : json["runs"]) EXPECT_EQ(each["verdict"], "held") << each;
+  EXPECT_EQ(json["totals"]["runs"], 12);
 }
 
 TEST_F(Cli, AKilledHarnessLeavesNoWriterBehind) {

@@ -65,11 +65,27 @@ TEST(DriverLine, EveryLineOfTheProtocolIsUnderstood) {
   EXPECT_EQ(said(R"({"flush_failed":{"durable_through":12,"pending":6}})").pending, 6U);
   EXPECT_EQ(said(R"({"stopped":{"through":18}})").kind, Kind::stopped);
   EXPECT_EQ(said(R"({"lost":{"from":13,"to":18,"reason":"r"}})").text, "r");
+  const Statement identified = said(R"({"identified":"b","after":57,"pending":0,"left":12})");
+  EXPECT_EQ(identified.kind, Kind::identified);
+  EXPECT_EQ(identified.session, "b");
+  EXPECT_EQ(identified.through, 57U);
+  EXPECT_EQ(identified.pending, 12U);
+  EXPECT_EQ(said(R"({"not_identified":"b","reason":"r"})").text, "r");
   for (const char* bad :
-       {"", "null", "[]", "{}", R"({"ready":false})", R"({"published":1})", R"({"acked":-1})",
-        R"({"dropped":{"from":3}})", R"({"lost":7})", R"({"storage":"off"})", "hello", "{\"ready\":tr"}) {
+       {R"({"identified":"b","after":57})", R"({"identified":1})", "", "null", "[]", "{}",
+        R"({"ready":false})", R"({"published":1})", R"({"acked":-1})", R"({"dropped":{"from":3}})",
+        R"({"lost":7})", R"({"storage":"off"})", "hello", "{\"ready\":tr"}) {
     EXPECT_EQ(said(bad).kind, Kind::garbage) << bad;
   }
+}
+
+TEST(DriverLine, ABranchIsToldWhoItIs) {
+  DriverOp op{.kind = DriverOp::Kind::identity, .session = "b", .on = true};
+  EXPECT_EQ(stdio_line(op, ""), "{\"op\":\"identity\",\"session\":\"b\",\"inherit\":true}\n");
+  op.stream = "fixed";
+  op.on = false;
+  EXPECT_EQ(stdio_line(op, ""),
+            "{\"op\":\"identity\",\"session\":\"b\",\"stream\":\"fixed\",\"inherit\":false}\n");
 }
 
 TEST(Driver, NeitherSideWaitsForTheOtherWhenBothTalkAtOnce) {

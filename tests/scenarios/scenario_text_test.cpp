@@ -167,6 +167,19 @@ TEST(ScenarioText, ABrowserAndItsClassGoTogetherAndHaveInstantsOfTheirOwn) {
             std::string::npos);
 }
 
+TEST(ScenarioText, AForkSaysWhatItCannotHave) {
+  const std::string head = "name = \"x\"\npurpose = \"p\"\n[[workload]]\nkind = ";
+  const std::string fork = "[teardown]\nclass = \"fork\"\n";
+  EXPECT_TRUE(parse_scenario(head + "\"steady\"\n" + fork + "ends = [\"term\"]\n", "f"));
+  EXPECT_NE(error_in(head + "\"storage-off\"\n" + fork).find("no workload `storage-off`"), std::string::npos);
+  EXPECT_NE(error_in(head + "\"steady\"\n" + fork + "ends = [\"kill\"]\n").find("ends by stop"),
+            std::string::npos);
+  EXPECT_NE(error_in(head + "\"steady\"\n" + fork + "[config]\nhttp = true\n").find("on one port"),
+            std::string::npos);
+  EXPECT_NE(error_in(head + "\"steady\"\n" + fork + "[config]\njournal = true\n").find("to one disk"),
+            std::string::npos);
+}
+
 TEST(Scenario, DrawingClosesEverythingAndTheSameSeedDrawsTheSame) {
   ASSERT_TRUE(rc::check([](std::uint64_t seed) {
     const Scenario scenario = some_scenario();

@@ -84,10 +84,28 @@ class ConnectionThreads final : public httplib::TaskQueue {
   bool over_ = false;
 };
 
+// Of these the library reads the body before it asks a handler, and of no others.
+bool reads_body(const std::string& method) {
+  return method == "POST" || method == "PUT" || method == "PATCH" || method == "DELETE" || method == "PRI";
+}
+
 void reply(httplib::Response& response, const ApiAnswer& answer) {
   response.status = answer.status;
   for (const auto& [name, value] : answer.headers) response.set_header(name, value);
   if (!answer.body.empty()) response.set_content(answer.body, kJson);
+}
+
+// For a request of which a body may still be on its way: what is left of it would be taken for the
+// connection's next request, without the headers by which a page is known. The library closes where a
+// provider gives up.
+void reply_and_close(httplib::Response& response, const ApiAnswer& answer) {
+  response.status = answer.status;
+  response.set_header("Connection", "close");
+  response.set_content_provider(answer.body.size(), kJson,
+                                [body = answer.body](std::size_t, std::size_t, httplib::DataSink& sink) {
+                                  sink.write(body.data(), body.size());
+                                  return false;
+                                });
 }
 
 class HttpDriver {
@@ -212,26 +230,27 @@ void HttpDriver::route() {
     ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
   });
   server_.set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
-    if (!allowed(request, response)) return httplib::Server::HandlerResponse::Handled;
-    // Without a length the library would wait for a body until the peer goes.
-    const bool carries = request.method == "POST" || request.method == "PUT" || request.method == "PATCH";
-    if (!carries || request.has_header("Content-Length") || request.has_header("Transfer-Encoding"))
+    const bool bodied = request.has_header("Content-Length") || request.has_header("Transfer-Encoding");
+    if (reads_body(request.method) && bodied) return httplib::Server::HandlerResponse::Unhandled;
+    if (bodied && request.get_header_value("Content-Length") != "0") {
+      reply_and_close(response, api_problem(400, "a " + request.method.substr(0, 10) + " has no body"));
+    } else if (!reads_body(request.method)) {
       return httplib::Server::HandlerResponse::Unhandled;
-    reply(response, request.method == "POST" && request.path == "/telemetry/flush"
-                        ? api_->flush("")
-                        : api_problem(411, "Content-Length is missing"));
+    } else if (allowed(request, response)) {
+      // Without a length the library would wait for a body until the peer goes.
+      reply(response, request.method == "POST" && request.path == "/telemetry/flush"
+                          ? api_->flush("")
+                          : api_problem(411, "Content-Length is missing"));
+    }
     return httplib::Server::HandlerResponse::Handled;
   });
-  server_.set_error_handler([](const httplib::Request& request, httplib::Response& response) {
-    if (!response.body.empty()) return;
+  // What no handler has answered is what the library could not read.
+  server_.set_error_handler([](const httplib::Request&, httplib::Response& response) {
+    if (!response.body.empty() || response.content_length_ != 0) return;
     const int status = response.status;
-    if (status == 413) {
-      reply(response, api_problem(413, fmt::format("the body is over {} bytes", kMaxApiBodyBytes)));
-    } else if (status == 404) {
-      reply(response, api_problem(404, "there is nothing at " + request.path.substr(0, 100)));
-    } else if (status >= 400) {
-      reply(response, api_problem(status, "the request cannot be served"));
-    }
+    reply_and_close(response, api_problem(status, status == 413 ? fmt::format("the body is over {} bytes",
+                                                                              kMaxApiBodyBytes)
+                                                                : "the request cannot be served"));
   });
   server_.set_exception_handler(
       [this](const httplib::Request&, httplib::Response& response, std::exception_ptr thrown) {
@@ -245,24 +264,40 @@ void HttpDriver::route() {
         reply(response, api_problem(500, "the writer failed to answer; its log says why"));
       });
 
-  server_.Get("/telemetry",
-              [this](const httplib::Request&, httplib::Response& r) { reply(r, api_->state()); });
-  server_.Put("/telemetry",
-              [this](const httplib::Request& q, httplib::Response& r) { reply(r, api_->put(q.body)); });
+  using Request = httplib::Request;
+  using Response = httplib::Response;
+  // Asked behind the body: see reply_and_close().
+  const auto guarded = [this](auto serve) -> httplib::Server::Handler {
+    return [this, serve](const Request& q, Response& r) {
+      if (allowed(q, r)) serve(q, r);
+    };
+  };
+  server_.Get("/telemetry", guarded([this](const Request&, Response& r) { reply(r, api_->state()); }));
+  server_.Put("/telemetry", guarded([this](const Request& q, Response& r) { reply(r, api_->put(q.body)); }));
   server_.Patch("/telemetry",
-                [this](const httplib::Request& q, httplib::Response& r) { reply(r, api_->patch(q.body)); });
+                guarded([this](const Request& q, Response& r) { reply(r, api_->patch(q.body)); }));
   server_.Post("/telemetry/events",
-               [this](const httplib::Request& q, httplib::Response& r) { reply(r, api_->publish(q.body)); });
+               guarded([this](const Request& q, Response& r) { reply(r, api_->publish(q.body)); }));
   server_.Post("/telemetry/flush",
-               [this](const httplib::Request& q, httplib::Response& r) { reply(r, api_->flush(q.body)); });
+               guarded([this](const Request& q, Response& r) { reply(r, api_->flush(q.body)); }));
   server_.Post("/telemetry/identity",
-               [this](const httplib::Request& q, httplib::Response& r) { reply(r, api_->identify(q.body)); });
-  server_.Get("/telemetry/events", [this](const httplib::Request& q, httplib::Response& r) {
-    reply(r,
-          api_->stored({q.get_param_value("stream"), q.get_param_value("offset"), q.get_param_value("limit"),
-                        q.get_param_value("since"), q.get_param_value("until")}));
+               guarded([this](const Request& q, Response& r) { reply(r, api_->identify(q.body)); }));
+  server_.Get("/telemetry/events", guarded([this](const Request& q, Response& r) {
+                reply(r, api_->stored({q.get_param_value("stream"), q.get_param_value("offset"),
+                                       q.get_param_value("limit"), q.get_param_value("since"),
+                                       q.get_param_value("until")}));
+              }));
+  server_.Get("/telemetry/stream", guarded([this](const Request& q, Response& r) { stream(q, r); }));
+  const auto nothing = guarded([](const Request& q, Response& r) {
+    reply(r, api_problem(404, "there is nothing at " + q.path.substr(0, 100)));
   });
-  server_.Get("/telemetry/stream", [this](const httplib::Request& q, httplib::Response& r) { stream(q, r); });
+  constexpr const char* kAnyOther = R"([\s\S]*)";
+  server_.Get(kAnyOther, nothing);
+  server_.Post(kAnyOther, nothing);
+  server_.Put(kAnyOther, nothing);
+  server_.Patch(kAnyOther, nothing);
+  server_.Delete(kAnyOther, nothing);
+  server_.Options(kAnyOther, nothing);
 }
 
 void HttpDriver::stream(const httplib::Request& request, httplib::Response& response) {

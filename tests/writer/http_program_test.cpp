@@ -1,6 +1,9 @@
 // s2-writer --driver http as a process, as a VM's supervisor and its viewers meet it.
 #include <gtest/gtest.h>
 #include <httplib.h>
+#include <poll.h>
+
+#include <cstring>
 
 #include "emulator/emulator.h"
 #include "tests/writer/stdio_pipe.h"
@@ -42,6 +45,37 @@ class HttpProgram : public testing::Test {
   int publish(const std::string& body = kLogEvent) {
     const auto answer = client().Post("/telemetry/events", body, kJsonType);
     return answer ? answer->status : 0;
+  }
+  int connected() const {
+    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(static_cast<std::uint16_t>(std::stoi(url.substr(url.rfind(':') + 1))));
+    EXPECT_EQ(::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    return fd;
+  }
+  // Sends the parts one behind the other, each once the server has answered or a while has passed; all that
+  // comes until it closes an idle connection.
+  std::string talk(const std::vector<std::string>& parts) const {
+    const int fd = connected();
+    std::string answers;
+    const auto hear = [&](int patience_ms) {
+      pollfd wait{fd, POLLIN, 0};
+      char buffer[4096];
+      if (::poll(&wait, 1, patience_ms) <= 0) return false;
+      const ssize_t got = ::recv(fd, buffer, sizeof buffer, 0);
+      if (got > 0) answers.append(buffer, static_cast<std::size_t>(got));
+      return got > 0;
+    };
+    for (const std::string& part : parts) {
+      if (::send(fd, part.data(), part.size(), MSG_NOSIGNAL) < 0) break;
+      hear(150);
+    }
+    while (hear(20'000)) {
+    }
+    ::close(fd);
+    return answers;
   }
   // The sequence numbers of a stored page.
   std::vector<std::uint64_t> stored(const std::string& query) {
@@ -125,6 +159,41 @@ TEST_F(HttpProgram, PagesAndStrangersAreRefusedAndBigBodiesToo) {
   EXPECT_EQ(writer->log().find("the-api-token"), std::string::npos);
 }
 
+// A request in the body of another, as a page may send one: its bytes carry whatever headers the page likes.
+TEST_F(HttpProgram, WhatStandsInABodyIsNeverTakenForARequest) {
+  begin();
+  const std::string hidden =
+      "PUT /telemetry HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(std::strlen(kConsoleOn)) +
+      "\r\n\r\n" + kConsoleOn;
+  const std::string length = "Content-Length: " + std::to_string(hidden.size()) + "\r\n\r\n";
+  const std::string origin = "Host: x\r\nOrigin: http://evil.example\r\n";
+  const std::string form = "Content-Type: multipart/form-data\r\n";
+  for (const std::string& head :
+       {"POST /telemetry/events HTTP/1.1\r\n" + origin, "POST /nowhere HTTP/1.1\r\n" + origin,
+        "POST /telemetry/events HTTP/1.1\r\n" + origin + form, "DELETE /telemetry HTTP/1.1\r\n" + origin,
+        "GET /telemetry HTTP/1.1\r\n" + origin, "OPTIONS /telemetry HTTP/1.1\r\n" + origin,
+        "TRACE /telemetry HTTP/1.1\r\n" + origin,
+        "POST /telemetry/events HTTP/1.1\r\nContent-Encoding: gzip\r\n" + origin}) {
+    const std::string answers = talk({head + length, hidden});
+    EXPECT_EQ(answers.find("HTTP/1.1 20"), std::string::npos) << head << answers;
+    EXPECT_EQ(answers.find("HTTP/1.1 4"), answers.rfind("HTTP/1.1 4"))
+        << "a second answer: " << head << answers;
+    EXPECT_EQ(client().Get("/telemetry")->status, 404) << head;
+  }
+}
+
+TEST_F(HttpProgram, ARefusedRequestSpoilsNotTheNextOneOnItsConnection) {
+  auto variables = environment();
+  variables["S2_WRITER_API_TOKEN"] = "the-api-token";
+  begin(variables);
+  const std::string length = "Content-Length: " + std::to_string(std::strlen(kLogEvent)) + "\r\n\r\n";
+  const std::string answers =
+      talk({"POST /telemetry/events HTTP/1.1\r\nHost: x\r\n" + length, kLogEvent,
+            "GET /telemetry HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer the-api-token\r\n\r\n"});
+  EXPECT_TRUE(answers.starts_with("HTTP/1.1 401")) << answers;
+  EXPECT_NE(answers.find("HTTP/1.1 404"), std::string::npos) << answers;  // nothing is captured
+}
+
 TEST_F(HttpProgram, SixtyFourViewersAndIdleConnectionsDelayNeitherAFlushNorTheEnd) {
   begin();
   put(kConsoleOn);
@@ -145,15 +214,7 @@ TEST_F(HttpProgram, SixtyFourViewersAndIdleConnectionsDelayNeitherAFlushNorTheEn
   EXPECT_EQ(seen, kMaxViewers);
   EXPECT_EQ(client().Get("/telemetry/stream")->status, 503);  // one more
   std::vector<int> idle;                                      // connected, and silent
-  for (int i = 0; i < 32; ++i) {
-    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address = {};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons(static_cast<std::uint16_t>(std::stoi(url.substr(url.rfind(':') + 1))));
-    EXPECT_EQ(::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-    idle.push_back(fd);
-  }
+  for (int i = 0; i < 32; ++i) idle.push_back(connected());
   EXPECT_EQ(client().Post("/telemetry/flush", R"({"deadline_ms":20000})", kJsonType)->status, 200);
   writer->signal(SIGTERM);
   EXPECT_EQ(writer->wait_end(), 0);

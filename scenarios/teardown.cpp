@@ -85,15 +85,19 @@ std::optional<std::uint64_t> highest_event(const std::vector<std::string>& bodie
   return highest;
 }
 
-void ask_what_is_captured(Vm& vm, TeardownRecord& record) {
+// The stream of what is captured now, and so the one whose end a flush tells; empty: nobody knows.
+std::string ask_what_is_captured(Vm& vm, TeardownRecord& record) {
   const auto answer = vm.get("/telemetry", std::min(kAskFor, vm.left() / 2));
-  if (answer.status != 200) return;
+  if (answer.status != 200) return "";
   record.last_accepted = number(answer.body, "seq");
-  if (record.stream.empty() && answer.body.contains("stream") && answer.body["stream"].is_string())
-    record.stream = answer.body["stream"].get<std::string>();
+  if (!answer.body.is_object() || !answer.body.contains("stream") || !answer.body["stream"].is_string())
+    return "";
+  const std::string stream = answer.body["stream"].get<std::string>();
+  if (record.stream.empty()) record.stream = stream;
+  return stream;
 }
 
-// What the writer says of the stream's end; nothing: no flush.
+// What the writer says of the stream's end, where it does.
 std::optional<std::uint64_t> flush(Vm& vm, TeardownRecord& record) {
   const auto answer =
       vm.post("/telemetry/flush", {{"deadline_ms", (vm.left() * kFlushShare / 1000).count()}});
@@ -102,8 +106,10 @@ std::optional<std::uint64_t> flush(Vm& vm, TeardownRecord& record) {
     record.flushed_ns = now_ns();
     record.through = number(answer.body, "through");
     record.drops = number(answer.body, "drops");
-    record.last_accepted = std::max(record.last_accepted.value_or(0), *record.through);
-    return number(answer.body, "tail").value_or(0);
+    // With 0 it has stored nothing, however many there are.
+    if (*record.through > 0)
+      record.last_accepted = std::max(record.last_accepted.value_or(0), *record.through);
+    return number(answer.body, "tail");
   }
   if (answer.status == 504) {
     record.reason = fmt::format("the flush did not finish by its deadline: {} events were pending",
@@ -130,6 +136,27 @@ bool look(Reader& reader, TeardownRecord& record) {
   return true;
 }
 
+// Why what our reader found does not bear out the flush that was answered; empty: it does.
+std::string doubt(const TeardownRecord& record, std::optional<std::uint64_t> said_tail) {
+  if (said_tail) {
+    if (*record.tail >= *said_tail) return "";
+    return fmt::format("the writer says that the stream ends at {}, but it ends at {}", *said_tail,
+                       *record.tail);
+  }
+  // It knows no end where it has stored nothing there, or where that session is over: then its last event
+  // tells.
+  if (!record.last_accepted)
+    return "the writer has stored nothing, and it is not known how many events it accepted";
+  if (*record.last_accepted == 0) return "";
+  if (*record.through == 0)
+    return fmt::format("the writer has stored none of the {} events that it accepted", *record.last_accepted);
+  if (record.last_stored.value_or(0) >= *record.through) return "";
+  return fmt::format(
+      "the writer says that all up to event {} is stored, but not how long this stream is: {}",
+      *record.through,
+      record.last_stored ? fmt::format("it ends with event {}", *record.last_stored) : "it has no event");
+}
+
 }  // namespace
 
 TeardownRecord tear_down(const TeardownRequest& request, const Destroy& destroy) {
@@ -140,17 +167,15 @@ TeardownRecord tear_down(const TeardownRequest& request, const Destroy& destroy)
   Reader reader(request.service);
   std::optional<std::uint64_t> said_tail;
   if (vm.valid()) {
-    ask_what_is_captured(vm, record);
+    const std::string captured = ask_what_is_captured(vm, record);
     said_tail = flush(vm, record);
+    if (captured != record.stream) said_tail.reset();  // another stream's
   } else {
     record.reason = fmt::format("`{}` is no URL of a telemetry API", request.telemetry);
   }
-  if (said_tail && look(reader, record)) {
-    record.complete = *record.tail >= *said_tail;
-    if (!record.complete) {
-      record.reason = fmt::format("the writer says that the stream ends at {}, but it ends at {}", *said_tail,
-                                  *record.tail);
-    }
+  if (record.flushed && look(reader, record)) {
+    record.reason = doubt(record, said_tail);
+    record.complete = record.reason.empty();
   }
   if (const auto destroyed = destroy(); !destroyed) {
     record.reason += (record.reason.empty() ? "" : "; ") + destroyed.error();

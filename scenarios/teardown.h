@@ -2,8 +2,10 @@
 // with a reader of one's own, destroy the VM, and record `complete` or what is missing.
 //
 // The writer's word is not enough: a flush that was answered 200 counts only where the stream is as long as
-// it says. Whatever goes wrong before, the VM is destroyed once the deadline has passed, and the record says
-// so. Blocking; any thread. Source: system rule "Flush before delete", steps 2 to 7.
+// it says, or, where it does not say, where the stream's last event is the last one that it vouches for. One
+// stream is looked at; of those of sessions that ended before, the flush's word is all there is. Whatever
+// goes wrong before, the VM is destroyed once the deadline has passed, and the record says so. Blocking; any
+// thread. Source: system rule "Flush before delete", steps 2 to 7.
 #pragma once
 
 #include <chrono>
@@ -34,7 +36,7 @@ struct TeardownRecord {
   std::optional<std::uint64_t> last_stored;    // the highest event number near the stream's end
   std::optional<std::uint64_t> last_accepted;  // the highest that the writer told of
   std::optional<std::uint64_t> drops;          // events that the writer told as dropped or lost by itself
-  bool complete = false;                       // everything up to `through` is stored, verified
+  bool complete = false;                       // the writer says so, and the stream bears it out
   bool destroyed = false;
   std::string reason;  // one line, where not complete or not destroyed; holds no token
   std::chrono::milliseconds took{0};

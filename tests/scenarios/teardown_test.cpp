@@ -25,7 +25,10 @@ class TeardownTest : public testing::Test {
   TeardownTest() {
     s2.create_basin(kTeardownBasin);
     server.Get("/telemetry", [this](const httplib::Request&, httplib::Response& response) {
-      response.set_content(json{{"stream", "session-1"}, {"seq", accepted}}.dump(), "application/json");
+      if (!captures) response.status = 404;
+      response.set_content(
+          captures ? json{{"stream", "session-1"}, {"seq", accepted}}.dump() : R"({"error":"it is not set"})",
+          "application/json");
     });
     server.Post("/telemetry/flush", [this](const httplib::Request& request, httplib::Response& response) {
       asked_ms = json::parse(request.body)["deadline_ms"];
@@ -58,14 +61,14 @@ class TeardownTest : public testing::Test {
     request.telemetry = vm_gone ? "http://127.0.0.1:1" : "http://127.0.0.1:" + std::to_string(port);
     request.telemetry_token = kSecretToken;
     request.service = {s2.endpoint(), kTeardownBasin, kSecretToken};
-    if (vm_gone) request.stream = "session-1";
+    request.stream = vm_gone ? "session-1" : stream;
     request.deadline = deadline;
     const std::string line = to_json(tear_down(request, [this]() -> tl::expected<void, std::string> {
       ++destroyed;
       if (!destroy_problem.empty()) return tl::unexpected(destroy_problem);
       return {};
     }));
-    EXPECT_EQ(destroyed, 1) << line;
+    EXPECT_EQ(std::exchange(destroyed, 0), 1) << line;
     EXPECT_EQ(line.find(kSecretToken), std::string::npos);
     EXPECT_EQ(line.find('\n'), std::string::npos);
     return json::parse(line);
@@ -76,12 +79,12 @@ class TeardownTest : public testing::Test {
   int port = 0;
   std::thread thread;
   std::atomic<bool> stopping{false};
-  bool hangs = false, vm_gone = false;
+  bool hangs = false, vm_gone = false, captures = true;
   int status = 200;
   json answer;
   std::uint64_t accepted = 10;
   int asked_ms = 0;
-  std::string token, destroy_problem;
+  std::string token, destroy_problem, stream;  // which it asks for; empty: the one that the VM names
   int destroyed = 0;
 };
 
@@ -154,6 +157,46 @@ TEST_F(TeardownTest, AnEmptySessionIsComplete) {
   accepted = 0;
   answer = {{"through", 0}, {"tail", nullptr}, {"drops", 0}};
   EXPECT_EQ(run()["complete"], true);
+}
+
+TEST_F(TeardownTest, AWriterThatStoredNothingOfWhatItAcceptedIsNotComplete) {  // such as one without storage
+  answer = {{"through", 0}, {"tail", nullptr}, {"drops", 0}};
+  const json record = run();
+  EXPECT_EQ(record["complete"], false);
+  EXPECT_EQ(record["flushed"], true);
+  EXPECT_EQ(record["missing"], (json{{"from", 1}, {"to", 10}}));
+  EXPECT_NE(record["reason"].get<std::string>().find("none of the 10 events"), std::string::npos) << record;
+}
+
+TEST_F(TeardownTest, WhereNobodyKnowsHowManyThereWereNothingStoredIsNotComplete) {
+  captures = false;
+  stream = "session-1";
+  answer = {{"through", 0}, {"tail", nullptr}, {"drops", 0}};
+  const json record = run();
+  EXPECT_EQ(record["complete"], false);
+  EXPECT_EQ(record["missing"], (json{{"from", 1}, {"to", nullptr}}));
+}
+
+TEST_F(TeardownTest, OfASessionThatIsOverTheStreamsLastEventTells) {
+  captures = false;
+  stream = "session-1";
+  answer = {{"through", 10}, {"tail", nullptr}, {"drops", 0}};
+  store(1, 9);
+  const json early = run();
+  EXPECT_EQ(early["complete"], false);
+  EXPECT_EQ(early["missing"], (json{{"from", 10}, {"to", 10}}));
+  EXPECT_NE(early["reason"].get<std::string>().find("it ends with event 9"), std::string::npos) << early;
+  store(10, 10);
+  EXPECT_EQ(run()["complete"], true);
+}
+
+TEST_F(TeardownTest, TheEndOfAnotherSessionsStreamProvesNothing) {
+  stream = "session-0";  // and the flush tells of session-1, which is captured
+  answer = {{"through", 10}, {"tail", 0}, {"drops", 0}};
+  const json record = run();
+  EXPECT_EQ(record["complete"], false);
+  EXPECT_EQ(record["stream"], "session-0");
+  EXPECT_NE(record["reason"].get<std::string>().find("it has no event"), std::string::npos) << record;
 }
 
 TEST_F(TeardownTest, ADestroyThatFailsIsSaid) {

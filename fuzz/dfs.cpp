@@ -34,7 +34,6 @@ class DepthFirst final : public Dfs {
   explicit DepthFirst(const DfsOptions& options)
       : options_(options), bound_(options.rising ? 0 : options.preemptions) {}
   const char* name() const override { return "dfs"; }
-  unsigned bound() const override { return bound_; }
   std::uint64_t states() const override { return left_.size(); }
   std::uint64_t classes() const override { return classes_.size(); }
   std::uint64_t draw_seed() const override { return options_.draw_seed; }

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <CLI/CLI.hpp>
 #include <sstream>
 #include <stdexcept>
@@ -55,20 +54,13 @@ void add_search_flags(CLI::App& app, FuzzOptions& options, RawFuzz& raw) {
 }
 
 void read_shard(CampaignOptions& campaign, const std::string& text) {
-  const std::size_t slash = text.find('/');
-  unsigned i = 0, n = 0;
-  const auto parse = [](std::string_view part, unsigned& into) {
-    const auto [rest, error] = std::from_chars(part.data(), part.data() + part.size(), into);
-    return error == std::errc() && rest == part.data() + part.size();
-  };
-  const bool good = slash != std::string::npos && parse(std::string_view(text).substr(0, slash), i) &&
-                    parse(std::string_view(text).substr(slash + 1), n) && i >= 1 && i <= n && n <= kMaxShards;
-  if (!good) {
+  const auto shard = scenarios::parse_shard(text);
+  if (!shard || shard->of > kMaxShards) {
     throw BadUsage(
         fmt::format("--shard: `{}` is not I/N with 1 <= I <= N <= {}, such as 2/4", text, kMaxShards));
   }
-  campaign.shard = i - 1;
-  campaign.shards = n;
+  campaign.shard = shard->index;
+  campaign.shards = shard->of;
 }
 
 void check(FuzzOptions& options, const RawFuzz& raw) {

@@ -81,7 +81,6 @@ struct DfsOptions {
 };
 class Dfs : public Strategy {
  public:
-  virtual unsigned bound() const = 0;  // of the level that it is in; all levels below are exhausted
   // With the reduction: states with a choice, and classes of equivalent executions that came to their end.
   virtual std::uint64_t states() const = 0;
   virtual std::uint64_t classes() const = 0;

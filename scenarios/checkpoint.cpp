@@ -6,17 +6,17 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <vector>
+
+#include "scenarios/scratch_directory.h"
 
 namespace s2::scenarios {
 namespace {
@@ -129,14 +129,10 @@ std::string try_it(const std::string& directory) {
 }
 
 std::string probe() {
-  std::string directory = (fs::temp_directory_path() / "s2-scenarios-criu-XXXXXX").string();
-  if (::mkdtemp(directory.data()) == nullptr)
-    return fmt::format("{} cannot be made: {}", directory, std::strerror(errno));
+  const auto directory = ScratchDirectory::make(Scratch::criu);
+  if (!directory) return directory.error();
   auto checked = call({"check"}, {});
-  const std::string why = checked ? try_it(directory) : checked.error();
-  std::error_code ignored;
-  fs::remove_all(directory, ignored);
-  return why;
+  return checked ? try_it(directory->path()) : checked.error();
 }
 
 }  // namespace

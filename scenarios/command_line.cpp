@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <fstream>
 
 namespace s2::scenarios {
@@ -15,6 +16,18 @@ std::string twin_of(std::string_view prefix, std::string_view flag) {
   std::string name = std::string(prefix) + std::string(flag.substr(2));
   for (char& c : name) c = c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   return name;
+}
+
+std::optional<Shard> parse_shard(std::string_view text) {
+  const std::size_t slash = text.find('/');
+  unsigned i = 0, n = 0;
+  const auto number = [](std::string_view part, unsigned& into) {
+    const auto [rest, error] = std::from_chars(part.data(), part.data() + part.size(), into);
+    return error == std::errc() && rest == part.data() + part.size();
+  };
+  const bool good = slash != std::string_view::npos && number(text.substr(0, slash), i) &&
+                    number(text.substr(slash + 1), n) && i >= 1 && i <= n;
+  return good ? std::optional(Shard{i - 1, n}) : std::nullopt;
 }
 
 tl::expected<std::string, std::string> secret_of(const std::string& given) {

@@ -5,20 +5,19 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <condition_variable>
-#include <cstring>
-#include <filesystem>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <semaphore>
 #include <thread>
 
 #include "scenarios/child.h"
+#include "scenarios/scratch_directory.h"
 
 namespace s2::scenarios {
 namespace {
@@ -118,25 +117,23 @@ class LiveBrowser::Impl {
   ~Impl() {
     program_.reset();
     browser_.reset();
-    std::error_code ignored;
-    if (!files_.empty()) std::filesystem::remove_all(files_, ignored);
+    files_.reset();
     turns().release();
   }
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
   tl::expected<void, std::string> start() {
-    std::string path = (std::filesystem::temp_directory_path() / "s2-scenarios-browser-XXXXXX").string();
-    if (::mkdtemp(path.data()) == nullptr)
-      return tl::unexpected(fmt::format("{} cannot be made: {}", path, std::strerror(errno)));
-    files_ = path;
+    auto made = ScratchDirectory::make(Scratch::browser);
+    if (!made) return tl::unexpected(made.error());
+    files_ = std::move(*made);
     const Command command{
         {chromium(), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
          "--no-default-browser-check", "--disable-background-networking", "--disable-component-update",
          "--disable-sync", "--disable-extensions", "--disable-default-apps", "--password-store=basic",
          "--mute-audio", "--disable-breakpad", "--disable-dev-shm-usage", "--remote-debugging-port=0",
-         "--user-data-dir=" + files_ + "/profile", "about:blank"},
-        {{"TMPDIR", files_}},
+         "--user-data-dir=" + files_->path() + "/profile", "about:blank"},
+        {{"TMPDIR", files_->path()}},
         {}};
     auto started = Talker::start(
         command,
@@ -198,7 +195,7 @@ class LiveBrowser::Impl {
     changed_.notify_all();
   }
 
-  std::string files_;
+  std::optional<ScratchDirectory> files_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::string devtools_, caught_;

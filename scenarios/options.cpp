@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <CLI/CLI.hpp>
 #include <fstream>
 #include <sstream>
@@ -143,17 +142,10 @@ std::chrono::microseconds duration_of(const char* flag, const std::string& text)
 }
 
 void read_shard(Options& options, const std::string& text) {
-  const std::size_t slash = text.find('/');
-  unsigned i = 0, n = 0;
-  const auto parse = [](std::string_view part, unsigned& into) {
-    const auto [rest, error] = std::from_chars(part.data(), part.data() + part.size(), into);
-    return error == std::errc() && rest == part.data() + part.size();
-  };
-  const bool good = slash != std::string::npos && parse(std::string_view(text).substr(0, slash), i) &&
-                    parse(std::string_view(text).substr(slash + 1), n) && i >= 1 && i <= n;
-  if (!good) throw BadUsage(fmt::format("--shard: `{}` is not I/N with 1 <= I <= N, such as 2/4", text));
-  options.shard = i - 1;
-  options.shards = n;
+  const auto shard = parse_shard(text);
+  if (!shard) throw BadUsage(fmt::format("--shard: `{}` is not I/N with 1 <= I <= N, such as 2/4", text));
+  options.shard = shard->index;
+  options.shards = shard->of;
 }
 
 void finish(Options& options, const Raw& raw, const std::string& program_dir) {

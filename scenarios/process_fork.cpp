@@ -2,11 +2,6 @@
 // checkpoint restored twice. Each branch is told first thing who it is, one of them that it inherits; each
 // publishes events of its own, and ends.
 #include <fmt/format.h>
-#include <stdlib.h>
-
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
 
 #include "scenarios/clock.h"
 #include "scenarios/process_run.h"
@@ -44,13 +39,13 @@ bool ProcessRun::answers_identity() {
 
 // What is in the pipes between harness and writer is in no checkpoint: they are empty when it is taken.
 std::optional<Checkpoint> ProcessRun::checkpoint_source() {
-  checkpoint_dir_ = (std::filesystem::temp_directory_path() / "s2-scenarios-fork-XXXXXX").string();
-  if (::mkdtemp(checkpoint_dir_.data()) == nullptr) {
-    ledger_.invalid = fmt::format("{} cannot be made: {}", checkpoint_dir_, std::strerror(errno));
-    checkpoint_dir_.clear();
+  auto made = ScratchDirectory::make(Scratch::fork);
+  if (!made) {
+    ledger_.invalid = made.error();
     return std::nullopt;
   }
-  auto taken = take_checkpoint(*child_, checkpoint_dir_);
+  checkpoint_dir_ = std::move(*made);
+  auto taken = take_checkpoint(*child_, checkpoint_dir_->path());
   if (!taken) {
     ledger_.invalid = taken.error();
     return std::nullopt;

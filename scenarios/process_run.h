@@ -20,6 +20,7 @@
 #include "scenarios/live_browser.h"
 #include "scenarios/private_network.h"
 #include "scenarios/realm_process.h"
+#include "scenarios/scratch_directory.h"
 #include "scenarios/service_ledger.h"
 #include "scenarios/workload.h"
 #include "scenarios/writer_driver.h"
@@ -116,8 +117,7 @@ class ProcessRun {
   const Scenario& drawn_;
   const bool over_http_;
   const std::string run_;
-  std::string journal_dir_;     // empty: none
-  std::string checkpoint_dir_;  // empty: none
+  std::optional<ScratchDirectory> journal_dir_, checkpoint_dir_;
 
   std::unique_ptr<PrivateNetwork> network_;  // null: the machine's
   ServiceLedger seen_;                       // outlives the service, which calls it

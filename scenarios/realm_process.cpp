@@ -2,11 +2,8 @@
 #include "scenarios/realm_process.h"
 
 #include <fmt/format.h>
-#include <stdlib.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <random>
@@ -69,6 +66,11 @@ RunRequest smallest_run(const char* name) {
 std::string exit_text(const Process& facts) {
   return facts.exit_signal ? fmt::format("by signal {}", facts.exit_signal)
                            : fmt::format("with exit code {}", facts.exit_code);
+}
+
+// Below the run's own directory, which is locked by the harness, and a writer locks its journal, too.
+std::string journal_of(const ScratchDirectory& directory) {
+  return directory.path() + "/journal";
 }
 
 }  // namespace
@@ -162,27 +164,23 @@ ProcessRun::ProcessRun(const RealmOptions& options, const std::atomic<bool>& can
 ProcessRun::~ProcessRun() {
   killer_ = {};
   service_.reset();
-  std::error_code ignored;
-  for (const std::string& each : {journal_dir_, checkpoint_dir_}) {
-    if (!each.empty()) std::filesystem::remove_all(each, ignored);
-  }
 }
 
 // A directory of this run's own, where the scenario gives the writer one.
 void ProcessRun::make_journal_dir() {
   if (!drawn_.config.journal) return;
-  std::string path = (std::filesystem::temp_directory_path() / "s2-scenarios-journal-XXXXXX").string();
-  if (::mkdtemp(path.data()) == nullptr)
-    throw std::runtime_error(fmt::format("{} cannot be made: {}", path, std::strerror(errno)));
-  journal_dir_ = path;
+  auto made = ScratchDirectory::make(Scratch::journal);
+  if (!made) throw std::runtime_error(made.error());
+  journal_dir_ = std::move(*made);
+  std::filesystem::create_directory(journal_of(*journal_dir_));
 }
 
 // What the writer left there, in any format. One that left nothing knows of no journal, and promises nothing
 // with it.
 void ProcessRun::read_journal() {
-  if (journal_dir_.empty()) return;
+  if (!journal_dir_) return;
   std::error_code ignored;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(journal_dir_, ignored)) {
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(journal_dir_->path(), ignored)) {
     if (!entry.is_regular_file(ignored) || entry.file_size(ignored) == 0) continue;
     ledger_.journalled = true;
     std::ifstream file(entry.path(), std::ios::binary);
@@ -210,8 +208,8 @@ Command ProcessRun::command() const {
   if (config.max_records) set["S2_BATCHER_MAX_RECORDS"] = std::to_string(config.max_records->lo);
   if (config.shutdown_budget) set["S2_WRITER_SHUTDOWN_BUDGET"] = duration(*config.shutdown_budget);
   if (over_http_) set["S2_WRITER_DRIVER"] = "http";
-  if (!journal_dir_.empty()) {
-    set["S2_WRITER_JOURNAL_DIR"] = journal_dir_;
+  if (journal_dir_) {
+    set["S2_WRITER_JOURNAL_DIR"] = journal_of(*journal_dir_);
     set["S2_WRITER_JOURNAL_WAIT"] = "on";
   }
   for (const auto& [key, value] : config.environment) set[key] = value;

@@ -33,7 +33,7 @@ void ConnectionExchange::send_data(std::string_view bytes, bool end) {
   }
   if (body_left_ != ~0ULL) body_left_ -= std::min<std::uint64_t>(body_left_, bytes.size());
   cropped_ = ending != Connection::Ending::none;
-  connection_->http_->send_data(id_, bytes, end && !cropped_);
+  connection_->http_->send_data(id_, std::string(bytes), end && !cropped_);
   queued_ += bytes.size();
   if (cropped_) {
     connection_->ending_ = ending;

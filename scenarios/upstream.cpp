@@ -43,7 +43,7 @@ class UpstreamConnection : public std::enable_shared_from_this<UpstreamConnectio
       request_->early_end_ = end;
       return;
     }
-    http_->send_data(id_, body, end);
+    http_->send_data(id_, std::string(body), end);
     write();
   }
 
@@ -83,8 +83,8 @@ class UpstreamConnection : public std::enable_shared_from_this<UpstreamConnectio
 
   void begin() {
     id_ = http_->send_request(request_->head_, false);
-    const std::string early = std::exchange(request_->early_, {});
-    if (!early.empty() || request_->early_end_) http_->send_data(id_, early, request_->early_end_);
+    std::string early = std::exchange(request_->early_, {});
+    if (!early.empty() || request_->early_end_) http_->send_data(id_, std::move(early), request_->early_end_);
     write();
   }
 

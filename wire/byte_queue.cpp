@@ -17,6 +17,12 @@ void ByteQueue::append(std::string_view bytes) {
   }
 }
 
+void ByteQueue::adopt(std::string&& bytes) {
+  if (bytes.size() < kBlockBytes) return append(bytes);
+  size_ += bytes.size();
+  blocks_.push_back(std::move(bytes));
+}
+
 void ByteQueue::move_to(std::string& out, std::size_t n) {
   n = std::min(n, size_);
   size_ -= n;

@@ -1,7 +1,8 @@
 // Bytes that wait to be sent: appended in pieces of any size, taken from the front in pieces of any size.
 //
-// Each byte is copied once in and once out, whatever the sizes are; memory of what was taken is freed block
-// by block. Not limited here: whoever appends watches size(). An object belongs to one thread at a time.
+// Each byte is copied once in and once out, whatever the sizes are, and a large piece that is given away only
+// once, out; memory of what was taken is freed block by block. Not limited here: whoever appends watches
+// size(). An object belongs to one thread at a time.
 #pragma once
 
 #include <cstddef>
@@ -14,6 +15,7 @@ namespace s2::wire {
 class ByteQueue {
  public:
   void append(std::string_view bytes);
+  void adopt(std::string&& bytes);  // a large one becomes a block as it is
   std::size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
   // Appends the first n bytes (or all, when there are fewer) to `out` and forgets them here.

@@ -110,7 +110,7 @@ class HttpPeer {
   // half only).
   virtual void receive_eof(std::vector<HttpEvent>& out) = 0;
 
-  virtual void send_data(StreamId id, std::string_view bytes, bool end) = 0;
+  virtual void send_data(StreamId id, std::string bytes, bool end) = 0;
   // Ends the stream now; no event follows. HTTP/1.1: the connection must close. With kNoError after the end
   // of a response, what is queued still leaves: "keep the rest of the request".
   virtual void reset(StreamId id, std::uint32_t code) = 0;

@@ -73,7 +73,7 @@ class Http1Client final : public HttpClient, private Http1Sink {
     end_connection();
   }
 
-  void send_data(StreamId id, std::string_view bytes, bool end) override {
+  void send_data(StreamId id, std::string bytes, bool end) override {
     if (id != id_ || over_) return;
     request_.add(bytes, end);
     if (request_.torn()) end_connection();  // the server would wait for the rest for ever

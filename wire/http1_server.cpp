@@ -49,7 +49,7 @@ class Http1Server final : public HttpServer, private Http1Sink {
     begin_response(*exchange, head, end);
   }
 
-  void send_data(StreamId id, std::string_view bytes, bool end) override {
+  void send_data(StreamId id, std::string bytes, bool end) override {
     Exchange* exchange = find(id);
     if (exchange == nullptr) return;
     exchange->out.add(bytes, end);

@@ -159,6 +159,8 @@ int Http2Callbacks::on_send_data(nghttp2_session*, nghttp2_frame* frame, const u
   if (stream == nullptr) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
   // Without this nghttp2 would go on to the end of the peer's window in one call.
   if (owner.sink_->size() >= owner.sink_limit_) return NGHTTP2_ERR_WOULDBLOCK;
+  if (owner.sink_->empty())
+    owner.sink_->reserve(std::min(owner.sink_limit_, stream->out.size()) + 2 * length);
   owner.sink_->append(view(frame_header, kFrameHeaderBytes));
   stream->out.move_to(*owner.sink_, length);
   return 0;

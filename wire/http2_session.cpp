@@ -91,10 +91,10 @@ void Http2Session::receive_eof(std::vector<HttpEvent>& out) {
   streams_.clear();
 }
 
-void Http2Session::send_data(StreamId id, std::string_view bytes, bool end) {
+void Http2Session::send_data(StreamId id, std::string bytes, bool end) {
   Stream* stream = find_open(id);
   if (stream == nullptr || stream->end_queued || !stream->head_sent) return;
-  if (!stream->no_body) stream->out.append(bytes);
+  if (!stream->no_body) stream->out.adopt(std::move(bytes));
   stream->end_queued = end;
   if (stream->deferred) {
     stream->deferred = false;

@@ -31,7 +31,7 @@ class Http2Session {
 
   void receive(std::string_view bytes, std::vector<HttpEvent>& out);
   void receive_eof(std::vector<HttpEvent>& out);
-  void send_data(StreamId id, std::string_view bytes, bool end);
+  void send_data(StreamId id, std::string bytes, bool end);
   void reset(StreamId id, std::uint32_t code);
   void consumed(StreamId id, std::size_t bytes);
   std::size_t unsent(StreamId id) const;
@@ -118,8 +118,8 @@ class Http2Peer : public Face {
 
   void receive(std::string_view bytes, std::vector<HttpEvent>& out) override { session_.receive(bytes, out); }
   void receive_eof(std::vector<HttpEvent>& out) override { session_.receive_eof(out); }
-  void send_data(StreamId id, std::string_view bytes, bool end) override {
-    session_.send_data(id, bytes, end);
+  void send_data(StreamId id, std::string bytes, bool end) override {
+    session_.send_data(id, std::move(bytes), end);
   }
   void reset(StreamId id, std::uint32_t code) override { session_.reset(id, code); }
   void consumed(StreamId id, std::size_t bytes) override { session_.consumed(id, bytes); }

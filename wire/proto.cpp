@@ -3,6 +3,7 @@
 // message that stands twice is merged.
 #include "wire/proto.h"
 
+#include <array>
 #include <protozero/pbf_writer.hpp>
 #include <protozero/varint.hpp>
 
@@ -89,8 +90,10 @@ struct Out : protozero::basic_pbf_writer<std::string> {
 
   void begin_message(std::uint32_t field, std::size_t size) {
     const auto wire_type = static_cast<std::uint32_t>(protozero::pbf_wire_type::length_delimited);
-    protozero::add_varint_to_buffer(&buffer, field << 3 | wire_type);
-    protozero::add_varint_to_buffer(&buffer, size);
+    std::array<char, 2 * protozero::max_varint_length> head{};  // byte by byte into the buffer costs more
+    char* end = head.data() + protozero::add_varint_to_buffer(head.data(), field << 3 | wire_type);
+    end += protozero::add_varint_to_buffer(end, size);
+    buffer.append(head.data(), end);
   }
 
   std::string& buffer;
@@ -297,13 +300,18 @@ Decoded<Message> whole(std::string_view bytes, Read&& read) {
 
 std::string to_proto(const AppendInput& input) {
   std::string out;
-  out.reserve(size_of_all(input.records) + (input.match_seq_num ? varint_size(*input.match_seq_num) : 0) +
+  append_proto(out, input);
+  return out;
+}
+
+void append_proto(std::string& out, const AppendInput& input) {
+  out.reserve(out.size() + size_of_all(input.records) +
+              (input.match_seq_num ? varint_size(*input.match_seq_num) : 0) +
               (input.fencing_token ? bytes_size(input.fencing_token->size()) : 0));
   Out to(out);
   for (const AppendRecord& record : input.records) write_message(to, append_input_field::kRecords, record);
   if (input.match_seq_num) to.add_uint64(append_input_field::kMatchSeqNum, *input.match_seq_num);
   if (input.fencing_token) to.add_string(append_input_field::kFencingToken, *input.fencing_token);
-  return out;
 }
 
 std::string to_proto(const AppendAck& ack) {

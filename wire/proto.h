@@ -13,6 +13,7 @@
 namespace s2::wire {
 
 std::string to_proto(const AppendInput& input);
+void append_proto(std::string& out, const AppendInput& input);  // the same, behind what `out` has
 Decoded<AppendInput> append_input_from_proto(std::string_view bytes);
 
 std::string to_proto(const AppendAck& ack);

@@ -34,16 +34,20 @@ tl::unexpected<DecodeError> bad_frame(std::string message) {
   return decode_error(DecodeErrorKind::bad_frame, "s2s: " + std::move(message));
 }
 
-std::string assemble(unsigned flags, std::string_view status, std::string_view body) {
-  const std::size_t length = kFlagBytes + status.size() + body.size();
+// The body stands behind the room for the head.
+void finish_frame(std::string& frame, unsigned flags, Compression how) {
+  const std::string_view body = std::string_view(frame).substr(kS2sHeadBytes);
+  if (how != Compression::none && body.size() >= kCompressionThresholdBytes) {
+    const std::string smaller = compress(how, body);
+    if (smaller.size() < body.size()) {
+      frame.replace(kS2sHeadBytes, std::string::npos, smaller);
+      flags |= compression_bits(how) << kCompressionShift;
+    }
+  }
+  const std::size_t length = frame.size() - kLengthBytes;
   assert(length <= kMaxFrameBytes);
-  std::string out;
-  out.reserve(kLengthBytes + length);
-  for (const int shift : {16, 8, 0}) out += static_cast<char>(length >> shift);
-  out += static_cast<char>(flags);
-  out += status;
-  out += body;
-  return out;
+  for (std::size_t i = 0; i < kLengthBytes; ++i) frame[i] = static_cast<char>(length >> (16 - 8 * i));
+  frame[kLengthBytes] = static_cast<char>(flags);
 }
 
 Decoded<S2sFrame> decode_frame(unsigned flags, std::string body) {
@@ -74,17 +78,23 @@ Decoded<S2sFrame> decode_frame(unsigned flags, std::string body) {
 }  // namespace
 
 std::string encode_s2s(const S2sFrame& frame, Compression how) {
-  const unsigned advised = frame.reconnect_advised ? kReconnectAdvised : 0;
+  std::string out;
+  out.reserve(kS2sHeadBytes + kStatusBytes + frame.body.size());
+  out.resize(kS2sHeadBytes);
+  unsigned flags = frame.reconnect_advised ? kReconnectAdvised : 0;
   if (frame.terminal) {
-    const char status[kStatusBytes] = {static_cast<char>(frame.status >> 8), static_cast<char>(frame.status)};
-    return assemble(kTerminal | advised, std::string_view(status, kStatusBytes), frame.body);
+    out += static_cast<char>(frame.status >> 8);
+    out += static_cast<char>(frame.status);
+    flags |= kTerminal;
+    how = Compression::none;
   }
-  if (how != Compression::none && frame.body.size() >= kCompressionThresholdBytes) {
-    const std::string smaller = compress(how, frame.body);
-    if (smaller.size() < frame.body.size())
-      return assemble(advised | compression_bits(how) << kCompressionShift, "", smaller);
-  }
-  return assemble(advised, "", frame.body);
+  out += frame.body;
+  finish_frame(out, flags, how);
+  return out;
+}
+
+void encode_s2s_in_place(std::string& frame, Compression how) {
+  finish_frame(frame, 0, how);
 }
 
 tl::expected<void, DecodeError> S2sDecoder::receive(std::string_view bytes, std::vector<S2sFrame>& out) {
@@ -103,6 +113,7 @@ tl::expected<void, DecodeError> S2sDecoder::receive(std::string_view bytes, std:
       if (length_ == 0) return fail(bad_frame("a frame without its flag byte").value());
       if (length_ > kMaxFrameBytes)
         return fail(bad_frame("a frame of " + std::to_string(length_) + " bytes, over 2 MiB").value());
+      body_.reserve(length_ - kFlagBytes);
     }
     if (head_bytes_ < head_.size()) break;
     const std::size_t missing = length_ - kFlagBytes - body_.size();

@@ -20,6 +20,7 @@
 namespace s2::wire {
 
 inline constexpr std::size_t kMaxS2sBodyBytes = kMaxFrameBytes - 1;  // the flag byte counts too
+inline constexpr std::size_t kS2sHeadBytes = 4;                      // length and flags
 
 struct S2sFrame {
   bool terminal = false;
@@ -33,6 +34,9 @@ struct S2sFrame {
 // smaller by it (never a terminal one). A body over the limit is a programming error (checked by the caller:
 // no valid message is that large).
 std::string encode_s2s(const S2sFrame& frame, Compression how = Compression::none);
+// The same for a plain frame whose body stands in `frame` already, behind kS2sHeadBytes of room: without
+// compression no byte of it is moved.
+void encode_s2s_in_place(std::string& frame, Compression how);
 
 class S2sDecoder {
  public:
@@ -43,10 +47,10 @@ class S2sDecoder {
   bool at_boundary() const;
 
  private:
-  std::array<unsigned char, 4> head_{};  // length and flags
-  std::size_t head_bytes_ = 0;           // of head_, received
-  std::size_t length_ = 0;               // as the head says
-  std::string body_;                     // received so far
+  std::array<unsigned char, kS2sHeadBytes> head_{};
+  std::size_t head_bytes_ = 0;  // of head_, received
+  std::size_t length_ = 0;      // as the head says
+  std::string body_;            // received so far
   std::optional<DecodeError> failed_;
 };
 

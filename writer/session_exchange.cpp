@@ -27,9 +27,10 @@ class SessionExchange final : public AppendExchange {
   }
 
   void send(wire::HttpClient& http, const wire::AppendInput& input) override {
-    wire::S2sFrame frame;
-    frame.body = wire::to_proto(input);
-    http.send_data(id_, wire::encode_s2s(frame, compression_), false);
+    std::string frame(wire::kS2sHeadBytes, '\0');
+    wire::append_proto(frame, input);
+    wire::encode_s2s_in_place(frame, compression_);
+    http.send_data(id_, std::move(frame), false);
   }
 
   bool can_send(const wire::HttpClient& http) const override {

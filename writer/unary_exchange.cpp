@@ -21,14 +21,14 @@ class UnaryExchange final : public AppendExchange {
   bool start(wire::HttpClient& http) override { return http.can_request(); }
 
   void send(wire::HttpClient& http, const wire::AppendInput& input) override {
-    const std::string body = wire::to_proto(input);
+    std::string body = wire::to_proto(input);
     wire::RequestHead head = head_;
     head.headers.push_back({"content-length", std::to_string(body.size())});
     id_ = http.send_request(head, false);
     waiting_ = true;
     status_ = 0;
     body_.clear();
-    http.send_data(id_, body, true);
+    http.send_data(id_, std::move(body), true);
   }
 
   bool can_send(const wire::HttpClient& http) const override {

@@ -133,7 +133,7 @@ class Client {
     return id;
   }
   void send(wire::StreamId id, std::string_view bytes, bool end = false) {
-    http_->send_data(id, bytes, end);
+    http_->send_data(id, std::string(bytes), end);
     flush();
   }
   // Reads until `done`, or the connection ends, or patience does.

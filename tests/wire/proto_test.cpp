@@ -61,6 +61,9 @@ TEST(Proto, BatchHasTheseBytes) {
 TEST(Proto, RoundTripKeepsEverything) {
   ASSERT_TRUE(rc::check([](const AppendInput& input) {
     RC_ASSERT(append_input_from_proto(to_proto(input)).value() == input);
+    std::string behind = "head";
+    append_proto(behind, input);
+    RC_ASSERT(behind == "head" + to_proto(input));
   }));
   ASSERT_TRUE(rc::check(
       [](const AppendAck& ack) { RC_ASSERT(append_ack_from_proto(to_proto(ack)).value() == ack); }));

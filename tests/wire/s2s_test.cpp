@@ -123,6 +123,16 @@ TEST(S2s, RoundTripWholeAndInPieces) {
   }));
 }
 
+TEST(S2s, AFrameMadeAroundItsBodyIsTheSame) {
+  for (const Compression how : {Compression::none, Compression::zstd, Compression::gzip}) {
+    for (const std::string& body : {std::string(), std::string("abc"), std::string(70'000, 'x')}) {
+      std::string frame = std::string(kS2sHeadBytes, '\0') + body;
+      encode_s2s_in_place(frame, how);
+      EXPECT_EQ(frame, encode_s2s(regular(body), how));
+    }
+  }
+}
+
 TEST(S2s, EveryCutGivesTheSameFramesAndOnlyTheEndsAreBoundaries) {
   const std::vector<S2sFrame> frames = {regular("one"),
                                         regular(""),

@@ -67,13 +67,14 @@ tl::expected<SessionRef, std::string> CaptureSessions::start(const std::string& 
 
 std::uint64_t CaptureSessions::put(const SessionRef& session, const PreparedEvent& event, bool store,
                                    Published* out, std::string* text) {
-  return ring_.publish([&](std::uint64_t seq) {
+  const auto seal = [&](std::uint64_t seq) {
     Envelope envelope = event.seal(session, seq, store);
     if (out != nullptr) *out = {seq, session->ordinal, envelope.truncated, envelope.json.size()};
     if (text != nullptr) *text = envelope.json;
     durability_.accepted(seq, session, store);  // before any reader can see it
     return envelope;
-  });
+  };
+  return ring_.publish(std::ref(seal));  // by reference: nothing is allocated for it
 }
 
 tl::expected<Published, std::string> CaptureSessions::publish(const std::string& id, Event event,
@@ -91,12 +92,12 @@ tl::expected<Published, std::string> CaptureSessions::publish(const std::string&
     if (!astray && state->ending) return tl::unexpected<std::string>("this capture session is ending");
     session = astray ? nobody() : state->identity;
     ticket = next_ticket_++;
-    in_flight_[ticket] = {session->ordinal};
+    in_flight_.push_back({ticket, session->ordinal});
   }
   auto prepared = PreparedEvent::make(std::move(event), now_us());
 
   std::lock_guard lock(publish_);
-  in_flight_.erase(ticket);
+  std::erase_if(in_flight_, [&](const InFlight& flight) { return flight.ticket == ticket; });
   landed_.notify_all();
   if (!prepared) return tl::unexpected(prepared.error());
   if (sealed_) return tl::unexpected(refusal_);
@@ -113,8 +114,8 @@ bool CaptureSessions::wait_until_gone(std::unique_lock<std::mutex>& lock, std::u
                                       std::optional<std::uint64_t> ordinal, Clock::time_point deadline) {
   return landed_.wait_until(lock, deadline, [&] {
     if (sealed_) return true;  // what is in flight can no longer be accepted
-    for (const auto& [ticket, flight] : in_flight_) {
-      if (ticket >= before_ticket) break;
+    for (const InFlight& flight : in_flight_) {
+      if (flight.ticket >= before_ticket) break;
       if (!ordinal || flight.ordinal == *ordinal) return false;
     }
     return true;

@@ -17,7 +17,6 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <map>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -114,6 +113,7 @@ class CaptureSessions {
     bool ending = false;
   };
   struct InFlight {
+    std::uint64_t ticket;
     std::uint64_t ordinal;  // of the session
   };
 
@@ -141,7 +141,7 @@ class CaptureSessions {
   std::deque<std::string> left_;  // streams that this process has left to another; newest last
   bool renewing_ = false;
   std::string last_started_;
-  std::map<std::uint64_t, InFlight> in_flight_;  // by ticket
+  std::vector<InFlight> in_flight_;  // tickets rise; one a thread that publishes
   std::uint64_t next_ticket_ = 1;
   std::uint64_t next_ordinal_ = 1;
   bool storing_;

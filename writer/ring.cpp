@@ -23,7 +23,8 @@ tl::expected<std::unique_ptr<Ring>, std::string> Ring::make(RingLimits limits) {
 Ring::Ring(RingLimits limits) : limits_(limits) {}
 
 std::uint64_t Ring::publish(const std::function<Envelope(std::uint64_t)>& seal) {
-  std::vector<EnvelopeRef> overwritten;  // freed behind the lock: one may be a megabyte
+  EnvelopeRef oldest;  // freed behind the lock, as all that is overwritten: one may be a megabyte
+  std::vector<EnvelopeRef> others;
   std::unique_lock lock(mutex_);
   const std::uint64_t slot = last_ + 1;
   if (planted(PlantedBug::seq_unlocked)) last_ = slot, lock.unlock();
@@ -35,7 +36,7 @@ std::uint64_t Ring::publish(const std::function<Envelope(std::uint64_t)>& seal) 
   while (slots_.size() > 1 &&
          (static_cast<std::int64_t>(slots_.size()) > limits_.events || bytes_ > limits_.bytes)) {
     bytes_ -= static_cast<std::int64_t>(slots_.front()->json.size());
-    overwritten.push_back(std::move(slots_.front()));
+    (oldest ? others.emplace_back() : oldest) = std::move(slots_.front());
     slots_.pop_front();
   }
   published_.notify_all();

@@ -81,7 +81,7 @@ StorageWriter::Step StorageWriter::take_one(const std::stop_token& stop, Deadlin
       RingItem item = reader_->next(deadline);
       if (std::holds_alternative<std::monostate>(item)) return Step::held_up;
       if (const Drop* drop = std::get_if<Drop>(&item)) backlog_.add(*drop);
-      if (const EnvelopeRef* envelope = std::get_if<EnvelopeRef>(&item)) in_hand_ = *envelope;
+      if (EnvelopeRef* envelope = std::get_if<EnvelopeRef>(&item)) in_hand_ = std::move(*envelope);
     }
   }
   if (const EnvelopeRef marker = markers_.due(in_hand_ ? in_hand_->seq : 0))

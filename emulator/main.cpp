@@ -3,6 +3,7 @@
 //
 // The main thread only waits for signals; the Emulator has its own. Exit codes: 0 ended by a signal, 2 usage,
 // 3 cannot serve. Source: the contract of `s2-emulator`.
+#include <malloc.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -161,6 +162,8 @@ int serve(Arguments& a) {
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
+  // One thread allocates; an arena of its own would grow by a system call every few records.
+  mallopt(M_ARENA_MAX, 1);
   CLI::App app(
       "An S2 endpoint on this machine: the S2 v1 API, in memory, over HTTP/1.1 and HTTP/2 on one port.",
       "s2-emulator");

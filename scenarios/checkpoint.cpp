@@ -110,7 +110,7 @@ tl::expected<void, std::string> call(const std::vector<std::string>& arguments, 
 std::string try_it(const std::string& directory) {
   signal(SIGPIPE, SIG_IGN);  // where nothing was restored, nobody reads
   Pipes pipes;
-  auto source = Child::start({{"cat"}, {}, {}}, pipes);
+  auto source = Child::start({{"cat"}, {}, {}, Lineage::checkpointed}, pipes);
   if (!source) return source.error();
   auto checkpoint = take_checkpoint(**source, directory);
   close_all(pipes);
@@ -157,7 +157,7 @@ tl::expected<Checkpoint, std::string> take_checkpoint(Child& child, const std::s
 tl::expected<std::unique_ptr<Child>, std::string> restore(const Checkpoint& checkpoint,
                                                           const std::string& name, Pipes& pipes) {
   Command command;
-  command.restores = true;
+  command.lineage = Lineage::restored;
   command.words = {criu(), "restore", "--restore-detached", "--restore-sibling", "--tcp-close"};
   const auto add = [&](const char* option, std::string value) {
     command.words.emplace_back(option);

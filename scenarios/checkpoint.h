@@ -21,8 +21,8 @@ struct Checkpoint {
 };
 
 // Stops the process for good: what is left of it is the checkpoint, and `child` has ended as if by SIGKILL.
-// It must have had nothing but pipes for standard streams, and none of them may hold unread bytes: those are
-// in no restore. Its TCP connections are closed, as a restored VM finds them.
+// It was started as Lineage::checkpointed, with nothing but pipes for standard streams, and none of them may
+// hold unread bytes: those are in no restore. Its TCP connections are closed, as a restored VM finds them.
 tl::expected<Checkpoint, std::string> take_checkpoint(Child& child, const std::string& directory);
 
 // One restore, with pipes of its own, in a PID namespace of its own. It comes back before the process runs;

@@ -34,8 +34,12 @@ constexpr auto kReapWithin = std::chrono::seconds(10);  // after SIGKILL; longer
 
 // Between fork and exec of a process with threads: only calls that are safe there. Never returns.
 [[noreturn]] void become(const char* program, char* const* arguments, char* const* environment,
-                         const int (&streams)[3], int error_pipe, int harness, bool restores) {
-  setsid();  // a group of its own, too; and what is checkpointed may belong to no other's session
+                         const int (&streams)[3], int error_pipe, int harness, Lineage lineage) {
+  if (lineage == Lineage::ordinary) {
+    setpgid(0, 0);  // not a session: Linux schedules each as if it were one program, whatever its nice value
+  } else {
+    setsid();
+  }
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != harness) _exit(127);  // it died before prctl
   for (int each = 0; each < 3; ++each) dup2(streams[each], each);
@@ -45,7 +49,7 @@ constexpr auto kReapWithin = std::chrono::seconds(10);  // after SIGKILL; longer
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
-  if (restores) restore_in_own_pids(program, arguments, environment, error_pipe);
+  if (lineage == Lineage::restored) restore_in_own_pids(program, arguments, environment, error_pipe);
   execve(program, arguments, environment);
   const int error = errno;
   while (write(error_pipe, &error, sizeof error) < 0 && errno == EINTR) {
@@ -164,7 +168,7 @@ tl::expected<std::unique_ptr<Child>, std::string> Child::start(const Command& co
   const int pid = fork();
   int error = pid < 0 ? errno : 0;
   if (pid == 0) {
-    become(program.c_str(), words.data(), variables.data(), streams, failed.write, harness, command.restores);
+    become(program.c_str(), words.data(), variables.data(), streams, failed.write, harness, command.lineage);
   }
   close(in.read), close(out.write), close(err.write), close(failed.write);
   if (pid > 0) {

@@ -18,11 +18,17 @@
 
 namespace s2::scenarios {
 
+enum class Lineage {
+  ordinary,
+  checkpointed,  // it may be: with a session of its own, because CRIU takes no part of another's
+  restored,      // the child is what the program restores (pid_namespace.h)
+};
+
 struct Command {
   std::vector<std::string> words;
   std::map<std::string, std::string> set;  // over this process's environment
   std::vector<std::string> unset;
-  bool restores = false;  // the child is what the program restores (pid_namespace.h)
+  Lineage lineage = Lineage::ordinary;
 };
 
 // The harness's ends; close them when done.

@@ -193,6 +193,7 @@ void ProcessRun::read_journal() {
 
 Command ProcessRun::command() const {
   Command command{options_.writer, {}, kCleared};
+  if (drawn_.teardown.kind == Teardown::fork) command.lineage = Lineage::checkpointed;
   auto& set = command.set;
   const ServiceAddress address = service_->for_writer();
   set["S2_BASIN"] = address.basin;

@@ -66,7 +66,8 @@ class Checkpoints : public testing::Test {
         Child::start({{"/bin/sh", "-c",
                        "n=0; while read -r word; do n=$((n + 1)); echo \"$word $n\"; done; " + at_the_end},
                       {},
-                      {}},
+                      {},
+                      Lineage::checkpointed},
                      pipes);
     if (!child) return tl::unexpected(child.error());
     const Held source(std::move(*child), pipes);

@@ -128,6 +128,7 @@ class HttpDriver {
   std::unique_ptr<TelemetryApi> api_;
   std::unique_ptr<LiveStream> live_;
   httplib::Server server_;
+  socket_t listening_ = INVALID_SOCKET;
 };
 
 int HttpDriver::run() {
@@ -149,6 +150,8 @@ int HttpDriver::run() {
                              options_.host, options_.port));
     return 3;
   }
+  ::listen(listening_,
+           SOMAXCONN);  // the library's own has five wait, and the kernel lets the sixth wait seconds
   std::promise<void> served;
   std::thread serving([&] {
     name_this_thread("http-accept");
@@ -225,7 +228,8 @@ void HttpDriver::route() {
   server_.set_read_timeout(kIdleConnection.count());
   server_.set_write_timeout(kStuckViewer.count());
   server_.set_tcp_nodelay(true);
-  server_.set_socket_options([](socket_t socket) {  // the library's own let two servers share a port
+  server_.set_socket_options([this](socket_t socket) {  // the library's own let two servers share a port
+    listening_ = socket;
     const int yes = 1;
     ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
   });

@@ -46,8 +46,10 @@ class HttpProgram : public testing::Test {
     const auto answer = client().Post("/telemetry/events", body, kJsonType);
     return answer ? answer->status : 0;
   }
-  int connected() const {
+  int connected(std::chrono::seconds within = std::chrono::seconds(20)) const {
     const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const timeval limit = {within.count(), 0};
+    ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
     sockaddr_in address = {};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -192,6 +194,17 @@ TEST_F(HttpProgram, ARefusedRequestSpoilsNotTheNextOneOnItsConnection) {
             "GET /telemetry HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer the-api-token\r\n\r\n"});
   EXPECT_TRUE(answers.starts_with("HTTP/1.1 401")) << answers;
   EXPECT_NE(answers.find("HTTP/1.1 404"), std::string::npos) << answers;  // nothing is captured
+}
+
+TEST_F(HttpProgram, ManyConnectAtOnceThoughTheWriterIsNotRunningJustThen) {
+  begin();
+  writer->signal(SIGSTOP);
+  std::vector<int> waiting;
+  for (std::size_t i = 0; i < 2 * kMaxViewers && !HasFailure(); ++i)
+    waiting.push_back(connected(std::chrono::seconds(2)));
+  writer->signal(SIGCONT);
+  EXPECT_EQ(client().Get("/telemetry")->status, 404);
+  for (const int fd : waiting) ::close(fd);
 }
 
 TEST_F(HttpProgram, SixtyFourViewersAndIdleConnectionsDelayNeitherAFlushNorTheEnd) {

@@ -150,8 +150,8 @@ int HttpDriver::run() {
                              options_.host, options_.port));
     return 3;
   }
-  ::listen(listening_,
-           SOMAXCONN);  // the library's own has five wait, and the kernel lets the sixth wait seconds
+  // The library's own has five wait, and the kernel lets the sixth wait seconds.
+  ::listen(listening_, SOMAXCONN);
   std::promise<void> served;
   std::thread serving([&] {
     name_this_thread("http-accept");
@@ -180,10 +180,7 @@ int HttpDriver::run() {
     }
   }
   if (report.unsaved != 0) options_.log(fmt::format("shutdown: {} events are unsaved", report.unsaved));
-  if (report.journal_left)
-    options_.log(
-        "shutdown: the journal's disk does not answer: its thread is left behind, and its last lines may be "
-        "missing");
+  if (report.journal_left) options_.log(fmt::format("shutdown: {}", kJournalLeft));
   const int code = report.unsaved == 0 ? 0 : 1;
   server_.stop();
   if (ended.wait_for(kServerEndsWithin) != std::future_status::ready || report.journal_left) {

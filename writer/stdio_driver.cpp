@@ -236,11 +236,7 @@ void WriterDriver::begin_shutdown(const char* why) {
     }
     if (report_.unsaved != 0)
       options_.log(fmt::format("shutdown ({}): {} events are unsaved", why, report_.unsaved));
-    if (report_.journal_left)
-      options_.log(
-          fmt::format("shutdown ({}): the journal's disk does not answer: its thread is left behind, "
-                      "and its last lines may be missing",
-                      why));
+    if (report_.journal_left) options_.log(fmt::format("shutdown ({}): {}", why, kJournalLeft));
     shut_down_ = true;
     wake_.set();
   });

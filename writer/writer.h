@@ -13,6 +13,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <tl/expected.hpp>
 #include <vector>
@@ -72,6 +73,9 @@ struct ShutdownReport {
   // it. A process that has to end calls _Exit.
   bool journal_left = false;
 };
+// What a log says of it.
+inline constexpr std::string_view kJournalLeft =
+    "the journal's disk does not answer: its thread is left behind, and its last lines may be missing";
 
 class Writer {
  public:

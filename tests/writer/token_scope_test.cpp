@@ -25,7 +25,8 @@ class TokenScope : public testing::Test {
     s2.create_basin("basin-one");
     s2.observe([this](const emulator::ProtocolEvent& moment) {
       const std::lock_guard lock(mutex);
-      if (moment.moment == emulator::Moment::committed) commands[moment.stream] += is_command(*moment.input);
+      if (moment.moment == emulator::Moment::committed)
+        commands[moment.stream] += wire::is_command(moment.input->records[0].headers);
       each_committed(moment, [&](const json& envelope) { stored[moment.stream].push_back(envelope["seq"]); });
     });
     fs::remove_all(directory);
@@ -33,9 +34,6 @@ class TokenScope : public testing::Test {
   }
   ~TokenScope() override { fs::remove_all(directory); }
 
-  static bool is_command(const wire::AppendInput& input) {
-    return !input.records[0].headers.empty() && input.records[0].headers[0].name.empty();
-  }
   // A token for streams that begin with `session-`.
   std::string issue(const std::string& id, const std::vector<std::string>& ops) {
     const json body = {

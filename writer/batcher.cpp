@@ -38,6 +38,13 @@ void Batcher::flush() {
   if (!batches_.empty()) batches_.back().closed = true;
 }
 
+std::optional<Lingering> Batcher::lingering() const {
+  if (batches_.empty() || batches_.back().closed) return std::nullopt;
+  const Growing& last = batches_.back();
+  return Lingering{last.due, max_records_ - last.batch.seqs.size(),
+                   wire::kMaxBatchMeteredBytes - last.batch.metered};
+}
+
 std::optional<Batcher::Time> Batcher::due() const {
   if (batches_.empty()) return std::nullopt;
   return batches_.front().closed ? Time::min() : batches_.front().due;

@@ -23,6 +23,13 @@ struct Batch {
   std::size_t metered = 0;
 };
 
+// A batch that still grows: until it is due, or so much more is in it.
+struct Lingering {
+  std::chrono::steady_clock::time_point due;
+  std::size_t records = 0;
+  std::size_t bytes = 0;  // metered
+};
+
 class Batcher {
  public:
   using Time = std::chrono::steady_clock::time_point;
@@ -34,6 +41,8 @@ class Batcher {
   bool add(std::uint64_t seq, wire::AppendRecord&& record, std::size_t metered, Time now);
   // All that is here is due now.
   void flush();
+  // The batch that still grows, if there is one.
+  std::optional<Lingering> lingering() const;
   // When the first batch is due (Time::min(): it is already); nothing when there is none.
   std::optional<Time> due() const;
   // The first batch if it is due; with `even_if_lingering` in any case.

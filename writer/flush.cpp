@@ -20,12 +20,12 @@ FlushAnswer failed(const Standing& standing) {
 }  // namespace
 
 FlushAnswer run_flush(CaptureSessions& sessions, Durability& durability, StorageWriter* storage,
-                      Producers* producers, Deadline deadline) {
+                      Deadline deadline) {
   auto cut_off = sessions.cut_off(deadline);
   if (!cut_off) return failed(durability.standing(nullptr, std::numeric_limits<std::uint64_t>::max()));
-  if (storage != nullptr && producers != nullptr) {
+  if (storage != nullptr) {
     storage->wait_taken(*cut_off, deadline);
-    producers->flush(deadline);
+    storage->flush(deadline);
     if (planted(PlantedBug::flush_when_queued)) {
       return {true, *cut_off, 0, 0, durability.gone()};
     }

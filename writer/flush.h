@@ -24,9 +24,8 @@ struct FlushAnswer {
   std::uint64_t drops = 0;            // events told as dropped or lost so far
 };
 
-// `storage` and `producers` are null in a writer without durable storage: then nothing is durable, and it
-// says so.
+// `storage` is null in a writer without durable storage: then nothing is durable, and it says so.
 FlushAnswer run_flush(CaptureSessions& sessions, Durability& durability, StorageWriter* storage,
-                      Producers* producers, Deadline deadline);
+                      Deadline deadline);
 
 }  // namespace s2::writer

@@ -61,6 +61,12 @@ class AllProducers final : public Producers {
     for (const auto& producer : all()) producer->wake();
   }
 
+  std::optional<Lingering> lingering(const std::string& stream) const override {
+    const std::lock_guard lock(mutex_);
+    const auto at = producers_.find(stream);
+    return at == producers_.end() ? std::nullopt : at->second->lingering();
+  }
+
   void flush(Deadline answer_by) override {
     for (const auto& producer : all()) producer->flush(answer_by);
   }

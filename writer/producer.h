@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "wire/types.h"
+#include "writer/batcher.h"
 
 namespace s2::writer {
 
@@ -106,6 +107,9 @@ class Producers {
                         const std::stop_token& stop, Deadline deadline) = 0;
   // Makes each waiting submit() look at its stop token: call it right after request_stop().
   virtual void wake() = 0;
+
+  // The stream's batch that lingers, if it does: the next record comes to it, unless flush() is called.
+  virtual std::optional<Lingering> lingering(const std::string& stream) const = 0;
 
   // Sends what lingers now, in all streams. Does not wait. Somebody wants the answers by `answer_by`: until
   // then no pause and no single silent peer takes more than a part of what is left.

@@ -39,7 +39,7 @@ std::uint64_t Ring::publish(const std::function<Envelope(std::uint64_t)>& seal) 
     (oldest ? others.emplace_back() : oldest) = std::move(slots_.front());
     slots_.pop_front();
   }
-  published_.notify_all();
+  for (RingReader* reader : readers_) reader->on_published(*slots_.back());
   return counted_before_ + last_;
 }
 
@@ -64,7 +64,14 @@ std::uint64_t Ring::last_seq() const {
 
 std::unique_ptr<RingReader> Ring::reader(std::uint64_t after) {
   std::lock_guard lock(mutex_);
-  return std::unique_ptr<RingReader>(new RingReader(*this, std::min(after, last_)));
+  std::unique_ptr<RingReader> reader(new RingReader(*this, std::min(after, last_)));
+  readers_.push_back(reader.get());
+  return reader;
+}
+
+RingReader::~RingReader() {
+  std::lock_guard lock(ring_.mutex_);
+  std::erase(ring_.readers_, this);
 }
 
 std::optional<Drop> RingReader::missed() {
@@ -75,13 +82,53 @@ std::optional<Drop> RingReader::missed() {
   return drop;
 }
 
-RingItem RingReader::next(std::chrono::steady_clock::time_point deadline) {
-  std::unique_lock lock(ring_.mutex_);
-  ring_.published_.wait_until(lock, deadline, [&] { return cancelled_ || position_ < ring_.last_; });
+RingItem RingReader::take() {
   if (cancelled_ || position_ >= ring_.last_) return {};
   if (auto drop = missed()) return *drop;
   std::uint64_t oldest = ring_.last_ + 1 - ring_.slots_.size();
   return ring_.slots_[++position_ - oldest];
+}
+
+RingItem RingReader::next(std::chrono::steady_clock::time_point deadline) {
+  std::unique_lock lock(ring_.mutex_);
+  if (!cancelled_ && position_ >= ring_.last_) sleep(lock, deadline);
+  return take();
+}
+
+RingItem RingReader::try_next() {
+  std::lock_guard lock(ring_.mutex_);
+  return take();
+}
+
+void RingReader::nap(const Nap& nap, std::uint64_t rouses) {
+  std::unique_lock lock(ring_.mutex_);
+  if (cancelled_ || position_ < ring_.last_ || rouses_ != rouses) return;
+  nap_ = nap;
+  nap_->events = std::min(nap.events, static_cast<std::size_t>(ring_.limits_.events / kNapShare));
+  nap_->bytes = std::min(nap.bytes, static_cast<std::size_t>(ring_.limits_.bytes / kNapShare));
+  if (nap_->events > 1) sleep(lock, nap.until);
+  nap_.reset();
+}
+
+void RingReader::sleep(std::unique_lock<std::mutex>& lock, std::chrono::steady_clock::time_point deadline) {
+  asleep_ = true;
+  woken_.wait_until(lock, deadline, [&] { return !asleep_; });
+  asleep_ = false;
+}
+
+// Once for each sleep: whoever is woken already is not told again.
+void RingReader::wake() {
+  if (std::exchange(asleep_, false)) woken_.notify_one();
+}
+
+void RingReader::on_published(const Envelope& newest) {
+  if (!asleep_) return;
+  if (nap_) {
+    --nap_->events;
+    nap_->bytes -= std::min(nap_->bytes, newest.json.size());
+    if (nap_->events > 0 && nap_->bytes > 0 && newest.session == nap_->session) return;
+  }
+  wake();
 }
 
 std::optional<Drop> RingReader::take_drop() {
@@ -89,10 +136,21 @@ std::optional<Drop> RingReader::take_drop() {
   return missed();
 }
 
+void RingReader::rouse() {
+  std::lock_guard lock(ring_.mutex_);
+  ++rouses_;
+  if (nap_) wake();
+}
+
+std::uint64_t RingReader::rouses() const {
+  std::lock_guard lock(ring_.mutex_);
+  return rouses_;
+}
+
 void RingReader::cancel() {
   std::lock_guard lock(ring_.mutex_);
   cancelled_ = true;
-  ring_.published_.notify_all();
+  wake();
 }
 
 void RingReader::resume() {

@@ -72,13 +72,27 @@ tl::expected<void, std::string> StorageWriter::cancelled() const {
   return tl::unexpected<std::string>("the storage writer was cancelled");
 }
 
+void StorageWriter::nap(Deadline deadline) {
+  if (!fed_) return;
+  const std::uint64_t rouses = reader_->rouses();  // a flush behind this look ends the nap
+  const auto batch = producers_.lingering(fed_->stream);
+  if (!batch) return;
+  const auto left = batch->due - std::chrono::steady_clock::now();
+  if (left < kLeastNap) return;
+  reader_->nap({std::min(deadline, batch->due - left / 8), batch->records, batch->bytes, fed_}, rouses);
+}
+
 StorageWriter::Step StorageWriter::take_one(const std::stop_token& stop, Deadline deadline) {
   if (!in_hand_ && markers_.empty()) {
     if (!backlog_.empty()) {
       in_hand_ = backlog_.next(stop, deadline);
       if (!in_hand_ && !backlog_.empty()) return Step::held_up;
     } else {
-      RingItem item = reader_->next(deadline);
+      RingItem item = reader_->try_next();
+      if (std::holds_alternative<std::monostate>(item)) {
+        nap(deadline);
+        item = reader_->next(deadline);
+      }
       if (std::holds_alternative<std::monostate>(item)) return Step::held_up;
       if (const Drop* drop = std::get_if<Drop>(&item)) backlog_.add(*drop);
       if (EnvelopeRef* envelope = std::get_if<EnvelopeRef>(&item)) in_hand_ = std::move(*envelope);
@@ -110,6 +124,7 @@ StorageWriter::Step StorageWriter::hand_over(const std::stop_token& stop, Deadli
   switch (offer(*in_hand_, stop, deadline)) {
     case Submit::taken:
       if (planted(PlantedBug::early_ack)) durability_.acked({&in_hand_->seq, 1});
+      if (fed_ != in_hand_->session) fed_ = in_hand_->session;
       moved_on();
       return Step::moved_on;
     case Submit::too_large:
@@ -203,9 +218,15 @@ void StorageWriter::moved_on() {
 }
 
 bool StorageWriter::wait_taken(std::uint64_t through, Deadline deadline) {
+  reader_->rouse();
   std::unique_lock lock(mutex_);
   changed_.wait_until(lock, deadline, [&] { return closed_ || taken_through_ >= through; });
   return taken_through_ >= through;
+}
+
+void StorageWriter::flush(Deadline answer_by) {
+  producers_.flush(answer_by);
+  reader_->rouse();
 }
 
 bool StorageWriter::drain(std::uint64_t through, Deadline deadline) {

@@ -7,9 +7,12 @@
 // goes on looking at what the ring overwrites: what the journal has of it is read back in its turn, the rest
 // is told as dropped (backlog.h).
 //
+// While a stream's batch lingers, Run sleeps: what comes to the same batch in that time is taken together,
+// before it is due or full. A flush ends that sleep, and so does an event of another session.
+//
 // run() has one thread; drain() and close() are called after it was cancelled, by one thread, be it before
-// that thread has come to run(); wait_taken() by any. Ring, producers, journal, durability and sessions
-// belong to the caller and outlive all calls. Source: system rules "Storage writer", "Failures".
+// that thread has come to run(); wait_taken() and flush() by any. Ring, producers, journal, durability and
+// sessions belong to the caller and outlive all calls. Source: system rules "Storage writer", "Failures".
 #pragma once
 
 #include <chrono>
@@ -33,6 +36,10 @@ namespace s2::writer {
 
 // How often a storage writer that is held up looks for drops to tell, and for streams that are free again.
 inline constexpr std::chrono::milliseconds kHeldUpPoll{20};
+
+// A sleep while a batch lingers ends an eighth of what is left before it is due, and is not worth while below
+// this.
+inline constexpr std::chrono::milliseconds kLeastNap{1};
 
 // What run() returns once it was cancelled: nothing, as a task that did what it was asked for, or an error,
 // as whoever waits for it to end may want to tell that from one that ended by itself.
@@ -58,6 +65,8 @@ class StorageWriter {
   // Waits until everything up to `through` was taken by a producer, or told as dropped or lost; not
   // beyond close().
   bool wait_taken(std::uint64_t through, Deadline deadline);
+  // Sends what was taken without linger (Producers::flush()).
+  void flush(Deadline answer_by);
 
   // After Run was cancelled: takes the ring's rest up to `through`. False when something is left at the
   // deadline.
@@ -73,6 +82,7 @@ class StorageWriter {
  private:
   enum class Step { moved_on, held_up };
   tl::expected<void, std::string> cancelled() const;
+  void nap(Deadline deadline);
   Step take_one(const std::stop_token& stop, Deadline deadline);
   Step hand_over(const std::stop_token& stop, Deadline deadline);
   Step hand_over_marker(const EnvelopeRef& marker, const std::stop_token& stop, Deadline deadline);
@@ -90,6 +100,7 @@ class StorageWriter {
   Backlog backlog_;  // between what was taken and what the reader gives; belongs to whoever reads
   DropMarkers markers_;
   EnvelopeRef in_hand_;  // read, and not taken by a producer yet; belongs to whoever reads
+  SessionRef fed_;       // whose event a producer took last; belongs to whoever reads
 #ifdef PLANTED_BUGS
   void ship_off();
   std::vector<EnvelopeRef> off_;  // read while storing was off: pre-enable-leak, off-window-drain

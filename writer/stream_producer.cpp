@@ -69,6 +69,11 @@ void StreamProducer::wake() {
   room_cv_.notify_all();
 }
 
+std::optional<Lingering> StreamProducer::lingering() const {
+  const std::lock_guard lock(mutex_);
+  return batcher_.lingering();
+}
+
 void StreamProducer::flush(Deadline answer_by) {
   const std::lock_guard lock(mutex_);
   want_answers(answer_by);

@@ -1,9 +1,9 @@
 // One stream's producer: batcher, window of appends in flight, and the thread that speaks with S2.
 //
-// submit(), wake(), flush(), wait_*(), retire(), begin_close(), finish_close(): any thread. Everything else
-// happens on the producer's own thread, which alone touches the channel (but for abort()) and the window.
-// Listener calls are made on that thread with no lock held. Owned (shared) by the Producers that made it; the
-// destructor closes without grace.
+// submit(), wake(), lingering(), flush(), wait_*(), retire(), begin_close(), finish_close(): any thread.
+// Everything else happens on the producer's own thread, which alone touches the channel (but for abort()) and
+// the window. Listener calls are made on that thread with no lock held. Owned (shared) by the Producers that
+// made it; the destructor closes without grace.
 //
 // What the thread does is a small machine (Stage):
 //   taking     an append of a fence command, guarded by its place, is the only thing in flight; its ack tells
@@ -54,6 +54,7 @@ class StreamProducer {
   std::optional<Submit> submit(std::uint64_t seq, wire::AppendRecord&& record, std::size_t metered,
                                const std::stop_token& stop, Deadline deadline);
   void wake();
+  std::optional<Lingering> lingering() const;
   void flush(Deadline answer_by);
   // Waits until nothing with seq <= through is unsettled; returns how many still are at the deadline.
   std::size_t wait_settled(std::uint64_t through, Deadline deadline);

@@ -86,7 +86,7 @@ tl::expected<void, std::string> Writer::set_storing(bool on) {
 }
 
 FlushAnswer Writer::flush(Deadline deadline) {
-  return run_flush(sessions_, durability_, storage_.get(), producers_.get(), deadline);
+  return run_flush(sessions_, durability_, storage_.get(), deadline);
 }
 
 tl::expected<CaptureSessions::End, std::string> Writer::end(const std::string& session, Deadline deadline) {
@@ -104,7 +104,7 @@ tl::expected<CaptureSessions::End, std::string> Writer::end(const std::string& s
 Stopped Writer::await_end(const CaptureSessions::End& end, Deadline deadline) {
   if (storage_) {
     storage_->wait_taken(end.cut_off, deadline);
-    producers_->flush(deadline);
+    storage_->flush(deadline);
   }
   Standing standing = durability_.wait_settled(end.session, end.cut_off, deadline);
   Stopped stopped;

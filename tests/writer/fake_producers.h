@@ -48,6 +48,9 @@ class FakeProducers : public Producers {
   void linger() {
     set([&] { lingers_ = true; });
   }  // nothing leaves without a flush
+  void batch(std::optional<Lingering> batch) {
+    set([&] { batch_ = batch; });
+  }  // that is said to linger
   void refuse(std::uint64_t seq) {
     set([&] { refused_.insert(seq); });
   }
@@ -110,6 +113,10 @@ class FakeProducers : public Producers {
   }
   void wake() override {
     set([] {});
+  }
+  std::optional<Lingering> lingering(const std::string&) const override {
+    std::lock_guard lock(mutex_);
+    return batch_;
   }
   void flush(Deadline) override {
     set([&] { flush_through_ = queue_.size(); });
@@ -215,6 +222,7 @@ class FakeProducers : public Producers {
   std::set<std::uint64_t> refused_;
   std::vector<std::string> epochs_;
   std::vector<Unsaved> left_;
+  std::optional<Lingering> batch_;
   std::uint64_t left_through_ = 0;
   std::size_t room_ = 1'000'000;
   std::size_t body_limit_ = 1024 * 1024;

@@ -76,8 +76,11 @@ struct Shrunk {
 Shrunk shrink(const Failure& failure, const ShrinkOptions& options, const Program& program);
 
 // An execution (with its trace) as a person reads it: a line for each turn of a thread, with what the program
-// noted of itself in it (sim::note), and where a turn was cut short. With `lines`, the places in the source.
+// noted of itself in it (sim::note), where it stands at its end, and what was chosen there that the default
+// policy would not choose. That is known of the schedule that was `followed`, as replay() gives it; without
+// it, only preemptions by another thread are. With `lines`, the places in the source.
 class SourceLines;
-std::string story_of(const sim::Execution& execution, const SourceLines* lines = nullptr);
+std::string story_of(const sim::Execution& execution, const SourceLines* lines = nullptr,
+                     const Schedule* followed = nullptr);
 
 }  // namespace s2::fuzz

@@ -95,9 +95,10 @@ std::optional<ReplayToken> parse_replay_token(std::string_view text, std::string
   return token;
 }
 
-std::vector<std::string> steps_of(const sim::Execution& execution) {
+std::vector<std::string> steps_of(sim::Execution execution, const Schedule& followed) {
   const SourceLines places(execution);
-  const std::string text = story_of(execution, &places);
+  name_objects(execution, places);
+  const std::string text = story_of(execution, &places, &followed);
   std::vector<std::string> lines;
   for (std::size_t begin = 0; begin < text.size();) {
     const std::size_t end = std::min(text.find('\n', begin), text.size());
@@ -139,7 +140,7 @@ std::optional<Failure> search_again(const Target& target, const std::string& wan
   options.world = target.world;
   Exploration found = explore(*strategy, options, target.program);
   if (!found.failure || signature(*found.failure) != wanted) return std::nullopt;
-  return std::move(*found.failure);
+  return std::move(found.failure);
 }
 
 }  // namespace
@@ -186,13 +187,14 @@ Finding find_smallest(const Target& target, const std::string& mutant, const Fai
   if (finding.token.size() > kMostTokenBytes) finding.long_token.swap(finding.token);
   const Target& small = best->target;
   if (small.shape) replay(finding.schedule, small.world, [&] { finding.shape = small.shape(); });
-  const sim::Execution execution = replay(finding.schedule, small.world, small.program, true);
+  Schedule followed;
+  const sim::Execution execution = replay(finding.schedule, small.world, small.program, true, &followed);
   if (sim::is_failure(execution.ending)) {
     classify(execution.ending, execution.why, finding);
   } else {
     classify(shrunk.failure.ending, shrunk.failure.why + " (and this order does not show it again)", finding);
   }
-  finding.steps = steps_of(execution);
+  finding.steps = steps_of(execution, followed);
   return finding;
 }
 

@@ -43,8 +43,8 @@ struct ReplayToken {
 };
 std::optional<ReplayToken> parse_replay_token(std::string_view text, std::string& error);
 
-// The story of an execution, a line each.
-std::vector<std::string> steps_of(const sim::Execution& execution);
+// The story of an execution, a line each; `followed` as replay() gives it.
+std::vector<std::string> steps_of(sim::Execution execution, const Schedule& followed);
 
 struct SmallestOptions {
   std::chrono::milliseconds for_sizes{8000};  // looking for it in smaller sizes, with other draws

@@ -151,7 +151,7 @@ int replay_command(const FuzzOptions& options) {
       }));
   const bool broken = sim::is_failure(execution.ending);
   classify(execution.ending, execution.why, finding);
-  finding.steps = steps_of(execution);
+  finding.steps = steps_of(execution, made);
   (options.token_file.empty() ? finding.token : finding.long_token) = options.token;
   if (!options.picture.empty())
     write_picture(finding, replay_command_of(finding, options.token_file), options.picture);

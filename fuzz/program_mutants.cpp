@@ -12,6 +12,7 @@
 
 #include "fuzz/program_commands.h"
 #include "fuzz/result_json.h"
+#include "fuzz/run_output.h"
 
 namespace s2::fuzz {
 namespace {
@@ -25,39 +26,12 @@ std::string own_path() {
   return std::filesystem::read_symlink("/proc/self/exe", error).string();
 }
 
-// What a program says on its stdout, to its end. Throws when it cannot be run, or ends otherwise than with 0
-// or 1.
-std::string output_of(const std::vector<std::string>& words) {
-  int ends[2];
-  if (::pipe(ends) != 0) throw std::system_error(errno, std::generic_category(), "a pipe");
-  const pid_t pid = ::fork();
-  if (pid < 0) throw std::system_error(errno, std::generic_category(), "a process");
-  if (pid == 0) {
-    ::dup2(ends[1], STDOUT_FILENO);
-    ::close(ends[0]);
-    ::close(ends[1]);
-    std::vector<char*> argv;
-    for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
-    argv.push_back(nullptr);
-    ::execv(argv[0], argv.data());
-    ::_exit(127);
-  }
-  ::close(ends[1]);
-  std::string text;
-  char buffer[65536];
-  while (true) {
-    const ssize_t got = ::read(ends[0], buffer, sizeof buffer);
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) break;
-    text.append(buffer, static_cast<std::size_t>(got));
-  }
-  ::close(ends[0]);
-  int status = 0;
-  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-  }
-  if (!WIFEXITED(status) || WEXITSTATUS(status) > 1)
+// What a program says on its stdout. Throws when it cannot be run, or ends otherwise than with 0 or 1.
+std::string said_by(const std::vector<std::string>& words) {
+  RunOutput ran = output_of(words);
+  if (ran.exit_code != 0 && ran.exit_code != 1)
     throw std::runtime_error(words.front() + " did not do its work (is it built?)");
-  return text;
+  return std::move(ran.output);
 }
 
 MutantResult row_of(const PlantedBugText& bug, const CampaignResult& result) {
@@ -143,7 +117,7 @@ int mutants_command(const FuzzOptions& options, const volatile bool& stop) {
     if (options.duration_given) {
       words.insert(words.end(), {"--duration", std::to_string(options.campaign.duration.count()) + "ms"});
     }
-    auto theirs = mutants_of_json(output_of(words));
+    auto theirs = mutants_of_json(said_by(words));
     if (!theirs) throw std::runtime_error("s2-fuzz-bugs mutants said what is no result");
     rows = std::move(*theirs);
   }
@@ -214,8 +188,8 @@ int determinism_command(const FuzzOptions& options) {
     bool told = true;
     try {
       const std::string elsewhere =
-          output_of({own_path(), "hashes", "--target", options.campaign.target, "--first-seed",
-                     std::to_string(first), "--seeds", std::to_string(end - first)});
+          said_by({own_path(), "hashes", "--target", options.campaign.target, "--first-seed",
+                   std::to_string(first), "--seeds", std::to_string(end - first)});
       warm_up(*target);
       constexpr std::size_t kLine = 17;
       told = elsewhere.size() == kLine * (end - first);

@@ -23,9 +23,9 @@ void write_picture(const Finding& finding, const std::string& command, const std
   const auto target = token ? target_named(token->target) : std::nullopt;
   if (!target) throw std::runtime_error("cannot draw " + path + ": no such execution");
   Picture about;
-  const sim::Execution execution =
-      replay(token->schedule, target->world, target->program, true, &about.followed);
+  sim::Execution execution = replay(token->schedule, target->world, target->program, true, &about.followed);
   const SourceLines lines(execution);
+  name_objects(execution, lines);
   about.place_of = [&](const sim::TraceStep& step) { return lines.of(step); };
   about.title = sim::is_failure(execution.ending)
                     ? fmt::format("{} {}: {}", finding.invariant, finding.kind, finding.detail)

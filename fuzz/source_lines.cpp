@@ -3,30 +3,24 @@
 
 #include <cxxabi.h>
 #include <dlfcn.h>
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <link.h>
-#include <poll.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <charconv>
 #include <chrono>
-#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
+
+#include "fuzz/run_output.h"
 
 namespace s2::fuzz {
 namespace {
-
-using RealClock = std::chrono::steady_clock;
 
 constexpr std::size_t kMostAddresses = 16'384;  // asked of the tool for one module; the rest by symbol
 constexpr std::size_t kMostOutput = 16 << 20;   // bytes that the tool may print
@@ -36,6 +30,7 @@ constexpr auto kMostToolTime = std::chrono::seconds(20);  // for one module
 struct Place {
   std::string function;  // without arguments; "" unknown
   std::string file;      // as the compiler was given it; "" unknown
+  std::string below_root;
   unsigned line = 0;
 };
 
@@ -53,6 +48,19 @@ bool starts_with_any(std::string_view text, std::initializer_list<std::string_vi
 const std::string& source_root() {
   static const std::string root = S2_SOURCE_ROOT;
   return root;
+}
+
+// Where a file of the sources stands below their folder; "" for any other. A compiler's cache may know it in
+// the folder of another checkout.
+std::string below_root(const std::string& file) {
+  if (file.starts_with(source_root())) return file.substr(source_root().size());
+  std::error_code error;
+  const std::size_t name = file.rfind('/');
+  for (std::size_t at = file.find('/'); at < name; at = file.find('/', at + 1)) {
+    if (std::filesystem::is_regular_file(source_root() + file.substr(at + 1), error))
+      return file.substr(at + 1);
+  }
+  return "";
 }
 
 // Past a group of brackets that opens at `at`.
@@ -117,49 +125,11 @@ bool is_between(const Place& place) {
   static constexpr std::array<std::string_view, 10> kOfTheLibrary = {
       "clock_gettime", "clock_nanosleep", "nanosleep", "usleep",    "sleep",
       "sched_yield",   "gettimeofday",    "time",      "getrandom", "syscall"};
-  if (starts_with_any(place.file, {"/usr/include/", "/usr/lib/", source_root() + "sim/"})) return true;
+  if (starts_with_any(place.file, {"/usr/include/", "/usr/lib/"}) || place.below_root.starts_with("sim/"))
+    return true;
   if (std::find(kOfTheLibrary.begin(), kOfTheLibrary.end(), place.function) != kOfTheLibrary.end())
     return true;
   return starts_with_any(place.function, {"s2::sim::", "std::", "__", "pthread_", "sem_", "s2_sim_"});
-}
-
-// What the tool prints, "" if it cannot be run, does not end well or takes too long.
-std::string output_of(const std::vector<std::string>& command) {
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) return "";
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-  std::vector<char*> arguments;
-  for (const std::string& one : command) arguments.push_back(const_cast<char*>(one.c_str()));
-  arguments.push_back(nullptr);
-  pid_t child = 0;
-  const bool started = posix_spawnp(&child, arguments[0], &actions, nullptr, arguments.data(), environ) == 0;
-  posix_spawn_file_actions_destroy(&actions);
-  close(ends[1]);
-
-  std::string output;
-  bool whole = false;
-  const auto deadline = RealClock::now() + kMostToolTime;
-  while (started && !whole && output.size() < kMostOutput) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - RealClock::now()).count();
-    pollfd readable{ends[0], POLLIN, 0};
-    if (left <= 0 || (poll(&readable, 1, static_cast<int>(left)) < 0 && errno != EINTR)) break;
-    if (readable.revents == 0) continue;
-    char bytes[1 << 16];
-    const ssize_t got = read(ends[0], bytes, sizeof bytes);
-    if (got > 0) output.append(bytes, static_cast<std::size_t>(got));
-    whole = got == 0;
-  }
-  close(ends[0]);
-  if (!started) return "";
-  if (!whole) kill(child, SIGKILL);
-  int status = 0;
-  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  return whole && WIFEXITED(status) && WEXITSTATUS(status) == 0 ? output : "";
 }
 
 // The program itself has no name in its link map, and what it was called by may be relative.
@@ -222,6 +192,7 @@ Place place_said(std::string_view function, std::string_view where) {
   std::from_chars(where.data() + colon + 1, where.data() + where.size(), place.line);
   if (place.line == 0) return place;  // "?"
   place.file = std::filesystem::path(where.substr(0, colon)).lexically_normal().string();
+  place.below_root = below_root(place.file);
   return place;
 }
 
@@ -232,7 +203,9 @@ void ask(const std::string& tool, const Module& module, Places& places) {
   std::vector<std::string> command{tool, "-a", "-f", "-i", "-C", "-e", module.file};
   for (const void* address : module.addresses)
     command.push_back(fmt::format("{:#x}", loaded(address).offset));
-  const std::string output = output_of(command);
+  const RunOutput ran =
+      output_of(command, {.quiet = true, .most_bytes = kMostOutput, .most_time = kMostToolTime});
+  const std::string output = ran.exit_code == 0 ? ran.output : "";
   std::size_t next = 0;
   std::vector<Place>* answer = nullptr;
   const std::vector<std::string_view> lines = lines_of(output);
@@ -247,26 +220,30 @@ void ask(const std::string& tool, const Module& module, Places& places) {
 }
 
 // Below the sources their own path; elsewhere the last two parts.
-std::string short_file(const std::string& file) {
-  if (file.starts_with(source_root())) return file.substr(source_root().size());
-  const std::filesystem::path path(file);
+std::string short_file(const Place& place) {
+  if (!place.below_root.empty()) return place.below_root;
+  const std::filesystem::path path(place.file);
   return (path.parent_path().filename() / path.filename()).string();
 }
 
-// "" for what stands between.
-std::string text_at(const void* address, const std::vector<Place>& said) {
+// Nothing for what stands between.
+std::optional<SourceLine> line_at(const void* address, const std::vector<Place>& said) {
   const Loaded where = loaded(address);
-  if (where.file.empty() || is_of_the_system(where.file)) return "";
+  if (where.file.empty() || is_of_the_system(where.file)) return std::nullopt;
   std::vector<Place> inlined = said;
   if (inlined.empty()) inlined.emplace_back();
   if (inlined.back().function.empty()) inlined.back().function = where.symbol;
   const auto place = std::find_if_not(inlined.begin(), inlined.end(), is_between);
-  if (place == inlined.end()) return "";
-  std::string text = short_name(place->function);
-  if (text == "operator()") text.clear();  // an inlined lambda, of which no more is known
-  if (!text.empty()) text += ' ';
-  if (place->line != 0) return text + fmt::format("{}:{}", short_file(place->file), place->line);
-  return text + fmt::format("{}+{:#x}", std::filesystem::path(where.file).filename().string(), where.offset);
+  if (place == inlined.end()) return std::nullopt;
+  SourceLine found{"", short_name(place->function),
+                   place->below_root.empty() ? place->file : source_root() + place->below_root, place->line};
+  if (found.function == "operator()") found.function.clear();  // an inlined lambda, of which no more is known
+  found.text = found.function + (found.function.empty() ? "" : " ");
+  found.text +=
+      place->line != 0
+          ? fmt::format("{}:{}", short_file(*place), place->line)
+          : fmt::format("{}+{:#x}", std::filesystem::path(where.file).filename().string(), where.offset);
+  return found;
 }
 
 }  // namespace
@@ -297,18 +274,22 @@ SourceLines::SourceLines(const sim::Execution& execution, const std::string& too
   }
   for (const auto& [file, module] : modules) ask(tool, module, places);
   for (const auto& [address, said] : places) {
-    std::string text = text_at(address, said);
-    if (!text.empty()) places_.emplace(address, std::move(text));
+    if (auto line = line_at(address, said)) places_.emplace(address, std::move(*line));
   }
 }
 
 std::string SourceLines::of(const sim::TraceStep& step) const {
+  const SourceLine* line = at(step);
+  return line == nullptr ? "" : line->text;
+}
+
+const SourceLine* SourceLines::at(const sim::TraceStep& step) const {
   for (const void* frame : step.frames) {
     if (frame == nullptr) break;
     const auto found = places_.find(call_at(frame));
-    if (found != places_.end()) return found->second;
+    if (found != places_.end()) return &found->second;
   }
-  return "";
+  return nullptr;
 }
 
 }  // namespace s2::fuzz

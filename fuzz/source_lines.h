@@ -12,6 +12,14 @@
 
 namespace s2::fuzz {
 
+// One place in the source.
+struct SourceLine {
+  std::string text;      // "Ring::publish writer/ring.cpp:28"
+  std::string function;  // with its scope: "Ring::publish"; "" unknown
+  std::string file;      // its path; "" unknown
+  unsigned line = 0;
+};
+
 class SourceLines {
  public:
   // Asks `tool` (of binutils, or what takes its arguments) once for each program or library that the trace's
@@ -21,10 +29,17 @@ class SourceLines {
   // "Ring::publish writer/ring.cpp:28". Without line tables or without the tool "Ring::publish
   // s2-fuzz+0x1a2b", without symbols "s2-fuzz+0x1a2b"; "" where no such frame was kept.
   std::string of(const sim::TraceStep& step) const;
+  // The same in parts; nullptr where of() is "". Lives as long as this.
+  const SourceLine* at(const sim::TraceStep& step) const;
 
  private:
-  std::unordered_map<const void*, std::string> places_;
+  std::unordered_map<const void*, SourceLine> places_;
 };
+
+// Gives each mutex and condition variable that has no name the one that it bears in the source, as far as
+// that can be read: "Ring::mutex_", a second one of that name "Ring::mutex_ #2". Sources that are newer than
+// the program are not looked at. `lines` are of that execution.
+void name_objects(sim::Execution& execution, const SourceLines& lines);
 
 // A demangled name without its arguments, template arguments and return type, and the last two of its scopes.
 std::string short_name(std::string_view demangled);

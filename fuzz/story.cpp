@@ -4,6 +4,7 @@
 
 #include "fuzz/explore.h"
 #include "fuzz/source_lines.h"
+#include "fuzz/turns.h"
 
 namespace s2::fuzz {
 namespace {
@@ -27,52 +28,102 @@ std::string time_text(std::chrono::nanoseconds time) {
   return text;
 }
 
-// Steps [first, end) of one thread, and the notes in it.
-std::string turn_text(const sim::Execution& execution, std::size_t first, std::size_t end, std::size_t& note,
-                      const SourceLines* lines) {
-  std::string text;
-  const auto say = [&](const std::string& what) { text += (text.empty() ? " " : "; ") + what; };
-  while (note < execution.notes.size() && execution.notes[note].step <= end) {
-    if (execution.notes[note].step == end && execution.notes[note].thread != execution.trace[first].thread)
+// What was chosen at a mark, of the thread that stands there.
+std::string mark_text(const Mark& mark) {
+  const Deviation* chosen = mark.deviation;
+  if (chosen == nullptr) return "preempted here";
+  switch (chosen->source) {
+    case sim::Source::timer:
+      return chosen->preempts ? "a timer fires early here" : "a timer fires here";
+    case sim::Source::signal:
+      return chosen->preempts ? "a signal is delivered early here" : "a signal is delivered here";
+    case sim::Source::spurious:
+      return chosen->target + " wakes for no reason here";
+    case sim::Source::thread:
       break;
-    say(execution.notes[note++].text);
   }
-  if (text.empty()) {
-    for (std::size_t i = first; i < end; ++i) {
-      if (end - first > 2 * kNamedPoints + 1 && i == first + kNamedPoints) {
-        text += ", …";
-        i = end - kNamedPoints;
-      }
-      text += (i == first ? " " : ", ") + step_text(execution, execution.trace[i], nullptr);
-    }
-  }
-  if (end - first > 1) text += " [" + std::to_string(end - first) + " points]";
-  const sim::TraceStep& last = execution.trace[end - 1];
-  if (last.preempted) text += "  <- preempted here: " + step_text(execution, last, lines);
-  return text;
+  if (chosen->preempts) return "preempted here";
+  return chosen->target + (wakes(chosen->kind) ? " is woken here" : " goes next here");
 }
+
+// What a line tells: the steps [first, end) of one thread, and the marks at the last of them.
+struct TurnLine {
+  std::size_t first = 0, end = 0;
+  std::size_t marks = 0, marks_end = 0;  // indices
+};
+
+class Teller {
+ public:
+  Teller(const sim::Execution& execution, const SourceLines* lines, const Schedule& followed)
+      : execution_(execution), lines_(lines), marks_(marks_of(execution, followed)) {
+    for (const std::string& name : execution.thread_names) widest_ = std::max(widest_, name.size());
+  }
+
+  std::string story() {
+    std::string story;
+    const std::vector<sim::TraceStep>& trace = execution_.trace;
+    for (TurnLine turn; turn.first < trace.size(); turn.first = turn.end) {
+      turn.marks = turn.marks_end;
+      turn.end = turn.first + 1;
+      const auto is_marked = [&] { return turn.marks < marks_.size() && marks_[turn.marks].step < turn.end; };
+      while (turn.end < trace.size() && trace[turn.end].thread == trace[turn.first].thread && !is_marked())
+        ++turn.end;
+      while (turn.marks_end < marks_.size() && marks_[turn.marks_end].step < turn.end) ++turn.marks_end;
+      const std::string& name = execution_.thread_names[trace[turn.first].thread];
+      story += time_text(trace[turn.first].now) + "  " + name + ":" +
+               std::string(widest_ - name.size(), ' ') + turn_text(turn) + "\n";
+    }
+    for (; note_ < execution_.notes.size(); ++note_) {
+      const sim::TraceNote& note = execution_.notes[note_];
+      story += time_text(note.now) + "  " + execution_.thread_names[note.thread] + ": " + note.text + "\n";
+    }
+    return story;
+  }
+
+ private:
+  // A turn that nothing cut short ends where its thread waits: there it stands until its next line.
+  std::string turn_text(const TurnLine& turn) {
+    const std::vector<sim::TraceStep>& trace = execution_.trace;
+    std::string text;
+    const auto say = [&](const std::string& what) { text += (text.empty() ? " " : "; ") + what; };
+    for (; note_ < execution_.notes.size() && execution_.notes[note_].step <= turn.end; ++note_) {
+      const sim::TraceNote& note = execution_.notes[note_];
+      if (note.step == turn.end && note.thread != trace[turn.first].thread) break;
+      say(note.text);
+    }
+    const bool cut = turn.marks != turn.marks_end;
+    const sim::TraceStep& last = trace[turn.end - 1];
+    const bool noted = !text.empty();
+    if (!noted) {
+      for (std::size_t i = turn.first; i < turn.end; ++i) {
+        if (turn.end - turn.first > 2 * kNamedPoints + 1 && i == turn.first + kNamedPoints) {
+          text += ", …";
+          i = turn.end - kNamedPoints;
+        }
+        text += (i == turn.first ? " " : ", ") +
+                step_text(execution_, trace[i], !cut && i + 1 == turn.end ? lines_ : nullptr);
+      }
+    }
+    if (turn.end - turn.first > 1) text += " [" + std::to_string(turn.end - turn.first) + " points]";
+    if (noted && !cut && last.kind != sim::Kind::exit)
+      text += "  stands at " + step_text(execution_, last, lines_);
+    for (std::size_t mark = turn.marks; mark != turn.marks_end; ++mark)
+      text += "  <- " + mark_text(marks_[mark]) + ": " + step_text(execution_, last, lines_);
+    return text;
+  }
+
+  const sim::Execution& execution_;
+  const SourceLines* lines_;
+  std::vector<Mark> marks_;
+  std::size_t widest_ = 0;
+  std::size_t note_ = 0;  // the next
+};
 
 }  // namespace
 
-std::string story_of(const sim::Execution& execution, const SourceLines* lines) {
-  std::size_t widest = 0;
-  for (const std::string& name : execution.thread_names) widest = std::max(widest, name.size());
-  std::string story;
-  std::size_t note = 0;
-  for (std::size_t first = 0; first < execution.trace.size();) {
-    const sim::TraceStep& begin = execution.trace[first];
-    std::size_t end = first + 1;
-    while (end < execution.trace.size() && execution.trace[end].thread == begin.thread &&
-           !execution.trace[end - 1].preempted)
-      ++end;
-    const std::string& name = execution.thread_names[begin.thread];
-    story += time_text(begin.now) + "  " + name + ":" + std::string(widest - name.size(), ' ') +
-             turn_text(execution, first, end, note, lines) + "\n";
-    first = end;
-  }
-  for (; note < execution.notes.size(); ++note)
-    story += time_text(execution.notes[note].now) + "  " +
-             execution.thread_names[execution.notes[note].thread] + ": " + execution.notes[note].text + "\n";
+std::string story_of(const sim::Execution& execution, const SourceLines* lines, const Schedule* followed) {
+  const Schedule none;
+  std::string story = Teller(execution, lines, followed == nullptr ? none : *followed).story();
   story += time_text(execution.virtual_time) + "  " + sim::name_of(execution.ending);
   if (!execution.why.empty()) story += ": " + execution.why;
   return story + "\n";

@@ -12,7 +12,8 @@ bool is_at(const sim::Execution& execution, const sim::TraceStep& step, const De
   const std::vector<std::string>& names = execution.thread_names;
   if (names[step.thread] == deviation.thread) return true;
   const bool renamed = std::find(names.begin(), names.end(), deviation.thread) == names.end();
-  return renamed && step.preempted == deviation.preempts;
+  const bool another_thread = deviation.source == sim::Source::thread && deviation.preempts;
+  return renamed && (step.preempted || !another_thread);
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 // An execution cut into the turns of its threads, and the places where its order left the default policy:
-// what the picture draws.
+// what the picture draws and the story tells.
 //
 // Pure; any thread. The results point into the execution and the schedule that they were made from.
 #pragma once

@@ -93,9 +93,11 @@ int usage(const std::string& what) {
 }
 
 void tell(const fuzz::Schedule& schedule, const fuzz::Program& program) {
-  const sim::Execution execution = fuzz::replay(schedule, fuzz::plain_world, program, true);
+  fuzz::Schedule followed;
+  sim::Execution execution = fuzz::replay(schedule, fuzz::plain_world, program, true, &followed);
   const fuzz::SourceLines lines(execution);
-  std::cout << fuzz::story_of(execution, &lines);
+  fuzz::name_objects(execution, lines);
+  std::cout << fuzz::story_of(execution, &lines, &followed);
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
-// S2's messages in protobuf: out through protozero with sizes known beforehand (no byte is moved), in through
-// ProtoFields. proto3: a plain scalar of 0 and empty bytes are left out; the last one of a scalar wins; a
-// message that stands twice is merged.
+// S2's messages in protobuf: out by protozero's varints with sizes known beforehand (no byte is moved), in
+// through ProtoFields. proto3: a plain scalar of 0 and empty bytes are left out; the last one of a scalar
+// wins; a message that stands twice is merged.
 #include "wire/proto.h"
 
 #include <array>
@@ -84,19 +84,33 @@ std::size_t size_of_all(const std::vector<Record>& records) {
 
 // --- out ---
 
-// protozero's writer and the buffer behind it.
-struct Out : protozero::basic_pbf_writer<std::string> {
-  explicit Out(std::string& out) : protozero::basic_pbf_writer<std::string>(out), buffer(out) {}
+// Fields behind one another. The varints before a field's bytes leave together: byte by byte into the buffer
+// costs more.
+class Out {
+ public:
+  explicit Out(std::string& buffer) : buffer_(buffer) {}
 
+  void add_uint64(std::uint32_t field, std::uint64_t value) {
+    add_varints(field, protozero::pbf_wire_type::varint, value);
+  }
+  void add_bytes(std::uint32_t field, std::string_view bytes) {
+    begin_message(field, bytes.size());
+    buffer_ += bytes;
+  }
   void begin_message(std::uint32_t field, std::size_t size) {
-    const auto wire_type = static_cast<std::uint32_t>(protozero::pbf_wire_type::length_delimited);
-    std::array<char, 2 * protozero::max_varint_length> head{};  // byte by byte into the buffer costs more
-    char* end = head.data() + protozero::add_varint_to_buffer(head.data(), field << 3 | wire_type);
-    end += protozero::add_varint_to_buffer(end, size);
-    buffer.append(head.data(), end);
+    add_varints(field, protozero::pbf_wire_type::length_delimited, size);
   }
 
-  std::string& buffer;
+ private:
+  void add_varints(std::uint32_t field, protozero::pbf_wire_type type, std::uint64_t value) {
+    std::array<char, 2 * protozero::max_varint_length> varints{};
+    char* end = varints.data();
+    end += protozero::add_varint_to_buffer(end, field << 3 | static_cast<std::uint32_t>(type));
+    end += protozero::add_varint_to_buffer(end, value);
+    buffer_.append(varints.data(), end);
+  }
+
+  std::string& buffer_;
 };
 
 void write_scalar(Out& to, std::uint32_t field, std::uint64_t value) {
@@ -311,7 +325,7 @@ void append_proto(std::string& out, const AppendInput& input) {
   Out to(out);
   for (const AppendRecord& record : input.records) write_message(to, append_input_field::kRecords, record);
   if (input.match_seq_num) to.add_uint64(append_input_field::kMatchSeqNum, *input.match_seq_num);
-  if (input.fencing_token) to.add_string(append_input_field::kFencingToken, *input.fencing_token);
+  if (input.fencing_token) to.add_bytes(append_input_field::kFencingToken, *input.fencing_token);
 }
 
 std::string to_proto(const AppendAck& ack) {

@@ -11,6 +11,12 @@ Batcher::Batcher(std::chrono::milliseconds linger, std::size_t max_records)
     : linger_(std::max(linger, std::chrono::milliseconds(0))),
       max_records_(std::clamp<std::size_t>(max_records, 1, wire::kMaxBatchRecords)) {}
 
+bool Batcher::begins_batch(std::size_t metered) const {
+  return batches_.empty() || batches_.back().closed ||
+         batches_.back().batch.metered + metered > wire::kMaxBatchMeteredBytes ||
+         planted(PlantedBug::linger_reset);
+}
+
 bool Batcher::add(std::uint64_t seq, wire::AppendRecord&& record, std::size_t metered, Time now) {
   bool became_due = false;
   if (!batches_.empty() && !batches_.back().closed &&

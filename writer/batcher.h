@@ -36,6 +36,8 @@ class Batcher {
 
   Batcher(std::chrono::milliseconds linger, std::size_t max_records);
 
+  // Whether a record of that size begins a batch: only then add() looks at `now`.
+  bool begins_batch(std::size_t metered) const;
   // `metered` is the record's, at most 1 MiB (the caller refuses larger ones). True when a batch became due
   // by it.
   bool add(std::uint64_t seq, wire::AppendRecord&& record, std::size_t metered, Time now);

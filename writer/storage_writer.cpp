@@ -151,12 +151,12 @@ StorageWriter::Step StorageWriter::hand_over(const std::stop_token& stop, Deadli
 // Until a producer answers for it, `stop` is requested or `deadline` comes.
 Submit StorageWriter::offer(const Envelope& envelope, const std::stop_token& stop, Deadline deadline) {
   wire::AppendRecord record = record_of(envelope);
+  Deadline until;  // long past: where there is room, nobody looks at the clock
   while (true) {
     // What is not taken is left whole (producer.h).
     Submit answer =
         // NOLINTNEXTLINE(bugprone-use-after-move)
-        producers_.submit(envelope.session->stream, envelope.seq, std::move(record), stop,
-                          std::min(deadline, std::chrono::steady_clock::now() + kHeldUpPoll));
+        producers_.submit(envelope.session->stream, envelope.seq, std::move(record), stop, until);
     if (answer == Submit::stopped && planted(PlantedBug::stop_timeout_skip)) answer = Submit::timed_out;
     if (answer == Submit::too_many_streams) {
       std::unique_lock lock(mutex_);
@@ -166,8 +166,10 @@ Submit StorageWriter::offer(const Envelope& envelope, const std::stop_token& sto
     }
     // Held up: the ring may be overwriting what comes behind the envelope in hand.
     if (auto drop = reader_->take_drop()) backlog_.add(*drop);
+    const Deadline now = std::chrono::steady_clock::now();
+    until = std::min(deadline, now + kHeldUpPoll);
     if (planted(PlantedBug::stop_timeout_skip) && deadline == Deadline::max()) continue;
-    if (stop.stop_requested() || std::chrono::steady_clock::now() >= deadline) return Submit::timed_out;
+    if (stop.stop_requested() || now >= deadline) return Submit::timed_out;
   }
 }
 

@@ -57,7 +57,8 @@ std::optional<Submit> StreamProducer::submit(std::uint64_t seq, wire::AppendReco
   unsettled_.push_back(Taken{seq, metered});
   unsettled_bytes_ += metered;
   // Only a first record (its linger must be watched) and a due batch are news for the thread.
-  if (batcher_.add(seq, std::move(record), metered, Clock::now()) || was_empty) {
+  const Time now = batcher_.begins_batch(metered) ? Clock::now() : Time();
+  if (batcher_.add(seq, std::move(record), metered, now) || was_empty) {
     poked_ = true;
     thread_cv_.notify_one();
   }

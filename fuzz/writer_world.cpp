@@ -215,7 +215,7 @@ class WriterRun {
       event.url = std::string(writer::kMaxEnvelopeBytes - 10'000, 'x'),
       event.data_json = '"' + std::string(60'000, 'x') + '"';
     if (unstorable) event.url = std::string(wire::kMaxBatchMeteredBytes, 'x');
-    const auto published = writer_->publish(stream_name(stream), std::move(event));
+    const auto published = writer_->publish(stream_name(stream), event);
     if (published) {
       ledger_.accepted(n, published->seq);
       ++events_accepted;

@@ -65,10 +65,10 @@ tl::expected<SessionRef, std::string> CaptureSessions::start(const std::string& 
   return session;
 }
 
-std::uint64_t CaptureSessions::put(const SessionRef& session, const PreparedEvent& event, bool store,
+std::uint64_t CaptureSessions::put(const SessionRef& session, PreparedEvent&& event, bool store,
                                    Published* out, std::string* text) {
   const auto seal = [&](std::uint64_t seq) {
-    Envelope envelope = event.seal(session, seq, store);
+    Envelope envelope = std::move(event).seal(session, seq, store);
     if (out != nullptr) *out = {seq, session->ordinal, envelope.truncated, envelope.json.size()};
     if (text != nullptr) *text = envelope.json;
     durability_.accepted(seq, session, store);  // before any reader can see it
@@ -77,7 +77,7 @@ std::uint64_t CaptureSessions::put(const SessionRef& session, const PreparedEven
   return ring_.publish(std::ref(seal));  // by reference: nothing is allocated for it
 }
 
-tl::expected<Published, std::string> CaptureSessions::publish(const std::string& id, Event event,
+tl::expected<Published, std::string> CaptureSessions::publish(const std::string& id, const Event& event,
                                                               std::string* envelope) {
   SessionRef session;
   std::uint64_t ticket = 0;
@@ -94,7 +94,7 @@ tl::expected<Published, std::string> CaptureSessions::publish(const std::string&
     ticket = next_ticket_++;
     in_flight_.push_back({ticket, session->ordinal});
   }
-  auto prepared = PreparedEvent::make(std::move(event), now_us());
+  auto prepared = PreparedEvent::make(session->id, event, now_us());
 
   std::lock_guard lock(publish_);
   std::erase_if(in_flight_, [&](const InFlight& flight) { return flight.ticket == ticket; });
@@ -106,7 +106,7 @@ tl::expected<Published, std::string> CaptureSessions::publish(const std::string&
   // Its own session, or none: an id that started anew meanwhile is another session.
   if (!astray && !is_active(session)) return tl::unexpected<std::string>("this capture session has ended");
   Published published;
-  put(session, *prepared, storing_ && !astray, &published, envelope);
+  put(session, std::move(*prepared), storing_ && !astray, &published, envelope);
   return published;
 }
 
@@ -142,9 +142,9 @@ tl::expected<CaptureSessions::End, std::string> CaptureSessions::end(const std::
   Event marker;
   marker.type = "system_session_ended";
   marker.source.kind = "writer";
-  auto prepared = PreparedEvent::make(std::move(marker), now_us());
+  auto prepared = PreparedEvent::make(session->id, marker, now_us());
   End result{session, 0};
-  if (prepared && !sealed_) result.cut_off = put(session, *prepared, storing_, nullptr);
+  if (prepared && !sealed_) result.cut_off = put(session, std::move(*prepared), storing_, nullptr);
   std::erase_if(active_, [&](const State& each) { return each.identity == session; });
   if (planted(PlantedBug::stop_is_forever)) storing_ = false;
   remember_end(session);
@@ -212,9 +212,9 @@ void CaptureSessions::publish_error(const SessionRef& session, const std::string
   event.type = type;
   event.source.kind = "writer";
   event.data_json = data_json;
-  auto prepared = PreparedEvent::make(std::move(event), now_us());
+  auto prepared = PreparedEvent::make(session->id, event, now_us());
   std::lock_guard lock(publish_);
-  if (prepared && !finished_) put(session, *prepared, planted(PlantedBug::drop_livelock), nullptr);
+  if (prepared && !finished_) put(session, std::move(*prepared), planted(PlantedBug::drop_livelock), nullptr);
 }
 
 void CaptureSessions::refuse(const std::string& reason) {

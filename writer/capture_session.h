@@ -59,7 +59,7 @@ class CaptureSessions {
   tl::expected<SessionRef, std::string> start(const std::string& id);
   // An empty id means the session that started last. Accepted, or one line why not.
   // `envelope`, if given, gets the marshalled text of what was accepted.
-  tl::expected<Published, std::string> publish(const std::string& id, Event event,
+  tl::expected<Published, std::string> publish(const std::string& id, const Event& event,
                                                std::string* envelope = nullptr);
   // Refuses the session's further publishes, waits for those in flight until `deadline` (what is later is
   // rejected), and publishes its end marker. The number of the marker is the session's cut-off.
@@ -119,7 +119,7 @@ class CaptureSessions {
 
   State* active_state(const std::string& id);
   bool is_active(const SessionRef& session) const;  // under the lock
-  std::uint64_t put(const SessionRef& session, const PreparedEvent& event, bool store, Published* out,
+  std::uint64_t put(const SessionRef& session, PreparedEvent&& event, bool store, Published* out,
                     std::string* text = nullptr);
   bool wait_until_gone(std::unique_lock<std::mutex>& lock, std::uint64_t before_ticket,
                        std::optional<std::uint64_t> ordinal, Clock::time_point deadline);

@@ -34,9 +34,11 @@ EnvelopeRef DropMarkers::due(std::uint64_t in_hand) {
   event.source.kind = "writer";
   event.data_json = fmt::format(R"({{"from":{},"to":{},"count":{}}})", first->from, first->to, first->count);
   const auto now = std::chrono::system_clock::now().time_since_epoch();
-  const auto prepared = PreparedEvent::make(
-      std::move(event), std::chrono::duration_cast<std::chrono::microseconds>(now).count());
-  if (prepared) sealed_ = std::make_shared<const Envelope>(prepared->seal(first->session, first->to, true));
+  auto prepared = PreparedEvent::make(first->session->id, event,
+                                      std::chrono::duration_cast<std::chrono::microseconds>(now).count());
+  if (prepared) {
+    sealed_ = std::make_shared<const Envelope>(std::move(*prepared).seal(first->session, first->to, true));
+  }
   waiting_.erase(first);
   return sealed_;
 }

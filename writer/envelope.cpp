@@ -3,8 +3,9 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <limits>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 
 #include "wire/json_reader.h"
@@ -16,25 +17,30 @@ namespace s2::writer {
 
 namespace {
 
+using namespace std::string_view_literals;
+
 constexpr std::string_view kKept = R"(,"truncated":false}})";
 constexpr std::string_view kCut = R"(null,"truncated":true}})";
+constexpr std::size_t kSeqRoom = std::numeric_limits<std::uint64_t>::digits10 + 1;
 // What stands around an event's own text, names, quotes and numbers; more than there is, so that a buffer is
 // made once.
-constexpr std::size_t kHeadFrameBytes = 192;
-constexpr std::size_t kFrontFrameBytes = 96;
+constexpr std::size_t kFrameBytes = 256;
 
-// Valid JSON text for the member, or nothing. Text that is JSON but not UTF-8 cannot be: the parser checks
-// both.
-tl::expected<std::string, std::string> member(std::string text, const char* if_empty, const char* name) {
-  if (text.empty()) return std::string(if_empty);
+void append_front(std::string& json, std::string_view session_id) {
+  wire::append_json_string(json += R"({"capture_session_id":)"sv, session_id);
+  json += R"(,"seq":)"sv;
+}
+
+// What is wrong with a member's JSON text; nothing where it is valid. Text that is JSON but not UTF-8 cannot
+// be: the parser checks both.
+std::optional<std::string> objection_to(std::string_view text, const char* name) {
   // What this reader takes, the slower parser takes as well; that one has the last word about all else.
   wire::JsonReader reader(text);
-  if (reader.skip() && reader.end() && reader.skipped_only_common_numbers()) return text;
-  if (!within_json_depth(text)) {
-    return tl::unexpected(fmt::format("the event's {} nests deeper than {}", name, kMaxJsonDepth));
-  }
-  if (!nlohmann::json::accept(text)) return tl::unexpected(fmt::format("the event's {} is not JSON", name));
-  return text;
+  if (reader.skip() && reader.end() && reader.skipped_only_common_numbers()) return std::nullopt;
+  if (!within_json_depth(text))
+    return fmt::format("the event's {} nests deeper than {}", name, kMaxJsonDepth);
+  if (!nlohmann::json::accept(text)) return fmt::format("the event's {} is not JSON", name);
+  return std::nullopt;
 }
 
 }  // namespace
@@ -68,49 +74,59 @@ std::string json_quoted(std::string_view text) {
   return out;
 }
 
-tl::expected<PreparedEvent, std::string> PreparedEvent::make(Event event, std::int64_t now_us) {
+tl::expected<PreparedEvent, std::string> PreparedEvent::make(std::string_view session_id, const Event& event,
+                                                             std::int64_t now_us) {
   auto category = category_of(event.type, event.category);
   if (!category) return tl::unexpected(category.error());
-  auto metadata = member(std::move(event.source.metadata_json), "{}", "source.metadata");
-  if (!metadata) return tl::unexpected(metadata.error());
-  auto data = member(std::move(event.data_json), "null", "data");
-  if (!data) return tl::unexpected(data.error());
+  const std::string_view metadata = event.source.metadata_json.empty() ? "{}"sv : event.source.metadata_json;
+  const std::string_view data = event.data_json.empty() ? "null"sv : event.data_json;
+  if (auto objection = objection_to(metadata, "source.metadata"))
+    return tl::unexpected(std::move(*objection));
+  if (auto objection = objection_to(data, "data")) return tl::unexpected(std::move(*objection));
 
   PreparedEvent prepared;
   prepared.category_ = *category;
   prepared.published_us_ = now_us;
-  std::string& head = prepared.head_;
-  head.reserve(kHeadFrameBytes + event.type.size() + event.source.kind.size() + event.source.event.size() +
-               metadata->size() + event.detail_level.size() + event.url.size());
-  head.append(R"({"ts":)").append(std::to_string(event.ts_us != 0 ? event.ts_us : now_us));
-  wire::append_json_string(head += R"(,"type":)", event.type);
-  head.append(R"(,"category":")").append(*category);
-  wire::append_json_string(head += R"(","source":{"kind":)", event.source.kind);
-  wire::append_json_string(head += R"(,"event":)", event.source.event);
-  head.append(R"(,"metadata":)").append(*metadata);
-  wire::append_json_string(head += R"(},"detail_level":)", event.detail_level);
-  wire::append_json_string(head += R"(,"url":)", event.url);
-  head += R"(,"data":)";
-  prepared.data_ = std::move(*data);
+  std::string& json = prepared.json_;
+  json.reserve(kFrameBytes + session_id.size() + event.type.size() + event.source.kind.size() +
+               event.source.event.size() + metadata.size() + event.detail_level.size() + event.url.size() +
+               data.size());
+  append_front(json, session_id);
+  prepared.seq_at_ = json.size();
+  json.append(kSeqRoom, '0').append(R"(,"event":{"ts":)"sv);
+  const fmt::format_int ts(event.ts_us != 0 ? event.ts_us : now_us);
+  json.append(ts.data(), ts.size());
+  wire::append_json_string(json += R"(,"type":)"sv, event.type);
+  json.append(R"(,"category":")"sv).append(*category);
+  wire::append_json_string(json += R"(","source":{"kind":)"sv, event.source.kind);
+  wire::append_json_string(json += R"(,"event":)"sv, event.source.event);
+  json.append(R"(,"metadata":)"sv).append(metadata);
+  wire::append_json_string(json += R"(},"detail_level":)"sv, event.detail_level);
+  wire::append_json_string(json += R"(,"url":)"sv, event.url);
+  json += R"(,"data":)"sv;
+  prepared.data_at_ = json.size();
+  json.append(data).append(kKept);
   return prepared;
 }
 
-Envelope PreparedEvent::seal(SessionRef session, std::uint64_t seq, bool store) const {
+Envelope PreparedEvent::seal(SessionRef session, std::uint64_t seq, bool store) && {
   Envelope envelope;
+  envelope.json = std::move(json_);
   std::string& json = envelope.json;
-  json.reserve(std::min(kFrontFrameBytes + session->id.size() + head_.size() + data_.size() + kKept.size(),
-                        kMaxEnvelopeBytes));
-  wire::append_json_string(json += R"({"capture_session_id":)", session->id);
-  json.append(R"(,"seq":)").append(std::to_string(seq)).append(R"(,"event":)");
-  envelope.truncated = json.size() + head_.size() + data_.size() + kKept.size() > kMaxEnvelopeBytes &&
-                       !planted(PlantedBug::never_truncates);
-  std::string_view data = envelope.truncated ? std::string_view() : std::string_view(data_);
-  std::string_view end = envelope.truncated ? kCut : kKept;
-  json.append(head_).append(data).append(end);
+  const fmt::format_int digits(seq);
+  envelope.truncated =
+      json.size() - kSeqRoom + digits.size() > kMaxEnvelopeBytes && !planted(PlantedBug::never_truncates);
+  if (envelope.truncated) json.replace(data_at_, std::string::npos, kCut);
+  json.replace(seq_at_, kSeqRoom, digits.data(), digits.size());
   if (envelope.truncated) json.shrink_to_fit();  // the ring counts what it holds by size
   if (planted(PlantedBug::truncation_drops_probe) && envelope.truncated) {
-    const std::size_t from = envelope.json.find(R"(,"metadata":)") + 12;
-    envelope.json.replace(from, envelope.json.rfind(R"(},"detail_level":)") - from, "{}");
+    const std::size_t from = json.find(R"(,"metadata":)") + 12;
+    json.replace(from, json.rfind(R"(},"detail_level":)") - from, "{}");
+  }
+  if (planted(PlantedBug::stamp_late)) {
+    std::string front;
+    append_front(front, session->id);
+    json.replace(0, seq_at_, front);
   }
   envelope.seq = seq;
   envelope.session = std::move(session);

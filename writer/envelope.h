@@ -55,22 +55,25 @@ struct Envelope {
 };
 using EnvelopeRef = std::shared_ptr<const Envelope>;
 
-// An event made ready outside of any lock: all but session and sequence number.
+// An event marshalled outside of any lock: all but its sequence number.
 class PreparedEvent {
  public:
-  // One line of error where the event cannot be marshalled (no category, data that is not JSON).
-  static tl::expected<PreparedEvent, std::string> make(Event event, std::int64_t now_us);
+  // In the session of that id. One line of error where the event cannot be marshalled (no category, data that
+  // is not JSON).
+  static tl::expected<PreparedEvent, std::string> make(std::string_view session_id, const Event& event,
+                                                       std::int64_t now_us);
 
   std::string_view category() const { return category_; }
-  // The envelope of this event in that session under that number. Only joins text: fit for the inside of a
-  // lock.
-  Envelope seal(SessionRef session, std::uint64_t seq, bool store) const;
+  // The envelope of this event under that number; `session` is the one it was made for. Moves text within its
+  // buffer, takes no memory: fit for the inside of a lock.
+  Envelope seal(SessionRef session, std::uint64_t seq, bool store) &&;
 
  private:
   std::string_view category_;
   std::int64_t published_us_ = 0;
-  std::string head_;  // {"ts":…, up to and including "data":
-  std::string data_;  // JSON text
+  std::string json_;         // whole, with room for the longest number
+  std::size_t seq_at_ = 0;   // that room
+  std::size_t data_at_ = 0;  // the value of `data` and what is behind it
 };
 
 // Whether `text` nests arrays and objects no deeper than kMaxJsonDepth: deeper text is refused before any

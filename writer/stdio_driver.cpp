@@ -50,7 +50,7 @@ class WriterDriver {
   void read_signal();
   void take(const std::string& line);
   void start(const StartOp& op);
-  void publish(PublishOp op);
+  void publish(const PublishOp& op);
   void flush(const FlushOp& op);
   void stop(const StopOp& op);
   void identify(const NewIdentity& next);
@@ -135,7 +135,7 @@ void WriterDriver::take(const std::string& line) {
     return;
   }
   if (auto* each = std::get_if<StartOp>(&*op)) start(*each);
-  if (auto* each = std::get_if<PublishOp>(&*op)) publish(std::move(*each));
+  if (auto* each = std::get_if<PublishOp>(&*op)) publish(*each);
   if (auto* each = std::get_if<FlushOp>(&*op)) flush(*each);
   if (auto* each = std::get_if<StopOp>(&*op)) stop(*each);
   if (auto* each = std::get_if<IdentityOp>(&*op)) identify(each->next);
@@ -157,8 +157,8 @@ void WriterDriver::start(const StartOp& op) {
   }
 }
 
-void WriterDriver::publish(PublishOp op) {
-  auto published = op.event ? writer_->publish(op.session, std::move(*op.event))
+void WriterDriver::publish(const PublishOp& op) {
+  auto published = op.event ? writer_->publish(op.session, *op.event)
                             : tl::expected<Published, std::string>(tl::unexpected(op.event.error()));
   output_.say(published ? published_line(op.n, published->seq, op.session)
                         : rejected_line(op.n, published.error(), op.session));

@@ -66,9 +66,9 @@ tl::expected<SessionRef, std::string> Writer::start(const std::string& id) {
   return sessions_.start(id);
 }
 
-tl::expected<Published, std::string> Writer::publish(const std::string& session, Event event,
+tl::expected<Published, std::string> Writer::publish(const std::string& session, const Event& event,
                                                      std::string* envelope) {
-  auto published = sessions_.publish(session, std::move(event), envelope);
+  auto published = sessions_.publish(session, event, envelope);
   if (published && published->bytes > kMaxEnvelopeBytes) {
     log_(fmt::format("event {} has {} bytes even without its data: S2 may refuse it", published->seq,
                      published->bytes));

@@ -89,7 +89,7 @@ class Writer {
 
   tl::expected<SessionRef, std::string> start(const std::string& id);
   // `envelope`, if given, gets the marshalled envelope of what was accepted.
-  tl::expected<Published, std::string> publish(const std::string& session, Event event,
+  tl::expected<Published, std::string> publish(const std::string& session, const Event& event,
                                                std::string* envelope = nullptr);
   // Off: what is accepted from now on is not stored. On again: stores again. An error without durable
   // storage.

@@ -191,8 +191,8 @@ struct Bench {
     if (auto session = writer->start("bench"); !session) give_up(session.error());
   }
 
-  Published publish(Event&& event) {
-    auto published = writer->publish("bench", std::move(event));
+  Published publish(const Event& event) {
+    auto published = writer->publish("bench", event);
     if (!published) give_up(published.error());
     return *published;
   }
@@ -314,7 +314,7 @@ nlohmann::json publish_hanging(const std::string& endpoint, int seconds) {
     const auto due = begin + static_cast<std::int64_t>(i) * kPace;
     auto from = Clock::now();
     while (from < due) from = Clock::now();
-    bytes = bench.publish(std::move(event)).bytes;
+    bytes = bench.publish(event).bytes;
     nanos[i] = static_cast<std::uint32_t>(
         std::min<std::int64_t>((Clock::now() - from).count(), std::numeric_limits<std::uint32_t>::max()));
     if (i == nanos.size() / 3) megabytes_full = resident_megabytes();

@@ -28,10 +28,10 @@ Event console_event(std::string data_json) {
   return event;
 }
 
-Envelope sealed(Event event, std::uint64_t seq = 1) {
-  auto prepared = PreparedEvent::make(std::move(event), 1'700'000'000'000'123);
+Envelope sealed(const Event& event, std::uint64_t seq = 1) {
+  auto prepared = PreparedEvent::make(session()->id, event, 1'700'000'000'000'123);
   EXPECT_TRUE(prepared) << (prepared ? "" : prepared.error());
-  return prepared->seal(session(), seq, true);
+  return std::move(*prepared).seal(session(), seq, true);
 }
 
 TEST(Envelope, HasTheMembersOfTheContractInOneObject) {
@@ -58,7 +58,8 @@ TEST(Envelope, OverTheLimitLosesItsDataAndKeepsTheProbeInItsMetadata) {
 }
 
 TEST(Envelope, IsCutAtExactlyOneByteOverTheLimitWhateverTheWidthOfItsNumber) {
-  for (std::uint64_t seq : {std::uint64_t{9}, std::uint64_t{10}, std::uint64_t{1234567890}}) {
+  for (std::uint64_t seq :
+       {std::uint64_t{9}, std::uint64_t{10}, std::uint64_t{1234567890}, ~std::uint64_t{0}}) {
     std::size_t frame = sealed(console_event(R"("")"), seq).json.size();
     std::string fits(kMaxEnvelopeBytes - frame, 'a');
     Envelope whole = sealed(console_event('"' + fits + '"'), seq);
@@ -78,9 +79,9 @@ TEST(Envelope, AnyBytesInItsTextBecomeValidJson) {
   ASSERT_TRUE(rc::check([](const std::string& any) {
     Event event = console_event("null");
     event.url = event.detail_level = event.source.kind = event.source.event = any;
-    auto prepared = PreparedEvent::make(event, 1);
+    auto prepared = PreparedEvent::make(any, event, 1);
     RC_ASSERT(prepared.has_value());
-    RC_ASSERT(json::accept(prepared->seal(session(any), 1, true).json));
+    RC_ASSERT(json::accept(std::move(*prepared).seal(session(any), 1, true).json));
   }));
 }
 
@@ -95,16 +96,16 @@ TEST(Envelope, InvalidUtf8IsReplacedNotThrown) {
 }
 
 TEST(Envelope, DataThatIsNotJsonOrNestsTooDeepIsAnError) {
-  EXPECT_FALSE(PreparedEvent::make(console_event("{\"a\":"), 1));
-  EXPECT_FALSE(PreparedEvent::make(console_event("\"\xff\""), 1));
-  EXPECT_FALSE(PreparedEvent::make(console_event(std::string(1'000'000, '[')), 1));
-  EXPECT_TRUE(PreparedEvent::make(console_event(std::string(200, '[') + std::string(200, ']')), 1));
+  EXPECT_FALSE(PreparedEvent::make("cap-1", console_event("{\"a\":"), 1));
+  EXPECT_FALSE(PreparedEvent::make("cap-1", console_event("\"\xff\""), 1));
+  EXPECT_FALSE(PreparedEvent::make("cap-1", console_event(std::string(1'000'000, '[')), 1));
+  EXPECT_TRUE(PreparedEvent::make("cap-1", console_event(std::string(200, '[') + std::string(200, ']')), 1));
 }
 
 // Text that is nearly JSON, or just so.
 TEST(Envelope, TakesAsDataExactlyWhatAParserOfJsonTakes) {
   const auto agrees = [](const std::string& text) {
-    return PreparedEvent::make(console_event(text), 1).has_value() == json::accept(text);
+    return PreparedEvent::make("cap-1", console_event(text), 1).has_value() == json::accept(text);
   };
   const std::string digits(400, '1');
   for (const std::string text :

@@ -1,7 +1,9 @@
 // Clocks, sleeps, yields and randomness: virtual time, and values that the chooser draws.
 #include <sched.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/time.h>
+#include <sys/times.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -95,6 +97,27 @@ int timespec_get(timespec* time, int base) {
   return base;
 }
 
+// CPU time is virtual time, all of it the program's own.
+clock_t clock() {
+  if (outside()) return S2_SIM_REAL(clock)();
+  return read_clock() / (1'000'000'000 / CLOCKS_PER_SEC);
+}
+
+clock_t times(tms* used) {
+  if (outside()) return S2_SIM_REAL(times)(used);
+  const Nanos tick = 1'000'000'000 / sysconf(_SC_CLK_TCK), now = read_clock();
+  if (used != nullptr) *used = {now / tick, 0, 0, 0};
+  return (now + kSteadyStart) / tick;
+}
+
+int getrusage(int who, rusage* usage) {
+  if (outside()) return S2_SIM_REAL(getrusage)(who, usage);
+  const Nanos now = read_clock();
+  *usage = {};
+  usage->ru_utime = {now / 1'000'000'000, now % 1'000'000'000 / 1000};
+  return 0;
+}
+
 int nanosleep(const timespec* time, timespec* rest) {
   if (outside()) return S2_SIM_REAL(nanosleep)(time, rest);
   const Nanos length = nanos_of(*time);  // read first: `rest` may be the same
@@ -143,6 +166,7 @@ uint32_t arc4random() {
 }
 
 // std::random_device::operator(): libstdc++ takes its value from an instruction that nobody can define anew.
+// NOLINTNEXTLINE(bugprone-reserved-identifier)
 unsigned _ZNSt13random_device9_M_getvalEv(void* device);
 unsigned _ZNSt13random_device9_M_getvalEv(void* device) {
   if (outside()) return S2_SIM_REAL(_ZNSt13random_device9_M_getvalEv)(device);

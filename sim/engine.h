@@ -4,6 +4,7 @@
 // executions one after the other, keeping stacks and memory. The interposed functions reach it through `tls`.
 #pragma once
 #include <cxxabi.h>
+#include <sched.h>
 
 #include <array>
 #include <bit>
@@ -18,6 +19,7 @@
 
 #include "sim/fiber.h"
 #include "sim/sanitizers.h"
+#include "sim/traps.h"
 #include "sim/world.h"
 
 namespace s2::sim {
@@ -62,6 +64,13 @@ struct Fiber : Context {
   std::uint64_t bit() const { return std::uint64_t{1} << lane; }
 };
 
+// What a thread was told of its CPUs and its priority: kept, and otherwise without meaning.
+struct ThreadAttributes {
+  cpu_set_t cpus{};
+  int policy = SCHED_OTHER, priority = 0;
+  ThreadAttributes() { CPU_SET(0, &cpus); }
+};
+
 // What is known of a thread of this execution, alive or not. By id.
 struct ThreadRecord {
   std::string name;  // given by name_thread
@@ -71,6 +80,7 @@ struct ThreadRecord {
   void* result = nullptr;
   std::uint8_t lane = 0;
   bool ended = false, detached = false, joined = false;
+  std::unique_ptr<ThreadAttributes> attributes;  // once somebody sets or asks for them
 };
 
 struct PendingTimer {
@@ -232,6 +242,8 @@ class Engine {
   std::string object_name(std::uint32_t object) const;
   std::string describe_here() const;
   bool unwinding() const { return unwinding_; }
+  // Says on stderr that the current thread's stack is full, if a fault at that address says so.
+  void tell_overflow(const char* fault) const;
   [[noreturn]] void terminated();  // std::terminate was called on the current fiber
 
  private:
@@ -268,11 +280,13 @@ class Engine {
   std::string names_of_the_living() const;
   Execution result();
 
+  static constexpr std::size_t kMostAncestors = 16;  // that a message about a full stack names
   static constexpr std::size_t kOrders =
       1024;  // two that share one are merely ordered more than they need be
 
   Runtime runtime_;
   StackPool stacks_;
+  Traps traps_;
   Context main_;
   std::array<std::uint64_t, kOrders> orders_{};
   std::array<Standing, kMaxLanes> standings_{};

@@ -48,7 +48,7 @@ void own_engine(Engine*& engine) {
     const std::locale locale;
     try {
       throw Unwind();
-    } catch (const Unwind&) {
+    } catch (const Unwind&) {  // NOLINT(bugprone-empty-catch): that it was thrown is all
     }
     return made;
   }();
@@ -75,11 +75,12 @@ void fiber_entry(boost::context::detail::transfer_t transfer) {
 Engine::Engine() : runtime_(Runtime::of_this_thread()) {
   main_.tls = std::make_unique<char[]>(runtime_.tls.bytes);
   main_.outer = true;
+  traps_.set();
   sanitizers::benign(runtime_.tls.at, runtime_.tls.bytes);
   sanitizers::benign(runtime_.errno_at, sizeof *runtime_.errno_at);
-  sanitizers::benign(&std::__once_callable,
-                     sizeof std::__once_callable);  // what std::call_once hands over in
-  sanitizers::benign(&std::__once_call, sizeof std::__once_call);
+  // What std::call_once hands over in.
+  sanitizers::benign(static_cast<void*>(&std::__once_callable), sizeof std::__once_callable);
+  sanitizers::benign(static_cast<void*>(&std::__once_call), sizeof std::__once_call);
 }
 
 Engine& Engine::of_this_thread() {
@@ -122,8 +123,10 @@ Execution Engine::run(const WorldOptions& options, const std::function<void()>& 
   main_.tsan = sanitizers::current_fiber();
   current_ = spawn([&body] { body(); }, nullptr, nullptr, false);
   current_->started = true;
+  traps_.begin();
   switch_context(runtime_, main_, *current_, false);
   unwind_all();
+  traps_.end();
   sanitizers::acquire(this);
   return result();
 }
@@ -192,7 +195,7 @@ void Engine::live(Fiber& fiber) {
     } else {
       fiber.function();
     }
-  } catch (const Unwind&) {
+  } catch (const Unwind&) {  // NOLINT(bugprone-empty-catch): it has done what it is for
   } catch (const ThreadExit&) {
     records_[fiber.id].result = fiber.argument;
   } catch (const std::exception& exception) {

@@ -4,7 +4,6 @@
 #include <cxxabi.h>
 #include <link.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
@@ -46,11 +45,6 @@ inline void exchange_blocks(char* saved, char* live, const char* next, std::size
   copy_bytes(live, next, bytes);
 }
 
-std::size_t page_bytes() {
-  static const auto bytes = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-  return bytes;
-}
-
 int find_executable_tls(dl_phdr_info* info, std::size_t, void* found) {
   auto& block = *static_cast<TlsBlock*>(found);
   for (int i = 0; i < info->dlpi_phnum; ++i) {
@@ -75,7 +69,7 @@ constexpr std::size_t kKeptStacks = kPooledStacks;
 }  // namespace
 
 StackPool::~StackPool() {
-  for (const Stack& stack : free_) munmap(stack.low - page_bytes(), stack.bytes + page_bytes());
+  for (const Stack& stack : free_) munmap(stack.low - kGuardBytes, stack.bytes + kGuardBytes);
 }
 
 Stack StackPool::take() {
@@ -84,14 +78,13 @@ Stack StackPool::take() {
     free_.pop_back();
     return stack;
   }
-  const std::size_t guard = page_bytes();
-  void* memory = mmap(nullptr, kStackBytes + guard, PROT_READ | PROT_WRITE,
+  void* memory = mmap(nullptr, kStackBytes + kGuardBytes, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
-  if (memory == MAP_FAILED || mprotect(memory, guard, PROT_NONE) != 0) {
+  if (memory == MAP_FAILED || mprotect(memory, kGuardBytes, PROT_NONE) != 0) {
     std::perror("sim: a stack for a simulated thread: mmap");
     std::abort();
   }
-  return {static_cast<char*>(memory) + guard, kStackBytes};
+  return {static_cast<char*>(memory) + kGuardBytes, kStackBytes};
 }
 
 void StackPool::give(Stack stack) {
@@ -99,7 +92,7 @@ void StackPool::give(Stack stack) {
   if (free_.size() < kKeptStacks) {
     free_.push_back(stack);
   } else {
-    munmap(stack.low - page_bytes(), stack.bytes + page_bytes());
+    munmap(stack.low - kGuardBytes, stack.bytes + kGuardBytes);
   }
 }
 

@@ -11,8 +11,9 @@
 
 namespace s2::sim {
 
-inline constexpr std::size_t kStackBytes = 512 * 1024;  // virtual; pages are committed when they are touched
-inline constexpr std::size_t kPooledStacks = 128;       // kept by one OS thread between executions
+inline constexpr std::size_t kStackBytes = 512 * 1024;   // virtual; pages are committed when they are touched
+inline constexpr std::size_t kGuardBytes = 1024 * 1024;  // below it: a larger frame than that is not noticed
+inline constexpr std::size_t kPooledStacks = 128;        // kept by one OS thread between executions
 
 struct Stack {
   char* low = nullptr;  // above the guard page

@@ -49,6 +49,13 @@ inline Nanos to_virtual(clockid_t clock, const timespec& time) {
   return nanos_of(time) - origin_of(clock);
 }
 
+// A call that would leave the world: ends the execution as escaped, named by its call and what it was about.
+// True: the caller returns an error. What a hook does is let through; an unwound thread's calls fail.
+bool leaves_world(const char* call, const char* what = "");
+
+// What is known of a thread by its handle, and its number; null when it is none of this world.
+ThreadRecord* record_of(Engine& world, pthread_t handle, std::uint32_t& thread);
+
 // Sleeps until a time of the world; ended early by nothing.
 void sleep_until(Engine& world, Nanos deadline);
 

@@ -1,4 +1,4 @@
-// pthread_create, join, detach, exit, self, names, keys, thread_local destructors, signal masks.
+// pthread_create, join, detach, exit, self, keys, thread_local destructors, signal masks.
 #include <cerrno>
 #include <csignal>
 
@@ -30,12 +30,16 @@ pthread_t handle_of(std::uint32_t thread) {
   return kHandleMark | (std::uint64_t{thread} + 1);
 }
 
+}  // namespace
+
 ThreadRecord* record_of(Engine& world, pthread_t handle, std::uint32_t& thread) {
   const std::uint64_t number = handle ^ kHandleMark;
   if (number == 0 || number > world.records().size()) return nullptr;
   thread = static_cast<std::uint32_t>(number - 1);
   return &world.records()[thread];
 }
+
+namespace {
 
 int create(Engine& world, pthread_t* handle, const pthread_attr_t* attributes, void* (*routine)(void*),
            void* argument) {
@@ -50,7 +54,9 @@ int create(Engine& world, pthread_t* handle, const pthread_attr_t* attributes, v
   return 0;
 }
 
-int join(Engine& world, pthread_t handle, void** result) {
+// Waits as long as it may: for ever, until a deadline, or, if it `only_tries`, not at all.
+int join(Engine& world, pthread_t handle, void** result, const Nanos* deadline = nullptr,
+         bool only_tries = false) {
   std::uint32_t thread = 0;
   if (record_of(world, handle, thread) == nullptr) {
     world.escape("a join with a thread that is not of this world");
@@ -58,21 +64,42 @@ int join(Engine& world, pthread_t handle, void** result) {
   }
   if (thread == world.self().id) return EDEADLK;
   if (world.records()[thread].detached || world.records()[thread].joined) return EINVAL;
+  Fiber& self = world.self();
   world.arrive(Kind::join, 0);
-  if (!world.records()[thread].ended) {
-    world.records()[thread].joiners |= world.self().bit();
-    world.disable(world.self().bit());
+  std::uint64_t waits = self.bit();  // what its timer takes it out of
+  if (!world.records()[thread].ended && !only_tries) {
+    world.records()[thread].joiners |= self.bit();
+    world.disable(self.bit());
+    if (deadline != nullptr) {
+      self.waits_in = &waits;
+      world.set_timer(*deadline);
+    }
   }
   if (!world.reschedule()) {
     sanitizers::acquire(&world);  // what every fiber releases at its end
     return 0;
   }
+  if (deadline != nullptr) {
+    world.clear_timer();
+    self.waits_in = nullptr;
+  }
   world.touches(kTouchesThread + thread);
   ThreadRecord& record = world.records()[thread];
+  if (!record.ended) {
+    record.joiners &= ~self.bit();
+    return only_tries ? EBUSY : ETIMEDOUT;
+  }
   sanitizers::acquire(world.order_of_thread(thread));
   record.joined = true;
   if (result != nullptr) *result = record.result;
   return 0;
+}
+
+int join_until(pthread_t handle, void** result, clockid_t clock, const timespec* until) {
+  if (tls.world == nullptr) return pthread_join(handle, result);
+  if (until == nullptr) return join(*tls.world, handle, result);
+  const Nanos deadline = to_virtual(clock, *until);
+  return join(*tls.world, handle, result, &deadline);
 }
 
 std::uint64_t bits_of(const sigset_t& set) {
@@ -138,6 +165,22 @@ int pthread_join(pthread_t handle, void** result) {
   return 0;
 }
 
+int pthread_tryjoin_np(pthread_t handle, void** result) {
+  if (outside()) return S2_SIM_REAL(pthread_tryjoin_np)(handle, result);
+  return tls.world == nullptr ? pthread_join(handle, result)
+                              : join(*tls.world, handle, result, nullptr, true);
+}
+
+int pthread_timedjoin_np(pthread_t handle, void** result, const timespec* until) {
+  if (outside()) return S2_SIM_REAL(pthread_timedjoin_np)(handle, result, until);
+  return join_until(handle, result, CLOCK_REALTIME, until);
+}
+
+int pthread_clockjoin_np(pthread_t handle, void** result, clockid_t clock, const timespec* until) {
+  if (outside()) return S2_SIM_REAL(pthread_clockjoin_np)(handle, result, clock, until);
+  return join_until(handle, result, clock, until);
+}
+
 int pthread_detach(pthread_t handle) {
   if (outside()) return S2_SIM_REAL(pthread_detach)(handle);
   Engine* world = tls.world != nullptr ? tls.world : tls.quiet;
@@ -162,14 +205,6 @@ pthread_t pthread_self() {
   return fiber == nullptr ? S2_SIM_REAL(pthread_self)() : handle_of(fiber->id);
 }
 
-int pthread_setname_np(pthread_t handle, const char* name) {
-  if (outside()) return S2_SIM_REAL(pthread_setname_np)(handle, name);
-  std::uint32_t thread = 0;
-  if (tls.world != nullptr && record_of(*tls.world, handle, thread) != nullptr)
-    tls.world->name_thread(thread, name);
-  return 0;
-}
-
 int pthread_sigmask(int how, const sigset_t* set, sigset_t* old) {
   Fiber* fiber = fiber_here();
   if (fiber == nullptr) return S2_SIM_REAL(pthread_sigmask)(how, set, old);
@@ -189,6 +224,13 @@ int pthread_sigmask(int how, const sigset_t* set, sigset_t* old) {
     default:
       return EINVAL;
   }
+}
+
+int sigprocmask(int how, const sigset_t* set, sigset_t* old) {
+  if (outside()) return S2_SIM_REAL(sigprocmask)(how, set, old);
+  const int error = pthread_sigmask(how, set, old);
+  if (error != 0) errno = error;
+  return error == 0 ? 0 : -1;
 }
 
 int sigwait(const sigset_t* set, int* signal) {

@@ -7,23 +7,38 @@
 // production ones. Several OS threads may each be in a run() of their own at the same time; a run() inside a
 // run() is refused.
 //
-// What holds inside a world
-//   time          steady, system and CPU clocks are one virtual clock. A read moves it by
-//   WorldOptions::clock_step
-//                 and is a point; it jumps to the earliest timer when that is chosen. The epoch is fixed.
+// Simulated
+//   threads       pthread_* and C11's <threads.h>, names, joins that are tried or timed, signal masks; CPUs
+//                 and priorities are kept and mean nothing.
+//   time          steady, system and CPU clocks (clock, times, getrusage) are one virtual clock. A read moves
+//                 it by WorldOptions::clock_step and is a point; it jumps to the earliest timer when that is
+//                 chosen. The epoch is fixed.
+//   randomness    getrandom, getentropy, arc4random and std::random_device are draws of the chooser.
 //   thread_local  those of the executable (and of static libraries in it) are each fiber's own, constructors
-//   and
-//                 destructors included. Those of shared libraries are one for all fibers, except errno, the
-//                 exception state, and what lives in pthread keys (OpenSSL's does).
+//                 and destructors included. Those of shared libraries are one for all fibers, except errno,
+//                 the exception state, and what lives in pthread keys (OpenSSL's does).
 //   once, statics outlive an execution, because the process does: the first execution may differ from later
-//   ones: a once flag that is done is no point.
-//                 Explorers run one execution for warmth first.
+//                 ones: a once flag that is done is no point. Explorers run one execution for warmth first.
 //   atomics       have no call that could be defined here: give those that matter a point (see atomic_point
-//   below).
-//                 std::atomic::wait/notify, latch, barrier and semaphore work: they end in the futex call.
+//                 below). std::atomic::wait/notify, latch, barrier and semaphore work: they end in the futex
+//                 call.
 //   objects       a mutex or condition variable that other OS threads use at the same time is an error.
-//   not covered   rdtsc, RDRAND by instruction, vfork, and threads that a library makes without
-//   pthread_create.
+//   files         are real: opened, read and written. Descriptors 1 and 2 may be written, whatever they are.
+// Named: the execution ends as escaped, with the call
+//   poll, select, epoll, eventfd, timerfd, signalfd; sockets and look-ups of names; read and write of a pipe,
+//   a socket, a terminal or any other descriptor that is no file, blocking or not; /dev/urandom and
+//   /dev/random; opening a fifo; processes (fork, posix_spawn, system, popen, wait) and signals or timers of
+//   the process (kill, raise, alarm, setitimer, timer_create); POSIX and System V queues, aio; barriers and
+//   spin locks of pthread, pthread_cancel; syscall(), and a system call by its instruction (Linux 5.11 and
+//   later, x86-64, no sanitizer).
+// Not seen, except where two executions of one order differ
+//   rdtsc and RDRAND by instruction; vfork and exec; threads that a library makes without pthread_create;
+//   what the C library reads for itself (std::cin, fgets, a FILE of another kind); locks of files; what
+//   files, the environment, process ids, addresses and the number of CPUs say.
+//
+// Stacks: 512 KiB for each thread, the body's included, whatever its attributes ask for. One that is full
+// ends the process by SIGSEGV, behind the line "sim: stack overflow of thread X (limit 512 KiB)"; where a
+// sanitizer or the program handles SIGSEGV, it has the word. A frame of more than 1.5 MiB may miss the guard.
 #pragma once
 #include <pthread.h>
 #include <semaphore.h>

@@ -187,7 +187,9 @@ tl::expected<void, std::string> parse_step_budgets(std::string_view text, Budget
     const auto budget = parse_duration(one.substr(equals + 1));
     if (!budget) return tl::unexpected(budget.error());
     if (budget->count() <= 0) return tl::unexpected<std::string>("expected durations of at least 1ms");
-    into.steps[static_cast<std::size_t>(row - kShutdownTable.begin())] = *budget;
+    auto& step = into.steps[static_cast<std::size_t>(row - kShutdownTable.begin())];
+    if (step) return tl::unexpected(fmt::format("{} is given twice", row->key));
+    step = *budget;
     if (comma == std::string_view::npos) return {};
     text.remove_prefix(comma + 1);
   }

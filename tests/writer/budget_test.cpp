@@ -128,6 +128,7 @@ TEST(Budget, WhatCannotBeReadSaysWhatWasExpected) {
     EXPECT_FALSE(parse_graces(wrong, into)) << wrong;
   for (const char* wrong : {"", "drain", "drain=", "drain=x", "cutoff=1s", "drain=0s", "drain=1s,,acks=1s"})
     EXPECT_FALSE(parse_step_budgets(wrong, into)) << wrong;
+  EXPECT_EQ(parse_step_budgets("drain=2s,drain=3s", into).error(), "drain is given twice");
   EXPECT_NE(parse_step_budgets("dance=1s", into).error().find("steps are publishes, markers, cancel, drain"),
             std::string::npos);
 }

@@ -132,7 +132,8 @@ struct JournalScan::Reading {
   const Log& log;
   std::set<std::string> settled;
   std::map<std::tuple<std::uint64_t, std::string, std::string>, JournalPart> parts;  // began, epoch, stream
-  std::uint64_t unreadable = 0;
+  std::uint64_t unreadable = 0, of_session = 0, unsigned_lines = 0;
+  std::set<std::string> epochs;
 
   // False: the file cannot be read.
   bool read(std::uint32_t index, const std::string& path) {
@@ -164,6 +165,7 @@ struct JournalScan::Reading {
             std::optional<JournalMark>& mark) {
     if (auto next = mark_of(line)) {
       mark = std::move(next);
+      epochs.insert(mark->epoch);
       return;
     }
     if (line.ends_with(kNotStored)) return;
@@ -172,8 +174,10 @@ struct JournalScan::Reading {
       unreadable += line.empty() ? 0 : 1;
       return;
     }
-    if (!mark || mark->basin.empty() || settled.contains(mark->epoch)) return;
+    if (!mark) ++unsigned_lines;
     if (!only_session.empty() && head->session != only_session) return;
+    ++of_session;
+    if (!mark || mark->basin.empty() || settled.contains(mark->epoch)) return;
     const std::string& stream = mark->stream.empty() ? head->session : mark->stream;
     JournalPart& part = parts[{mark->began_ms, mark->epoch, stream}];
     if (part.lines.empty()) {
@@ -193,7 +197,7 @@ tl::expected<JournalScan, std::string> JournalScan::read(const std::string& dire
                                       error ? error.message() : std::string("not a directory")));
   }
   JournalScan scan;
-  Reading reading{session, log, settled_epochs(directory), {}, 0};
+  Reading reading{session, log, settled_epochs(directory), {}, 0, 0, 0, {}};
   for (const std::string& path : files_of(directory)) {
     scan.files_.push_back(path);
     if (!reading.read(static_cast<std::uint32_t>(scan.files_.size() - 1), path))
@@ -202,6 +206,8 @@ tl::expected<JournalScan, std::string> JournalScan::read(const std::string& dire
   }
   if (reading.unreadable > 0)
     log(fmt::format("journal: {}: {} lines are no whole events: left out", directory, reading.unreadable));
+  scan.found_ = {scan.files_.size(), reading.epochs.size(), 0, reading.of_session, reading.unsigned_lines};
+  for (const std::string& epoch : reading.epochs) scan.found_.settled += reading.settled.contains(epoch);
   for (auto& [key, part] : reading.parts) {
     const auto by_seq = [](const JournalLine& one, const JournalLine& other) { return one.seq < other.seq; };
     const auto same_seq = [](const JournalLine& one, const JournalLine& other) {

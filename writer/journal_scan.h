@@ -44,6 +44,15 @@ struct JournalPart {
   std::vector<JournalLine> lines;
 };
 
+// What a journal holds, whether or not there is anything left to do for it.
+struct JournalFound {
+  std::size_t files = 0;
+  std::size_t processes = 0;     // that have signed lines in them
+  std::size_t settled = 0;       // of these, those that need no further look
+  std::uint64_t of_session = 0;  // lines of the session that was asked for
+  std::uint64_t unsigned_lines = 0;
+};
+
 class JournalScan {
  public:
   // Reads all of `<directory>/<category>*.jsonl`. A torn last line is cut off the file, and said in the log;
@@ -54,6 +63,7 @@ class JournalScan {
 
   // The processes in the order of their begin; within one, streams by name.
   const std::vector<JournalPart>& parts() const { return parts_; }
+  const JournalFound& found() const { return found_; }
   // The line's text, without newline. The error is one line.
   tl::expected<std::string, std::string> text(const JournalLine& line) const;
 
@@ -61,6 +71,7 @@ class JournalScan {
   struct Reading;
   std::vector<std::string> files_;
   std::vector<JournalPart> parts_;
+  JournalFound found_;
 };
 
 // Says that everything of this process is stored, or has been told as lost. False (and errno) where that

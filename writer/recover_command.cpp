@@ -85,8 +85,33 @@ int run_recover(const Config& config, AppendClient& client, int signal_fd, const
     log("cannot recover: " + journal.error());
     return kCannotRun;
   }
+  const JournalFound& found = journal->found();
+  if (found.files == 0) {
+    log(fmt::format("cannot recover: there is no journal in {}: no file such as console.jsonl", directory));
+    return kCannotRun;
+  }
+  if (!config.recovery_session.empty() && found.of_session == 0) {
+    log(fmt::format("cannot recover: no line of the journal in {} is of session `{}`", directory,
+                    config.recovery_session));
+    return kCannotRun;
+  }
   const auto deadline = steady_clock::now() + config.recovery_budget.value_or(kRecoveryByCommand);
   bool whole = true;
+  for (const JournalPart& part : journal->parts()) {
+    if (part.mark.basin == config.basin) continue;
+    whole = false;  // nobody has looked whether it is stored
+    std::printf(R"({"left_alone":{"stream":%s,"basin":%s,"events":%zu}})"
+                "\n",
+                json_quoted(part.mark.stream).c_str(), json_quoted(part.mark.basin).c_str(),
+                part.lines.size());
+  }
+  if (journal->parts().empty())
+    log(fmt::format(
+        "recovery: nothing is left to deliver in {}: {} files, {} processes, {} of them settled{}", directory,
+        found.files, found.processes, found.settled,
+        found.unsigned_lines == 0
+            ? ""
+            : fmt::format("; {} lines that no process has signed are left alone", found.unsigned_lines)));
   for (const RecoveredStream& stream :
        recover(*journal, config.recovery_session.empty() ? directory : std::string(),
                options_of(config, signal_fd), client, deadline, log)) {

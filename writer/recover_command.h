@@ -23,8 +23,10 @@ JournalMark journal_mark(const Config& config);
 JournalLock recover_at_start(const Config& config, AppendClient* client, int signal_fd, const Log& log);
 
 // A line of JSON a stream on stdout:
-// {"recovered":{"stream","stored_before","delivered","missing","problem"?}}. The exit code: 0 nothing is
-// missing, 1 something is (said), 3 it cannot be done (the log says why).
+// {"recovered":{"stream","stored_before","delivered","missing","problem"?}}, or
+// {"left_alone":{"stream","basin","events"}} for one of another basin; where there is nothing to do, a line
+// in the log says what was looked at. The exit code: 0 nothing is missing, 1 something is or cannot be known
+// (said), 3 it cannot be done (the log says why).
 int run_recover(const Config& config, AppendClient& client, int signal_fd, const Log& log);
 
 }  // namespace s2::writer

@@ -379,18 +379,19 @@ std::vector<RecoveredStream> recover(const JournalScan& journal, const std::stri
                                      const RecoveryOptions& options, AppendClient& client, Time deadline,
                                      const Log& log) {
   std::map<std::string, std::vector<const JournalPart*>> streams;
-  std::map<std::string, bool> epochs;  // whether there is nothing more to do for it
-  std::set<std::string> elsewhere;
+  std::map<std::string, bool> epochs;            // whether there is nothing more to do for it
+  std::map<std::string, std::size_t> elsewhere;  // basin: lines
   for (const JournalPart& part : journal.parts()) {
     if (part.mark.basin != options.basin) {
-      elsewhere.insert(part.mark.basin);
+      elsewhere[part.mark.basin] += part.lines.size();
       continue;
     }
     streams[part.mark.stream].push_back(&part);
     epochs[part.mark.epoch] = true;
   }
-  for (const std::string& basin : elsewhere)
-    log(fmt::format("recovery: what the journal holds for basin `{}` is left alone", basin));
+  for (const auto& [basin, lines] : elsewhere)
+    log(fmt::format("recovery: {} journalled events of basin `{}` are left alone: S2_BASIN is `{}`", lines,
+                    basin, options.basin));
   std::vector<RecoveredStream> all;
   for (const auto& [stream, parts] : streams) {
     RecoveredStream one = StreamRecovery(journal, parts, options, client, deadline).run();

@@ -114,6 +114,23 @@ TEST_F(RecoveryProgram, TheCommandStoresItAndSaysSo) {
   Program again(environment(), {"recover", "--journal-dir", directory});
   EXPECT_EQ(again.wait_end(), 0);
   EXPECT_TRUE(again.all("recovered").empty());
+  EXPECT_NE(again.log().find("nothing is left to deliver in " + directory), std::string::npos) << again.log();
+  EXPECT_EQ(stored_in("a"), numbers(1, 30));
+}
+
+TEST_F(RecoveryProgram, WhatIsOfAnotherBasinIsNotSaidToBeStored) {
+  live_and_die(1, 30);
+  auto mistyped = environment();
+  mistyped["S2_BASIN"] = "basin-tow";
+  Program recover(mistyped, {"recover"});
+  const json said = recover.expect("left_alone")["left_alone"];
+  EXPECT_EQ(recover.wait_end(), 1);
+  EXPECT_EQ(said["basin"], "basin-one");
+  EXPECT_EQ(said["stream"], "a");
+  EXPECT_GE(said["events"], 30);
+  EXPECT_NE(recover.log().find("S2_BASIN is `basin-tow`"), std::string::npos) << recover.log();
+  Program right(environment(), {"recover"});  // and it still can be
+  EXPECT_EQ(right.wait_end(), 0);
   EXPECT_EQ(stored_in("a"), numbers(1, 30));
 }
 
@@ -142,6 +159,11 @@ TEST_F(RecoveryProgram, EveryWrongCallIsOneClearLine) {
   bare.erase("S2_WRITER_JOURNAL_DIR");
   EXPECT_NE(line(bare, {"recover"}, 2).find("recover needs --journal-dir"), std::string::npos);
   EXPECT_NE(line(bare, {"recover", "--journal-dir", "/nowhere/at/all"}, 3).find("/nowhere/at/all"),
+            std::string::npos);
+  fs::create_directories(directory);
+  EXPECT_NE(line(environment(), {"recover"}, 3).find("no journal in " + directory), std::string::npos);
+  live_and_die(1, 3);
+  EXPECT_NE(line(environment(), {"recover", "--session", "b"}, 3).find("is of session `b`"),
             std::string::npos);
   EXPECT_NE(line(bare, {"--session", "a"}, 2).find("goes with recover"), std::string::npos);
   auto nowhere = environment();

@@ -37,6 +37,7 @@ void Durability::accepted(std::uint64_t seq, const SessionRef& session, bool sto
   window_.push_back({seq, &own, store ? State::pending : State::not_stored});
   pending_ += store ? 1 : 0;
   if (!store) {
+    told_.unstored.add(seq, kMaxRangesTold);
     pass_settled();
     forget_settled();
     changed_.notify_all();
@@ -157,6 +158,7 @@ std::uint64_t Durability::mark_gone(const std::vector<Run>& runs, bool lost) {
         found->state = State::gone;
         --pending_;
         ++gone_, ++marked;
+        ++told_.gone, told_.missing.add(seq, kMaxRangesTold);
         if (lost) ++found->session->lost, ++lost_;
       }
     }
@@ -225,7 +227,6 @@ std::uint64_t Durability::lose_pending(const std::string& reason, std::uint64_t 
 
 Standing Durability::stand(const SessionRef& session, std::uint64_t through) const {
   Standing standing;
-  standing.gone = gone_;
   if (session) {
     auto found = sessions_.find(session->ordinal);
     if (found != sessions_.end()) {
@@ -299,6 +300,25 @@ bool Durability::forget(const SessionRef& session) {
 std::size_t Durability::remembered() const {
   std::lock_guard lock(mutex_);
   return window_.size();
+}
+
+void Durability::branch(std::uint64_t through) {
+  std::lock_guard lock(mutex_);
+  told_before_ = told_;
+  told_.missing = told_.missing.behind(through);
+  told_.unstored = told_.unstored.behind(through);
+  told_.gone = told_.missing.count();
+  ++branches_;
+}
+
+unsigned Durability::branches() const {
+  std::lock_guard lock(mutex_);
+  return branches_;
+}
+
+Told Durability::told(unsigned branch) const {
+  std::lock_guard lock(mutex_);
+  return branch == branches_ ? told_ : told_before_;
 }
 
 std::uint64_t Durability::gone() const {

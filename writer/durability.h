@@ -24,6 +24,7 @@
 
 #include "writer/envelope.h"
 #include "writer/ring.h"
+#include "writer/seq_ranges.h"
 
 namespace s2::writer {
 
@@ -46,7 +47,14 @@ struct Standing {
   std::uint64_t acked_through =
       0;                      // of one session: the last of it that is stored, and all before it settled
   std::uint64_t pending = 0;  // events neither acked nor told as dropped or lost
-  std::uint64_t gone = 0;     // events told as dropped or lost so far, of all sessions
+};
+
+// What has no place in the stream: what a flush's answer names.
+inline constexpr std::size_t kMaxRangesTold = 256;
+struct Told {
+  std::uint64_t gone = 0;  // events told as dropped or lost so far, of all sessions
+  SeqRanges missing;       // which
+  SeqRanges unstored;      // accepted while storing was off, or no events of the stream
 };
 
 // The account looks for what it may forget only where so many events are settled behind one that is pending.
@@ -89,6 +97,12 @@ class Durability {
   SessionRef session_of(std::uint64_t seq) const;
   // Forgets a session of which nothing is pending; false when something is.
   bool forget(const SessionRef& session);
+  // A branch of a forked VM begins behind `through`: what is gone up to there was the source's.
+  void branch(std::uint64_t through);
+  unsigned branches() const;
+  // `branch`: as branches() told when the question came; who asked before the last one began hears of the
+  // source's, too.
+  Told told(unsigned branch) const;
   std::uint64_t gone() const;      // events told as dropped or lost
   std::size_t remembered() const;  // events that are pending, or settled behind one that is
 
@@ -130,6 +144,8 @@ class Durability {
   std::size_t forget_at_ = kLeastForgotten;    // so many settled ones in the window: some can be forgotten
   std::uint64_t durable_through_ = 0;          // over all sessions
   std::uint64_t gone_ = 0;
+  Told told_, told_before_;  // of this branch; of its source
+  unsigned branches_ = 0;
   std::uint64_t lost_ = 0;
   int waiters_ = 0;
   bool ended_ = false;

@@ -2,6 +2,7 @@
 #include "writer/flush.h"
 
 #include <limits>
+#include <utility>
 
 #include "writer/planted_bugs.h"
 
@@ -9,11 +10,12 @@ namespace s2::writer {
 
 namespace {
 
-FlushAnswer failed(const Standing& standing) {
+FlushAnswer failed(const Standing& standing, std::uint64_t cut_off, Told told) {
   FlushAnswer answer;
+  answer.cut_off = cut_off;
+  answer.told = std::move(told);
   answer.durable_through = standing.durable_through;
   answer.pending = standing.pending;
-  answer.drops = standing.gone;
   return answer;
 }
 
@@ -21,22 +23,27 @@ FlushAnswer failed(const Standing& standing) {
 
 FlushAnswer run_flush(CaptureSessions& sessions, Durability& durability, StorageWriter* storage,
                       Deadline deadline) {
+  const unsigned branch = durability.branches();
   auto cut_off = sessions.cut_off(deadline);
-  if (!cut_off) return failed(durability.standing(nullptr, std::numeric_limits<std::uint64_t>::max()));
+  if (!cut_off)
+    return failed(durability.standing(nullptr, std::numeric_limits<std::uint64_t>::max()), 0,
+                  durability.told(branch));
   if (storage != nullptr) {
     storage->wait_taken(*cut_off, deadline);
     storage->flush(deadline);
     if (planted(PlantedBug::flush_when_queued)) {
-      return {true, *cut_off, 0, 0, durability.gone()};
+      return {true, *cut_off, 0, 0, *cut_off, durability.told(branch)};
     }
   }
   Standing standing = durability.wait_settled(nullptr, *cut_off, deadline);
   // What was lost while we waited has been told, but this caller asked for it to be stored.
-  if (!standing.settled || standing.lost_meanwhile) return failed(standing);
+  Told told = durability.told(branch);
+  if (!standing.settled || standing.lost_meanwhile) return failed(standing, *cut_off, std::move(told));
   FlushAnswer answer;
   answer.flushed = true;
   answer.through = standing.durable_through == 0 ? 0 : *cut_off;
-  answer.drops = standing.gone;
+  answer.cut_off = *cut_off;
+  answer.told = std::move(told);
   return answer;
 }
 

@@ -21,7 +21,8 @@ struct FlushAnswer {
   std::uint64_t through = 0;          // 200: durable through this number (0: nothing was ever stored)
   std::uint64_t durable_through = 0;  // 504
   std::uint64_t pending = 0;          // 504: events up to the cut-off that are not known to be stored
-  std::uint64_t drops = 0;            // events told as dropped or lost so far
+  std::uint64_t cut_off = 0;          // 0: it could not be taken in time
+  Told told;                          // what is not stored, and never will be, of this branch
 };
 
 // `storage` is null in a writer without durable storage: then nothing is durable, and it says so.

@@ -129,11 +129,31 @@ std::string lost_line(const std::string& session, std::uint64_t from, std::uint6
 }
 
 std::string flush_line(const std::string& session, const FlushAnswer& answer) {
-  return with_session(
-      answer.flushed ? fmt::format(R"({{"flushed":{{"through":{},"drops":{}}})", answer.through, answer.drops)
-                     : fmt::format(R"({{"flush_failed":{{"durable_through":{},"pending":{}}})",
-                                   answer.durable_through, answer.pending),
-      session);
+  return with_session(answer.flushed
+                          ? fmt::format(R"({{"flushed":{{"through":{},"drops":{},{}}})", answer.through,
+                                        answer.told.gone, missing_text(answer.told.missing, kMaxRangesOnLine))
+                          : fmt::format(R"({{"flush_failed":{{"durable_through":{},"pending":{},{}}})",
+                                        answer.durable_through, answer.pending,
+                                        missing_text(answer.told.missing, kMaxRangesOnLine)),
+                      session);
+}
+
+std::string ranges_text(const SeqRanges& ranges, std::size_t most) {
+  std::string text = "[";
+  for (std::size_t i = 0; i < std::min(most, ranges.named.size()); ++i) {
+    text += fmt::format(R"({}{{"from":{},"to":{}}})", i == 0 ? "" : ",", ranges.named[i].from,
+                        ranges.named[i].to);
+  }
+  return text + "]";
+}
+
+std::string missing_text(const SeqRanges& missing, std::size_t most) {
+  std::uint64_t more = missing.more;
+  for (std::size_t i = most; i < missing.named.size(); ++i)
+    more += missing.named[i].to - missing.named[i].from + 1;
+  std::string text = "\"missing\":" + ranges_text(missing, most);
+  if (more != 0) text += fmt::format(",\"missing_more\":{}", more);
+  return text;
 }
 
 std::string stopped_line(const Stopped& stopped) {

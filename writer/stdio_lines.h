@@ -63,7 +63,12 @@ std::string dropped_line(const std::string& session, std::uint64_t from, std::ui
 std::string acked_line(const std::string& session, std::uint64_t through);
 std::string lost_line(const std::string& session, std::uint64_t from, std::uint64_t to,
                       const std::string& reason);
+// Of what is missing at most kMaxRangesOnLine ranges; `missing_more` counts the events of the others.
+inline constexpr std::size_t kMaxRangesOnLine = 12;
 std::string flush_line(const std::string& session, const FlushAnswer& answer);
+// `"missing":[{"from","to"},…]`, with `,"missing_more":N` behind it where not all are named; `most`: ranges.
+std::string missing_text(const SeqRanges& missing, std::size_t most);
+std::string ranges_text(const SeqRanges& ranges, std::size_t most);  // [{"from","to"},…]
 // `through` is what is durable; `pending`, where it is there, says that this is not all.
 std::string stopped_line(const Stopped& stopped);
 

@@ -206,13 +206,16 @@ ApiAnswer TelemetryApi::flush(std::string_view body) {
     stream = current_ ? current_->session->stream : last_stream_;
   }
   const FlushAnswer answer = writer_.flush(steady_clock::now() + wait);
+  const std::string not_there = fmt::format(R"("cut_off":{},{},"unstored":{})", answer.cut_off,
+                                            missing_text(answer.told.missing, kMaxRangesTold),
+                                            ranges_text(answer.told.unstored, kMaxRangesTold));
   if (!answer.flushed) {
-    return {504,
-            fmt::format(R"({{"durable_through":{},"pending":{}}})", answer.durable_through, answer.pending)};
+    return {504, fmt::format(R"({{"durable_through":{},"pending":{},{}}})", answer.durable_through,
+                             answer.pending, not_there)};
   }
   const auto tail = writer_.tail_of(stream);
-  return {200, fmt::format(R"({{"through":{},"tail":{},"drops":{}}})", answer.through,
-                           tail ? std::to_string(*tail) : "null", answer.drops)};
+  return {200, fmt::format(R"({{"through":{},"tail":{},"drops":{},{}}})", answer.through,
+                           tail ? std::to_string(*tail) : "null", answer.told.gone, not_there)};
 }
 
 }  // namespace s2::writer

@@ -29,6 +29,7 @@ tl::expected<Identified, std::string> Writer::identify(const NewIdentity& next) 
   } else if (storage_) {
     identified.left = storage_->leave(renewed->cut_off);
   }
+  if (!next.inherit) durability_.branch(renewed->cut_off);
   share_epochs(epoch, next.inherit);
   if (producers_) {
     {

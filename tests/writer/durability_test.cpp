@@ -24,6 +24,14 @@ SessionRef session(std::uint64_t ordinal, std::string id) {
   return std::make_shared<const SessionIdentity>(SessionIdentity{ordinal, id, id});
 }
 
+std::set<std::uint64_t> numbers_in(const SeqRanges& ranges) {
+  std::set<std::uint64_t> numbers;
+  for (const auto& [from, to] : ranges.named) {
+    for (std::uint64_t seq = from; seq <= to; ++seq) numbers.insert(seq);
+  }
+  return numbers;
+}
+
 class DurabilityTest : public testing::Test {
  protected:
   void accept(std::initializer_list<std::uint64_t> seqs, const SessionRef& of, bool store = true) {
@@ -235,7 +243,47 @@ TEST(Durability, ClaimsAndTellingsAreExactWhateverTheOrder) {
     RC_ASSERT(ledger.gone(&twice) == gone);
     RC_ASSERT(!twice);
     RC_ASSERT(durability.gone() == gone.size());
+    std::set<std::uint64_t> unstored;
+    for (std::size_t i = 0; i < fates.size(); ++i) {
+      if (fates[i].what == 0) unstored.insert(i + 1);
+    }
+    const Told told = durability.told(durability.branches());
+    RC_ASSERT(told.gone == gone.size());
+    RC_ASSERT(numbers_in(told.missing) == gone);
+    RC_ASSERT(numbers_in(told.unstored) == unstored);
   }));
+}
+
+TEST(Durability, ThePartOfAFlushsAnswerThatCanGrowIsBounded) {
+  ASSERT_TRUE(rc::check([](std::vector<std::uint8_t> seqs) {
+    constexpr std::size_t kMost = 4;
+    SeqRanges ranges;
+    std::set<std::uint64_t> added;
+    for (const std::uint8_t seq : seqs) {
+      if (!added.insert(seq).second) continue;
+      ranges.add(seq, kMost);
+    }
+    const std::set<std::uint64_t> named = numbers_in(ranges);
+    RC_ASSERT(ranges.named.size() <= kMost);
+    RC_ASSERT(std::includes(added.begin(), added.end(), named.begin(), named.end()));
+    RC_ASSERT(named.size() + ranges.more == added.size());
+    RC_ASSERT(ranges.count() == added.size());
+    for (std::size_t i = 1; i < ranges.named.size(); ++i)
+      RC_ASSERT(ranges.named[i - 1].to + 1 < ranges.named[i].from);
+  }));
+}
+
+TEST(Durability, WhatWasGoneBeforeAForkIsTheSources) {
+  Ledger ledger;
+  Durability durability(ledger);
+  for (std::uint64_t seq = 1; seq <= 6; ++seq) durability.accepted(seq, session(1, "a"), true);
+  const unsigned before = durability.branches();
+  durability.dropped({4, 2, 5});
+  durability.branch(4);  // 5 was published behind the cut-off, and dropped before all was settled
+  EXPECT_EQ(numbers_in(durability.told(before).missing), (std::set<std::uint64_t>{2, 3, 4, 5}));
+  EXPECT_EQ(durability.told(before).gone, 4u);
+  EXPECT_EQ(numbers_in(durability.told(durability.branches()).missing), (std::set<std::uint64_t>{5}));
+  EXPECT_EQ(durability.told(durability.branches()).gone, 1u);
 }
 
 // A listener that takes its time over the first drop that it hears.

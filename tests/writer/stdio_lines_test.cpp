@@ -74,19 +74,32 @@ TEST(StdioLines, AnswersAreThoseOfTheContract) {
   EXPECT_EQ(dropped_line("s", 3, 9), R"({"dropped":{"from":3,"to":9},"session":"s"})");
   EXPECT_EQ(acked_line("s", 18), R"({"acked":18,"session":"s"})");
   EXPECT_EQ(lost_line("s", 13, 18, "why"), R"({"lost":{"from":13,"to":18,"reason":"why"},"session":"s"})");
-  EXPECT_EQ(json::parse(flush_line("", {.flushed = true, .through = 18}))["flushed"]["through"], 18);
-  EXPECT_EQ(flush_line("", {.durable_through = 12, .pending = 6}),
-            R"({"flush_failed":{"durable_through":12,"pending":6}})");
+  FlushAnswer flushed;
+  flushed.flushed = true, flushed.through = 18;
+  EXPECT_EQ(json::parse(flush_line("", flushed))["flushed"]["through"], 18);
+  FlushAnswer failed;
+  failed.durable_through = 12, failed.pending = 6;
+  EXPECT_EQ(flush_line("", failed), R"({"flush_failed":{"durable_through":12,"pending":6,"missing":[]}})");
+  FlushAnswer holes = flushed;
+  for (const std::uint64_t seq : {3, 4, 5, 9}) holes.told.missing.add(seq, 2);
+  holes.told.missing.add(7, 2);  // one too many to be named
+  EXPECT_EQ(flush_line("", holes),
+            R"({"flushed":{"through":18,"drops":0,"missing":[{"from":3,"to":5},{"from":9,"to":9}],)"
+            R"("missing_more":1}})");
   EXPECT_EQ(stopped_line({.session = "s", .durable_through = 18}),
             R"({"stopped":{"through":18},"session":"s"})");
   EXPECT_EQ(json::parse(stopped_line({.session = "s", .pending = 2}))["stopped"]["pending"], 2);
 }
 
 TEST(StdioLines, EveryLineFitsAPipesWholeWriteWhateverItsText) {
-  ASSERT_TRUE(rc::check([](std::string session, std::string reason) {
+  FlushAnswer full_of_holes;
+  full_of_holes.flushed = true, full_of_holes.through = UINT64_MAX;
+  for (std::uint64_t i = 0; i < kMaxRangesTold; ++i)
+    full_of_holes.told.missing.add(UINT64_MAX - (2 * i), kMaxRangesTold);
+  ASSERT_TRUE(rc::check([&](std::string session, std::string reason) {
     session.resize(std::min<std::size_t>(session.size(), kMaxSessionIdBytes));
-    for (const std::string& line :
-         {lost_line(session, 1, UINT64_MAX, reason), rejected_line(1, reason, session)}) {
+    for (const std::string& line : {lost_line(session, 1, UINT64_MAX, reason),
+                                    rejected_line(1, reason, session), flush_line(session, full_of_holes)}) {
       RC_ASSERT(line.size() < PIPE_BUF);
       RC_ASSERT(line.find('\n') == std::string::npos);
       RC_ASSERT(json::accept(line));

@@ -5,6 +5,8 @@
 #include <rapidcheck.h>
 
 #include <nlohmann/json.hpp>
+#include <set>
+#include <thread>
 
 #include "tests/writer/rig.h"
 
@@ -130,6 +132,28 @@ TEST_F(Api, AFlushSaysHowFarOrWhatIsPendingAndMayBeAskedAgain) {
   }
   for (const char* wrong : {"[]", "x", R"({"deadline_ms":-1})", R"({"deadline_ms":"1"})"})
     EXPECT_EQ(api.flush(wrong).status, 400) << wrong;
+}
+
+TEST_F(Api, AFlushNamesWhatIsNotStored) {
+  Rig small({.ring = {4}});
+  TelemetryApi full(*small.writer, nullptr, std::chrono::milliseconds(500));
+  full.put(kConsole);
+  small.s2->hang();
+  for (int i = 0; i < 30; ++i) full.publish(R"({"type":"console_log"})");
+  while (small.ledger.gone().empty()) std::this_thread::yield();
+  const json late = body(full.flush(R"({"deadline_ms":0})"));
+  EXPECT_EQ(late["cut_off"], 30);
+  EXPECT_FALSE(late["missing"].empty());
+  small.s2->answer();
+  const json flushed = body(full.flush(R"({"deadline_ms":20000})"));
+  std::set<std::uint64_t> named;
+  for (const json& range : flushed["missing"]) {
+    for (std::uint64_t seq = range["from"]; seq <= range["to"].get<std::uint64_t>(); ++seq) named.insert(seq);
+  }
+  EXPECT_EQ(named, small.ledger.gone());
+  EXPECT_EQ(flushed["drops"], named.size());
+  EXPECT_FALSE(flushed.contains("missing_more"));
+  EXPECT_EQ(flushed["unstored"], json::array());
 }
 
 TEST_F(Api, OnceShuttingDownItRefusesEventsAndStatesAndStillFlushes) {

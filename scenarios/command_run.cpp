@@ -39,7 +39,7 @@ SuiteOptions suite_options(const Options& options) {
   SuiteOptions suite;
   suite.seed = options.seed;
   suite.writer = options.writer;
-  suite.replay_command = "build/bin/s2-scenarios replay";
+  suite.replay_command = options.program + " replay";
   suite.replay_flags = options.flags;
   suite.requested = options.teardowns;
   return suite;
@@ -98,7 +98,7 @@ tl::expected<void, std::string> shrink_failure(const ProcessRealm& realm, const 
       to,
       "A property-based run failed. The smallest scenario that still fails ({} steps down in {} tries):\n\n",
       shrunk.steps, shrunk.tries);
-  fmt::print(to, "{}\nIt stands in {}: build/bin/s2-scenarios run {}{}{}\n\n", text, path, path,
+  fmt::print(to, "{}\nIt stands in {}: {} run {}{}{}\n\n", text, path, options.program, path,
              options.flags.empty() ? "" : " ", options.flags);
   return {};
 }

@@ -283,6 +283,7 @@ ParsedOptions parse_options(int argc, const char* const* argv, const std::string
       options.out_given = flagged->get_option("--out")->count() > 0;
       if (!*curve && flagged->get_option("--cases")->count() > 0) options.property_cases = raw.property_cases;
       options.flags = given_flags(*flagged);
+      options.program = shell_quoted(argv[0]);
     } else {
       options.color = !raw.no_color && getenv("NO_COLOR") == nullptr && isatty(STDOUT_FILENO);
     }

@@ -41,7 +41,8 @@ struct Options {
   bool color = true;
   std::chrono::milliseconds ready_within{10'000};
   std::chrono::milliseconds slack{5'000};
-  std::string flags;  // as given, for a replay line; without secrets
+  std::string program = "s2-scenarios";  // as it was called, quoted for a shell
+  std::string flags;                     // as given, for a replay line; without secrets
 };
 
 struct ParsedOptions {

@@ -1,8 +1,11 @@
 // I7, for a delete: what the control plane recorded as missing is missing, and nothing else is.
 //
-// The record is about what was accepted before it was asked for. It is true of the moment when it was made:
-// an append that S2 still had then, and committed later, makes it no lie.
+// The record is all that is left of a VM: what its writer said of drops and losses died with it, and excuses
+// nothing here. The record is about what was accepted before it was asked for. It is true of the moment when
+// it was made: an append that S2 still had then, and committed later, makes it no lie.
 #include <fmt/format.h>
+
+#include <algorithm>
 
 #include "scenarios/judge_facts.h"
 
@@ -10,17 +13,29 @@ namespace s2::scenarios {
 namespace {
 
 using Events = std::vector<const EventFacts*>;
+constexpr std::size_t kRangesSaid = 4;
 
 bool names(const DeletionRecord& record, std::uint64_t seq) {
-  return record.missing_from != 0 && seq >= record.missing_from &&
-         (!record.missing_to || seq <= *record.missing_to);
+  return std::ranges::any_of(record.missing, [&](const MissingRange& range) {
+    return seq >= range.from && (!range.to || seq <= *range.to);
+  });
 }
 
 std::string said(const DeletionRecord& record) {
   if (record.complete) return "complete";
-  if (record.missing_from == 0) return "incomplete, with no event missing";
-  return record.missing_to ? fmt::format("that {} to {} are missing", record.missing_from, *record.missing_to)
-                           : fmt::format("that all from {} on are missing", record.missing_from);
+  if (record.missing.empty() && record.missing_more == 0) return "incomplete, with no event missing";
+  std::string text = "that";
+  for (std::size_t i = 0; i < std::min(record.missing.size(), kRangesSaid); ++i) {
+    const auto& [from, to] = record.missing[i];
+    text += i == 0 ? " " : ", ";
+    text += to ? fmt::format("{} to {}", from, *to) : fmt::format("all from {} on", from);
+  }
+  const std::size_t unsaid = record.missing.size() - std::min(record.missing.size(), kRangesSaid);
+  if (unsaid != 0) text += fmt::format(" and {} ranges more", unsaid);
+  if (record.missing_more != 0)
+    text +=
+        fmt::format("{}{} that it cannot name", record.missing.empty() ? " " : " and ", record.missing_more);
+  return text + " are missing";
 }
 
 }  // namespace
@@ -35,11 +50,11 @@ void check_deletion(const Facts& facts, Findings& findings) {
     if (names(record, p.seq)) {
       const std::int64_t committed = e.first_commit_ns();  // -1: so late that nobody saw it any more
       if (e.stored() && committed >= 0 && committed <= record.t_ns) there.push_back(&e);
-    } else if (e.lost() && !e.reported() && p.answered_ns >= 0 && p.answered_ns < record.asked_ns) {
+    } else if (e.lost() && p.answered_ns >= 0 && p.answered_ns < record.asked_ns) {
       untold.push_back(&e);
     }
   }
-  if (!untold.empty()) {
+  if (untold.size() > record.missing_more) {
     findings.add(
         Invariant::I7, ViolationKind::unreported_loss,
         fmt::format("the delete was recorded as {}, yet {} accepted before it {} not stored: {}",

@@ -151,13 +151,20 @@ struct KillFacts {
   int number = 0;  // of the 21 kill instants (kill_instants.h); 0: none of them
 };
 
+// Events that are known, or must be feared, not to be stored, by their numbers.
+struct MissingRange {
+  std::uint64_t from = 0;
+  std::optional<std::uint64_t> to;  // nothing: nobody knows the last one
+  bool operator==(const MissingRange&) const = default;
+};
+
 // What the control plane recorded of a delete (teardown.h): complete, or what is missing.
 struct DeletionRecord {
   bool complete = false;
-  std::uint64_t missing_from = 0;           // event numbers; 0: it names none
-  std::optional<std::uint64_t> missing_to;  // nothing: it could not know the last one
-  std::int64_t asked_ns = -1;               // when it began
-  std::int64_t t_ns = -1;                   // it tells of everything that was committed by then
+  std::vector<MissingRange> missing;
+  std::uint64_t missing_more = 0;  // that it counts, and cannot name
+  std::int64_t asked_ns = -1;      // when it began
+  std::int64_t t_ns = -1;          // it tells of everything that was committed by then
 };
 
 // A process that was restored from another's checkpoint, and told who it is.

@@ -128,8 +128,12 @@ void fields(Io& io, KillFacts& k) {
   io("number", k.number);
 }
 template <class Io>
+void fields(Io& io, MissingRange& m) {
+  io("from", m.from), io("to", m.to);
+}
+template <class Io>
 void fields(Io& io, DeletionRecord& d) {
-  io("complete", d.complete), io("missing_from", d.missing_from), io("missing_to", d.missing_to);
+  io("complete", d.complete), io("missing", d.missing), io("missing_more", d.missing_more);
   io("asked_ns", d.asked_ns), io("t_ns", d.t_ns);
 }
 template <class Io>

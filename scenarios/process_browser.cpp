@@ -172,10 +172,8 @@ void ProcessRun::ask_control_plane(const Instant& instant) {
     ledger_.statements.push_back(said);
   }
   made.complete = record.complete;
-  if (const auto missing = missing_of(record)) {
-    made.missing_from = missing->from;
-    made.missing_to = missing->to;
-  }
+  made.missing = record.missing;
+  made.missing_more = record.missing_more;
   ledger_.deletion = made;
 }
 

@@ -5,11 +5,13 @@
 #include <httplib.h>
 
 #include <cstdint>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <stdexcept>
 
 #include "scenarios/event_text.h"
+#include "scenarios/reach.h"
 
 namespace s2::scenarios {
 namespace {
@@ -103,7 +105,9 @@ class Session {
       if (attempt > 1) std::this_thread::sleep_for(kBetweenAttempts * attempt);
       const auto result = client_->Get(base_ + target, headers_);
       if (!result) {
-        why = httplib::to_string(result.error());
+        why = result.error() == httplib::Error::Connection
+                  ? why_unreachable(service_.endpoint, std::chrono::seconds(1))
+                  : "no answer: " + httplib::to_string(result.error());
         continue;
       }
       if (result->status == 429 || result->status >= 500) {
@@ -114,6 +118,12 @@ class Session {
     }
     throw Unreadable(fmt::format("cannot read {}{} of basin `{}`: {}", service_.endpoint, target,
                                  service_.basin, why.empty() ? "out of time" : why));
+  }
+
+  // A basin that does not exist is another 404.
+  static bool is_no_stream(const Answer& answer) {
+    return answer.status == 404 && answer.body.is_object() &&
+           answer.body.value("code", "") == "stream_not_found";
   }
 
   [[noreturn]] void unexpected(const std::string& target, const Answer& answer) const {
@@ -165,23 +175,23 @@ StoredRecord stored_record(const json& record, const std::string& run) {
   return stored;
 }
 
-StoredStream read_stream(Session& session, const std::string& name, const std::string& run) {
-  StoredStream stream;
-  stream.name = name;
+// Every record from the stream's first on; the tail. A stream that does not exist ends at 0.
+std::uint64_t read_records(Session& session, const std::string& name,
+                           const std::function<void(const json&)>& take) {
   std::uint64_t next = 0;
   for (;;) {
     const std::string target =
         fmt::format("/streams/{}/records?seq_num={}&count={}", escaped(name), next, kPageRecords);
     const auto answer = session.get(target);
-    if (answer.status == 416) return stream;  // at the tail
+    if (answer.status == 416 || Session::is_no_stream(answer)) return next;  // at the tail
     if (answer.status != 200 || !answer.body.is_object()) session.unexpected(target, answer);
     const json& records = answer.body.at("records");
-    for (const json& record : records) stream.records.push_back(stored_record(record, run));
-    if (records.empty()) return stream;
-    next = stream.records.back().seq_num + 1;
+    for (const json& record : records) take(record);
+    if (records.empty()) return next;
+    next = records.back().at("seq_num").get<std::uint64_t>() + 1;
     const auto tail = answer.body.find("tail");
     if (tail != answer.body.end() && tail->is_object() && tail->at("seq_num").get<std::uint64_t>() <= next)
-      return stream;
+      return next;
   }
 }
 
@@ -205,30 +215,38 @@ tl::expected<std::vector<StoredStream>, std::string> Reader::read_all(const std:
   return or_error(service_, [&] {
     Session session(service_);
     std::vector<StoredStream> all;
-    for (const std::string& name : list_streams(session, prefix, kPageStreams))
-      all.push_back(read_stream(session, name, run));
+    for (const std::string& name : list_streams(session, prefix, kPageStreams)) {
+      std::vector<StoredRecord>& records = all.emplace_back(StoredStream{name, {}}).records;
+      read_records(session, name, [&](const json& record) { records.push_back(stored_record(record, run)); });
+    }
     return all;
   });
 }
 
-tl::expected<StreamEnd, std::string> Reader::end_of(const std::string& stream) {
+tl::expected<std::uint64_t, std::string> Reader::tail_of(const std::string& stream) {
+  return or_error(service_, [&]() -> std::uint64_t {
+    Session session(service_);
+    const std::string target = fmt::format("/streams/{}/records/tail", escaped(stream));
+    const auto tail = session.get(target);
+    if (Session::is_no_stream(tail)) return 0;
+    if (tail.status != 200 || !tail.body.is_object()) session.unexpected(target, tail);
+    return tail.body.at("tail").at("seq_num").get<std::uint64_t>();
+  });
+}
+
+tl::expected<StreamNumbers, std::string> Reader::numbers_of(const std::string& stream) {
   return or_error(service_, [&] {
     Session session(service_);
-    StreamEnd end;
-    const std::string target = fmt::format("/streams/{}/records", escaped(stream));
-    const auto tail = session.get(target + "/tail");
-    if (tail.status == 404) return end;
-    if (tail.status != 200 || !tail.body.is_object()) session.unexpected(target + "/tail", tail);
-    end.tail = tail.body.at("tail").at("seq_num").get<std::uint64_t>();
-    const std::string last = fmt::format("{}?tail_offset={}&count={}", target, kLastRecords, kLastRecords);
-    const auto answer = session.get(last);
-    if (answer.status == 416) return end;
-    if (answer.status != 200 || !answer.body.is_object()) session.unexpected(last, answer);
-    for (const json& record : answer.body.at("records")) {
+    StoredNumbers numbers;
+    StreamNumbers found;
+    found.tail = read_records(session, stream, [&](const json& record) {
       if (record.contains("body") && record["body"].is_string())
-        end.last_bodies.push_back(decoded_base64(record["body"].get<std::string>()));
-    }
-    return end;
+        numbers.take(decoded_base64(record["body"].get<std::string>()));
+    });
+    found.there = numbers.there();
+    found.holes = numbers.holes();
+    found.ended = numbers.ended();
+    return found;
   });
 }
 

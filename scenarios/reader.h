@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "scenarios/ledger.h"
+#include "scenarios/number_ranges.h"
 
 namespace s2::scenarios {
 
@@ -24,12 +25,12 @@ struct ServiceAddress {
   std::string token;  // may be empty
 };
 
-// Where a stream ends, and the bodies of its last records (at most kLastRecords), oldest first.
-struct StreamEnd {
+// What a stream holds by the numbers of its envelopes; those of its last process, where it had several.
+struct StreamNumbers {
   std::uint64_t tail = 0;
-  std::vector<std::string> last_bodies;
+  NumberRanges there, holes;
+  bool ended = false;  // its last envelope is a session's end
 };
-inline constexpr int kLastRecords = 200;
 
 class Reader {
  public:
@@ -40,7 +41,9 @@ class Reader {
   tl::expected<std::vector<StoredStream>, std::string> read_all(const std::string& prefix,
                                                                 const std::string& run);
   // A stream that does not exist ends at 0.
-  tl::expected<StreamEnd, std::string> end_of(const std::string& stream);
+  tl::expected<std::uint64_t, std::string> tail_of(const std::string& stream);
+  // Reads all of it; of a stream that does not exist nothing is there.
+  tl::expected<StreamNumbers, std::string> numbers_of(const std::string& stream);
   // Whether the basin can be listed at all: reachable, present, permitted.
   tl::expected<void, std::string> check();
 

@@ -5,9 +5,14 @@
 #include <httplib.h>
 
 #include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
+#include <stdexcept>
 
 #include "scenarios/clock.h"
+#include "scenarios/number_ranges.h"
+#include "scenarios/origin.h"
+#include "scenarios/reach.h"
 
 namespace s2::scenarios {
 namespace {
@@ -17,6 +22,7 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr milliseconds kLeastPatience{50};  // for one answer
+constexpr milliseconds kProbeFor{500};      // why nobody answers
 constexpr milliseconds kAskFor{2000};       // what is captured, at the most
 // The flush's own deadline ends before ours, so that its answer still arrives.
 constexpr int kFlushShare = 900;  // thousandths
@@ -25,7 +31,7 @@ constexpr int kFlushShare = 900;  // thousandths
 class Vm {
  public:
   Vm(const TeardownRequest& request, Clock::time_point deadline)
-      : client_(request.telemetry), deadline_(deadline) {
+      : url_(request.telemetry), client_(request.telemetry), deadline_(deadline) {
     if (!request.telemetry_token.empty())
       headers_.emplace("authorization", "Bearer " + request.telemetry_token);
   }
@@ -56,8 +62,13 @@ class Vm {
     client_.set_read_timeout(patience);
     client_.set_write_timeout(patience);
   }
-  static Answer answer(const httplib::Result& result) {
-    if (!result) return {0, {}, httplib::to_string(result.error())};
+  std::string why_none(httplib::Error error) const {
+    if (error == httplib::Error::Connection)
+      return why_unreachable(url_, std::max(std::min(kProbeFor, left()), kLeastPatience));
+    return fmt::format("no answer from {} ({})", url_, httplib::to_string(error));
+  }
+  Answer answer(const httplib::Result& result) const {
+    if (!result) return {0, {}, why_none(result.error())};
     json body = json::parse(result->body, nullptr, /*allow_exceptions=*/false);
     std::string why = fmt::format("status {}", result->status);
     if (body.is_object() && body.contains("error") && body["error"].is_string())
@@ -65,6 +76,7 @@ class Vm {
     return {result->status, std::move(body), std::move(why)};
   }
 
+  const std::string url_;
   httplib::Client client_;
   httplib::Headers headers_;
   const Clock::time_point deadline_;
@@ -75,15 +87,23 @@ std::optional<std::uint64_t> number(const json& body, const char* name) {
   return body[name].get<std::uint64_t>();
 }
 
-// The highest event number among the last records.
-std::optional<std::uint64_t> highest_event(const std::vector<std::string>& bodies) {
-  std::optional<std::uint64_t> highest;
-  for (const std::string& text : bodies) {
-    const auto seq = number(json::parse(text, nullptr, /*allow_exceptions=*/false), "seq");
-    if (seq) highest = std::max(highest.value_or(0), *seq);
+NumberRanges ranges(const json& body, const char* name) {
+  NumberRanges all;
+  if (!body.is_object() || !body.contains(name) || !body[name].is_array()) return all;
+  for (const json& each : body[name]) {
+    const auto from = number(each, "from"), to = number(each, "to");
+    if (from && to && *from != 0 && *to != NumberRanges::kOpen) all.add(*from, *to);
   }
-  return highest;
+  return all;
 }
+
+// What the writer says beside that all is stored.
+struct Account {
+  std::optional<std::uint64_t> tail;  // of the stream that is captured
+  NumberRanges gone;                  // dropped or lost
+  std::uint64_t unnamed = 0;          // and so many more
+  NumberRanges unstored;              // no events of the stream
+};
 
 // The stream of what is captured now, and so the one whose end a flush tells; empty: nobody knows.
 std::string ask_what_is_captured(Vm& vm, TeardownRecord& record) {
@@ -97,67 +117,127 @@ std::string ask_what_is_captured(Vm& vm, TeardownRecord& record) {
   return stream;
 }
 
-// What the writer says of the stream's end, where it does.
-std::optional<std::uint64_t> flush(Vm& vm, TeardownRecord& record) {
+void flush(Vm& vm, TeardownRecord& record, Account& said) {
   const auto answer =
       vm.post("/telemetry/flush", {{"deadline_ms", (vm.left() * kFlushShare / 1000).count()}});
+  const auto accepted = [&](std::optional<std::uint64_t> seq) {
+    if (seq) record.last_accepted = std::max(record.last_accepted.value_or(0), *seq);
+  };
+  said.gone = ranges(answer.body, "missing");
+  said.unstored = ranges(answer.body, "unstored");
+  accepted(number(answer.body, "cut_off"));
   if (answer.status == 200 && number(answer.body, "through")) {
     record.flushed = true;
     record.flushed_ns = now_ns();
     record.through = number(answer.body, "through");
     record.drops = number(answer.body, "drops");
-    // With 0 it has stored nothing, however many there are.
     if (*record.through > 0)
-      record.last_accepted = std::max(record.last_accepted.value_or(0), *record.through);
-    return number(answer.body, "tail");
-  }
-  if (answer.status == 504) {
+      accepted(record.through);  // with 0 it has stored nothing, however many there are
+    said.tail = number(answer.body, "tail");
+    // A writer that only counts them leaves it to the stream to tell which.
+    said.unnamed =
+        number(answer.body, answer.body.contains("missing") ? "missing_more" : "drops").value_or(0);
+  } else if (answer.status == 504) {
     record.reason = fmt::format("the flush did not finish by its deadline: {} events were pending",
                                 number(answer.body, "pending").value_or(0));
   } else {
     record.reason = "the flush was not answered: " + answer.why;
   }
-  return std::nullopt;
 }
 
-// What is stored, by a reader of our own. False, and the reason: it cannot be read.
-bool look(Reader& reader, TeardownRecord& record) {
-  if (record.stream.empty()) {
-    if (record.reason.empty()) record.reason = "no stream is known: name it";
-    return false;
-  }
-  const auto end = reader.end_of(record.stream);
-  if (!end) {
-    record.reason += (record.reason.empty() ? "" : "; ") + end.error();
-    return false;
-  }
-  record.tail = end->tail;
-  record.last_stored = highest_event(end->last_bodies);
-  return true;
+void because(TeardownRecord& record, const std::string& why) {
+  record.reason += (record.reason.empty() ? "" : "; ") + why;
 }
 
-// Why what our reader found does not bear out the flush that was answered; empty: it does.
-std::string doubt(const TeardownRecord& record, std::optional<std::uint64_t> said_tail) {
-  if (said_tail) {
-    if (*record.tail >= *said_tail) return "";
-    return fmt::format("the writer says that the stream ends at {}, but it ends at {}", *said_tail,
-                       *record.tail);
+// Step 6, while the VM still lives: the stream is as long as the writer says.
+void check_tail(Reader& reader, TeardownRecord& record, const Account& said) {
+  if (record.stream.empty()) return because(record, "no stream is known: name it");
+  const auto tail = reader.tail_of(record.stream);
+  if (!tail) return because(record, tail.error());
+  if (said.tail && *tail < *said.tail) {
+    because(record,
+            fmt::format("the writer says that the stream ends at {}, but it ends at {}", *said.tail, *tail));
+  } else if (!record.last_accepted) {
+    because(record, "the writer has stored nothing, and it is not known how many events it accepted");
+  } else if (*record.through == 0 && *record.last_accepted != 0) {
+    because(record, fmt::format("the writer has stored none of the {} events that it accepted",
+                                *record.last_accepted));
   }
-  // It knows no end where it has stored nothing there, or where that session is over: then its last event
-  // tells.
-  if (!record.last_accepted)
-    return "the writer has stored nothing, and it is not known how many events it accepted";
-  if (*record.last_accepted == 0) return "";
-  if (*record.through == 0)
-    return fmt::format("the writer has stored none of the {} events that it accepted", *record.last_accepted);
-  if (record.last_stored.value_or(0) >= *record.through) return "";
-  return fmt::format(
-      "the writer says that all up to event {} is stored, but not how long this stream is: {}",
-      *record.through,
-      record.last_stored ? fmt::format("it ends with event {}", *record.last_stored) : "it has no event");
+}
+
+std::string events(std::uint64_t count) {
+  return count == 1 ? "1 event" : fmt::format("{} events", count);
+}
+
+// Why there is something missing after a flush that seemed to say that nothing is.
+std::string why_missing(const TeardownRecord& record, const Account& said, const NumberRanges& missing) {
+  NumberRanges silent = missing;
+  silent.remove(said.gone);
+  if (silent.count() <= said.unnamed)
+    return fmt::format("the writer dropped or lost {}", events(missing.count() + record.missing_more));
+  if (!said.tail && silent.last() >= *record.through)
+    return fmt::format(
+        "the writer says that all up to event {} is stored, but not how long this stream is: {}",
+        *record.through,
+        record.last_stored ? fmt::format("it ends with event {}", *record.last_stored) : "it has no event");
+  return fmt::format("the writer says nothing of {} that the stream leaves out", events(silent.count()));
+}
+
+// What the stream holds now, and what it does not; an append that S2 still has may land after this.
+void survey(Reader& reader, TeardownRecord& record, const Account& said, bool another_captured) {
+  NumberRanges missing = said.gone;
+  tl::expected<StreamNumbers, std::string> found = tl::unexpected(std::string());
+  if (!record.stream.empty()) found = reader.numbers_of(record.stream);
+  if (!found) {
+    if (!found.error().empty()) because(record, found.error());
+    missing.add(1, NumberRanges::kOpen);
+  } else {
+    record.tail = found->tail;
+    if (!found->there.empty()) record.last_stored = found->there.last();
+    NumberRanges left_out = found->holes;
+    // Behind its session's end the numbers are another stream's, where that is captured now.
+    if (!(another_captured && found->ended))
+      left_out.add(record.last_stored.value_or(0) + 1, record.last_accepted.value_or(NumberRanges::kOpen));
+    if (record.last_stored) left_out.remove(said.unstored);  // else: a writer that has no storage
+    missing.add(left_out);
+    missing.remove(found->there);  // an append whose outcome it did not know
+  }
+  NumberRanges told_only_as_many = missing;
+  told_only_as_many.remove(said.gone);
+  record.missing_more = said.unnamed - std::min(said.unnamed, told_only_as_many.count());
+  if (record.reason.empty() && !(missing.empty() && record.missing_more == 0))
+    record.reason = why_missing(record, said, missing);
+  record.missing = missing.list();
+  while (record.missing.size() > kMaxMissingNamed) {  // the last one may be open: it stays
+    const auto one_before = std::prev(record.missing.end(), 2);
+    record.missing_more += *one_before->to - one_before->from + 1;
+    record.missing.erase(one_before);
+  }
+  record.complete = record.flushed && record.reason.empty();
+}
+
+std::string url_problem(const std::string& flag, const std::string& url) {
+  try {
+    parse_origin(url);
+    return "";
+  } catch (const std::invalid_argument& error) {
+    return fmt::format("{}: {}", flag, error.what());
+  }
 }
 
 }  // namespace
+
+std::string objection_to(const TeardownRequest& request) {
+  if (request.telemetry.empty()) return "--telemetry is missing: the VM's telemetry API";
+  if (request.service.endpoint.empty() || request.service.basin.empty())
+    return "--endpoint and --basin are missing: where its streams are";
+  if (auto wrong = url_problem("--telemetry", request.telemetry); !wrong.empty()) return wrong;
+  if (!parse_origin(request.telemetry).path.empty())
+    return fmt::format("--telemetry: `{}` has a path, expected http://HOST:PORT", request.telemetry);
+  if (auto wrong = url_problem("--endpoint", request.service.endpoint); !wrong.empty()) return wrong;
+  if (request.deadline.count() <= 0) return "--deadline is 0: the flush needs some time";
+  return "";
+}
 
 TeardownRecord tear_down(const TeardownRequest& request, const Destroy& destroy) {
   const auto began = Clock::now();
@@ -165,35 +245,29 @@ TeardownRecord tear_down(const TeardownRequest& request, const Destroy& destroy)
   record.stream = request.stream;
   Vm vm(request, began + request.deadline);
   Reader reader(request.service);
-  std::optional<std::uint64_t> said_tail;
+  Account said;
+  std::string captured;
   if (vm.valid()) {
-    const std::string captured = ask_what_is_captured(vm, record);
-    said_tail = flush(vm, record);
-    if (captured != record.stream) said_tail.reset();  // another stream's
+    captured = ask_what_is_captured(vm, record);
+    flush(vm, record, said);
+    if (captured != record.stream) said.tail.reset();  // another stream's
   } else {
     record.reason = fmt::format("`{}` is no URL of a telemetry API", request.telemetry);
   }
-  if (record.flushed && look(reader, record)) {
-    record.reason = doubt(record, said_tail);
-    record.complete = record.reason.empty();
+  if (record.flushed) check_tail(reader, record, said);
+  std::string not_destroyed;
+  record.left_to_caller = !destroy;
+  if (destroy) {
+    if (const auto done = destroy(); done) {
+      record.destroyed = true;
+    } else {
+      not_destroyed = done.error();
+    }
   }
-  if (const auto destroyed = destroy(); !destroyed) {
-    record.reason += (record.reason.empty() ? "" : "; ") + destroyed.error();
-  } else {
-    record.destroyed = true;
-  }
-  // What is stored now; an append that S2 still has may land after this, and be more than was said.
-  if (!record.complete) look(reader, record);
+  survey(reader, record, said, !captured.empty() && captured != record.stream);
+  if (!not_destroyed.empty()) because(record, not_destroyed);
   record.took = std::chrono::duration_cast<milliseconds>(Clock::now() - began);
   return record;
-}
-
-std::optional<Missing> missing_of(const TeardownRecord& record) {
-  if (record.complete) return std::nullopt;
-  const std::uint64_t from = record.last_stored.value_or(0) + 1;
-  if (!record.last_accepted || !record.tail) return Missing{from, std::nullopt};
-  if (*record.last_accepted < from) return std::nullopt;
-  return Missing{from, record.last_accepted};
 }
 
 std::string to_json(const TeardownRecord& record) {
@@ -205,12 +279,14 @@ std::string to_json(const TeardownRecord& record) {
   const auto add = [&](const char* name, const std::optional<std::uint64_t>& value) {
     if (value) line[name] = *value;
   };
+  if (record.left_to_caller) line["destroy"] = "left to the caller";
   add("through", record.through);
   add("tail", record.tail);
   add("last_stored", record.last_stored);
   add("drops", record.drops);
-  if (const auto missing = missing_of(record))
-    line["missing"] = {{"from", missing->from}, {"to", missing->to ? json(*missing->to) : json(nullptr)}};
+  for (const auto& [from, to] : record.missing)
+    line["missing"].push_back({{"from", from}, {"to", to ? json(*to) : json(nullptr)}});
+  if (record.missing_more != 0) line["missing_more"] = record.missing_more;
   if (!record.reason.empty()) line["reason"] = record.reason;
   return line.dump(-1, ' ', false, json::error_handler_t::replace);
 }

@@ -1,11 +1,15 @@
 // Flush before delete, the control plane's side: ask the VM's writer for a flush, check the stream's tail
 // with a reader of one's own, destroy the VM, and record `complete` or what is missing.
 //
-// The writer's word is not enough: a flush that was answered 200 counts only where the stream is as long as
-// it says, or, where it does not say, where the stream's last event is the last one that it vouches for. One
-// stream is looked at; of those of sessions that ended before, the flush's word is all there is. Whatever
-// goes wrong before, the VM is destroyed once the deadline has passed, and the record says so. Blocking; any
-// thread. Source: system rule "Flush before delete", steps 2 to 7.
+// `complete` means that nothing of what was accepted is missing. The writer's word is not enough for it: a
+// flush that was answered 200 counts only where the stream is as long as it says, and where each event's
+// number up to the one that it vouches for is in the stream. What the flush names as dropped or lost is
+// missing, and so is what the stream leaves out between its first event and the last one that was accepted,
+// but for numbers that the flush says are no events of the stream. Of other streams, and of what came before
+// this one's first event, the flush's word is all there is. Whatever goes wrong before, the VM is destroyed
+// once the deadline has passed; then the stream is read, which takes kReadWithin (reader.h) at the most. At
+// most kMaxMissingNamed ranges are named; a longer list ends with a count. Blocking; any thread. Source:
+// system rule "Flush before delete", steps 2 to 7.
 #pragma once
 
 #include <chrono>
@@ -14,6 +18,7 @@
 #include <optional>
 #include <string>
 #include <tl/expected.hpp>
+#include <vector>
 
 #include "scenarios/reader.h"
 
@@ -33,28 +38,30 @@ struct TeardownRecord {
   std::int64_t flushed_ns = -1;                // … at this time of clock.h
   std::optional<std::uint64_t> through;        // its cut-off: every event up to it is said to be stored
   std::optional<std::uint64_t> tail;           // the stream's end, as the own reader found it
-  std::optional<std::uint64_t> last_stored;    // the highest event number near the stream's end
+  std::optional<std::uint64_t> last_stored;    // the highest event number in the stream
   std::optional<std::uint64_t> last_accepted;  // the highest that the writer told of
   std::optional<std::uint64_t> drops;          // events that the writer told as dropped or lost by itself
   bool complete = false;                       // the writer says so, and the stream bears it out
-  bool destroyed = false;
+  std::vector<MissingRange> missing;           // rising; kMaxMissingNamed at the most
+  std::uint64_t missing_more = 0;              // events that are missing beside those
+  bool destroyed = false;                      // by `destroy`
+  bool left_to_caller = false;                 // there was no `destroy`
   std::string reason;  // one line, where not complete or not destroyed; holds no token
   std::chrono::milliseconds took{0};
 };
+inline constexpr std::size_t kMaxMissingNamed = 256;
 
 // Ends the VM. The error is one line.
 using Destroy = std::function<tl::expected<void, std::string>()>;
 
+// One line: what is wrong with the addresses, or with the rest of the request; empty: nothing. tear_down()
+// destroys all the same, whatever is wrong: ask first.
+std::string objection_to(const TeardownRequest& request);
+
+// `destroy` empty: the caller destroys, once this has returned.
 TeardownRecord tear_down(const TeardownRequest& request, const Destroy& destroy);
 
-// Events that are known, or must be feared, not to be stored.
-struct Missing {
-  std::uint64_t from = 0;
-  std::optional<std::uint64_t> to;  // nothing: nobody knows the last one
-};
-std::optional<Missing> missing_of(const TeardownRecord& record);
-
-// One line of JSON: {"stream","complete",…,"missing":{"from","to"}}.
+// One line of JSON: {"stream","complete",…,"missing":[{"from","to"},…]}.
 std::string to_json(const TeardownRecord& record);
 
 }  // namespace s2::scenarios

@@ -60,42 +60,41 @@ int run(int argc, char** argv) {
   option("--stream", request.stream, "the stream (the one that the telemetry API names)");
   option("--deadline", deadline, "for all before the destroy; then it is destroyed anyway (10s)");
   option("--destroy", destroy,
-         "command that destroys the VM, split like shell words (none: the caller does)");
+         "command that destroys the VM, split like shell words (none: the caller does, when this has ended)");
   option("--destroy-within", destroy_within, "how long that command may take (30s)");
   app.set_version_flag("--version", "s2-teardown " S2_TEARDOWN_VERSION);
   app.footer(
-      "Exit codes: 0 complete; 1 destroyed, and something is missing or cannot be known; 2 bad usage; 3 not "
-      "destroyed.");
+      "Exit codes: 0 complete; 1 something is missing or cannot be known; 2 bad usage, and nothing was done; "
+      "3 "
+      "--destroy failed.");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
     return wrong(error.what());
   }
-  if (request.telemetry.empty()) return wrong("--telemetry is missing: the VM's telemetry API");
-  if (request.service.endpoint.empty() || request.service.basin.empty())
-    return wrong("--endpoint and --basin are missing: where its streams are");
   for (std::string* token : {&request.telemetry_token, &request.service.token}) {
     const auto read = secret_of(*token);
     if (!read) return wrong("a token: " + read.error());
     *token = *read;
   }
   const auto by = parse_duration(deadline), within = parse_duration(destroy_within);
-  if (!by || !within) return wrong("--deadline and --destroy-within are durations such as 250ms or 5s");
-  request.deadline = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::microseconds(*by));
-  std::vector<std::string> words;
+  if (!by || !within || within->count() == 0)
+    return wrong("--deadline and --destroy-within are durations such as 250ms or 5s");
+  request.deadline = std::chrono::duration_cast<std::chrono::milliseconds>(*by);
+  if (const std::string objection = objection_to(request); !objection.empty()) return wrong(objection);
+  Destroy command;
   if (!destroy.empty()) {
-    auto split = split_shell_words(destroy);
-    if (!split) return wrong("--destroy: " + split.error());
-    words = *split;
+    const auto words = split_shell_words(destroy);
+    if (!words) return wrong("--destroy: " + words.error());
+    command = [words = *words, within = *within] {
+      return run_command_line(words, std::chrono::duration_cast<std::chrono::milliseconds>(within));
+    };
   }
-  const TeardownRecord record = tear_down(request, [&]() -> tl::expected<void, std::string> {
-    if (words.empty()) return {};
-    return run_command_line(
-        words, std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::microseconds(*within)));
-  });
+  const TeardownRecord record = tear_down(request, command);
   fmt::print("{}\n", to_json(record));
-  return !record.destroyed ? kNotDestroyed : record.complete ? 0 : kMissing;
+  if (command && !record.destroyed) return kNotDestroyed;
+  return record.complete ? 0 : kMissing;
 }
 
 }  // namespace

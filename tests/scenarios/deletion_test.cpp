@@ -22,8 +22,16 @@ class Delete {
     return *this;
   }
   Delete& missing(std::uint64_t from, std::optional<std::uint64_t> to) {
-    record_.missing_from = from;
-    record_.missing_to = to;
+    record_.missing.push_back({from, to});
+    return *this;
+  }
+  Delete& more(std::uint64_t unnamed) {
+    record_.missing_more = unnamed;
+    return *this;
+  }
+  Delete& dropped(std::uint64_t from, std::uint64_t to) {
+    story_.l.ring_capacity = 1;  // so that it can have been overrun
+    story_.say_range(Kind::dropped, from, to);
     return *this;
   }
   Delete& then(const Ns& committed_late) {
@@ -59,6 +67,22 @@ TEST(Deletion, AMissingRangeIsWhatIsMissing) {
   EXPECT_EQ(Delete({1, 2, 3}).missing(4, 4).told(), "I7/unreported_loss 5");
   EXPECT_EQ(Delete({1, 2, 3}).missing(3, 5).told(), "I7/false_failure 3");
   EXPECT_EQ(Delete({1, 2, 3}).told(), "I7/unreported_loss 4,5");
+}
+
+TEST(Deletion, WhatTheDeadVmSaidOfDropsExcusesNoRecord) {
+  EXPECT_EQ(Delete({1, 4, 5}).dropped(2, 3).missing(2, 3).told(), "");
+  EXPECT_EQ(Delete({1, 4, 5}).dropped(2, 3).complete().told(), "I7/unreported_loss 2,3");
+  EXPECT_EQ(Delete({1, 4, 5}).dropped(2, 3).missing(2, 2).told(), "I7/unreported_loss 3");
+}
+
+TEST(Deletion, EveryRangeOfARecordCounts) {
+  EXPECT_EQ(Delete({1, 3}).dropped(2, 2).missing(2, 2).missing(4, 5).told(), "");
+  EXPECT_EQ(Delete({1, 3}).dropped(2, 2).missing(2, 2).missing(3, 5).told(), "I7/false_failure 3");
+}
+
+TEST(Deletion, WhatItCountsAndCannotNameMayBeAnyOfThem) {
+  EXPECT_EQ(Delete({1, 4, 5}).dropped(2, 3).more(2).told(), "");
+  EXPECT_EQ(Delete({1, 4, 5}).dropped(2, 3).more(1).told(), "I7/unreported_loss 2,3");
 }
 
 TEST(Deletion, WhereNobodyKnewTheLastOneTheRangeIsOpen) {

@@ -5,8 +5,10 @@
 #include <gtest/gtest.h>
 #include <httplib.h>
 
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <thread>
+#include <utility>
 
 #include "emulator/emulator.h"
 
@@ -19,6 +21,12 @@ using nlohmann::json;
 constexpr const char* kTeardownBasin = "basin-one";
 constexpr const char* kSecretToken = "nobody-may-see-this";
 
+json ranges(std::initializer_list<std::pair<std::uint64_t, json>> all) {
+  json list = json::array();
+  for (const auto& [from, to] : all) list.push_back({{"from", from}, {"to", to}});
+  return list;
+}
+
 // A VM whose writer answers as it is told to, and a service that holds what it is told to hold.
 class TeardownTest : public testing::Test {
  protected:
@@ -27,7 +35,7 @@ class TeardownTest : public testing::Test {
     server.Get("/telemetry", [this](const httplib::Request&, httplib::Response& response) {
       if (!captures) response.status = 404;
       response.set_content(
-          captures ? json{{"stream", "session-1"}, {"seq", accepted}}.dump() : R"({"error":"it is not set"})",
+          captures ? json{{"stream", captured}, {"seq", accepted}}.dump() : R"({"error":"it is not set"})",
           "application/json");
     });
     server.Post("/telemetry/flush", [this](const httplib::Request& request, httplib::Response& response) {
@@ -48,10 +56,16 @@ class TeardownTest : public testing::Test {
   }
 
   void store(std::uint64_t from, std::uint64_t to) {
-    httplib::Client client(s2.endpoint());
     json records = json::array();
-    for (std::uint64_t seq = from; seq <= to; ++seq)
-      records.push_back({{"body", json{{"capture_session_id", "session-1"}, {"seq", seq}}.dump()}});
+    for (std::uint64_t seq = from; seq <= to; ++seq) records.push_back({{"body", envelope(seq).dump()}});
+    append(records);
+  }
+  void store(const json& one) { append({{{"body", one.dump()}}}); }
+  static json envelope(std::uint64_t seq, const std::string& type = "console_log", json data = 1) {
+    return {{"capture_session_id", "session-1"}, {"seq", seq}, {"event", {{"type", type}, {"data", data}}}};
+  }
+  void append(const json& records) {
+    httplib::Client client(s2.endpoint());
     const auto stored = client.Post("/v1/streams/session-1/records", {{"s2-basin", kTeardownBasin}},
                                     json{{"records", records}}.dump(), "application/json");
     ASSERT_TRUE(stored && stored->status == 200) << (stored ? stored->body : "no answer");
@@ -60,7 +74,7 @@ class TeardownTest : public testing::Test {
     TeardownRequest request;
     request.telemetry = vm_gone ? "http://127.0.0.1:1" : "http://127.0.0.1:" + std::to_string(port);
     request.telemetry_token = kSecretToken;
-    request.service = {s2.endpoint(), kTeardownBasin, kSecretToken};
+    request.service = {s2.endpoint(), basin, kSecretToken};
     request.stream = vm_gone ? "session-1" : stream;
     request.deadline = deadline;
     const std::string line = to_json(tear_down(request, [this]() -> tl::expected<void, std::string> {
@@ -84,24 +98,158 @@ class TeardownTest : public testing::Test {
   json answer;
   std::uint64_t accepted = 10;
   int asked_ms = 0;
+  std::string basin = kTeardownBasin, captured = "session-1";
   std::string token, destroy_problem, stream;  // which it asks for; empty: the one that the VM names
   int destroyed = 0;
 };
 
 TEST_F(TeardownTest, CompleteIsWhatTheWriterSaysAndTheStreamShows) {
   store(1, 10);
-  answer = {{"through", 10}, {"tail", 10}, {"drops", 2}};
+  answer = {{"through", 10}, {"tail", 10}, {"drops", 0}};
   const json record = run(1000ms);
-  EXPECT_EQ(record["complete"], true);
+  EXPECT_EQ(record["complete"], true) << record;
   EXPECT_EQ(record["destroyed"], true);
   EXPECT_EQ(record["through"], 10);
   EXPECT_EQ(record["tail"], 10);
-  EXPECT_EQ(record["drops"], 2);
+  EXPECT_EQ(record["drops"], 0);
   EXPECT_FALSE(record.contains("missing"));
   EXPECT_FALSE(record.contains("reason"));
   EXPECT_EQ(token, std::string("Bearer ") + kSecretToken);
   EXPECT_LT(asked_ms, 1000);  // its answer must arrive before our own deadline
   EXPECT_GT(asked_ms, 0);
+}
+
+TEST_F(TeardownTest, WhatTheFlushNamesAsDroppedOrLostIsMissing) {
+  store(2, 4), store(8, 9);
+  answer = {{"through", 10},
+            {"tail", 5},
+            {"drops", 6},
+            {"missing", ranges({{1, 1}, {4, 7}, {10, 10}})},  // 4: its outcome was unknown, and it is there
+            {"unstored", json::array()}};
+  const json record = run();
+  EXPECT_EQ(record["complete"], false);
+  EXPECT_EQ(record["missing"], ranges({{1, 1}, {5, 7}, {10, 10}}));
+  EXPECT_FALSE(record.contains("missing_more"));
+  EXPECT_EQ(record["reason"], "the writer dropped or lost 5 events");
+}
+
+TEST_F(TeardownTest, OfAWriterThatOnlyCountsItsDropsTheStreamTellsWhich) {
+  store(1, 3), store(6, 10);
+  answer = {{"through", 10}, {"tail", 8}, {"drops", 2}};
+  EXPECT_EQ(run()["missing"], ranges({{4, 5}}));
+  answer["drops"] = 5;  // three more, before the first
+  const json record = run();
+  EXPECT_EQ(record["complete"], false);
+  EXPECT_EQ(record["missing"], ranges({{4, 5}}));
+  EXPECT_EQ(record["missing_more"], 3);
+}
+
+TEST_F(TeardownTest, AHoleThatTheWriterDoesNotNameIsMissing) {
+  store(1, 3), store(6, 10);
+  answer = {{"through", 10}, {"tail", 8}, {"drops", 0}, {"missing", json::array()}};
+  const json record = run();
+  EXPECT_EQ(record["complete"], false);
+  EXPECT_EQ(record["missing"], ranges({{4, 5}}));
+  EXPECT_EQ(record["reason"], "the writer says nothing of 2 events that the stream leaves out");
+  answer["unstored"] = ranges({{4, 5}});  // no events of the stream
+  EXPECT_EQ(run()["complete"], true);
+}
+
+TEST_F(TeardownTest, AMarkersRangeIsMissingAndTheMarkerIsNoEvent) {
+  store(1, 3);
+  store(envelope(7, "system_events_dropped", {{"from", 4}, {"to", 7}, {"count", 4}}));
+  store(8, 10);
+  vm_gone = true;
+  EXPECT_EQ(run(2s)["missing"], ranges({{4, 7}, {11, nullptr}}));
+}
+
+TEST_F(TeardownTest, NumbersBetweenTwoCapturesOfASessionAreAnotherStreams) {
+  store(1, 3);
+  store(envelope(4, "system_session_ended"));
+  store(8, 10);
+  answer = {{"through", 10}, {"tail", 7}, {"drops", 0}, {"missing", json::array()}};
+  EXPECT_EQ(run()["complete"], true);
+}
+
+TEST_F(TeardownTest, OfASessionThatEndedNothingIsMissingThatAnotherCapturedLater) {
+  captured = "session-2";
+  stream = "session-1";
+  store(1, 3);
+  store(envelope(4, "system_session_ended"));
+  answer = {{"through", 10}, {"tail", 6}, {"drops", 0}, {"missing", json::array()}};
+  EXPECT_EQ(run()["complete"], true);
+  vm_gone = true;  // with one stream for all sessions, another may have begun in it
+  EXPECT_EQ(run(2s)["missing"], ranges({{5, nullptr}}));
+}
+
+TEST_F(TeardownTest, AnEarlierProcesssEventsAreNotThisOnes) {
+  store(1, 10);
+  store(1, 4);
+  answer = {{"through", 10}, {"tail", 14}, {"drops", 0}, {"missing", json::array()}};
+  EXPECT_EQ(run()["missing"], ranges({{5, 10}}));
+}
+
+TEST_F(TeardownTest, ARecordsLengthIsBounded) {
+  accepted = 4000;
+  answer = {
+      {"through", 4000}, {"tail", 2000}, {"drops", 2000}, {"missing", json::array()}, {"missing_more", 2000}};
+  json records = json::array();
+  for (std::uint64_t seq = 1; seq < accepted; seq += 2) {
+    records.push_back({{"body", envelope(seq).dump()}});
+    if (records.size() == 500) append(std::exchange(records, json::array()));
+  }
+  const json record = run();
+  EXPECT_EQ(record["missing"].size(), kMaxMissingNamed);
+  EXPECT_EQ(record["missing"].size() + record["missing_more"].get<std::size_t>(), 2000U);
+  EXPECT_EQ(record["missing"].back(), (json{{"from", 4000}, {"to", 4000}}));
+}
+
+TEST_F(TeardownTest, AMistypedBasinIsNoEmptyStream) {
+  store(1, 10);
+  answer = {{"through", 10}, {"tail", 10}, {"drops", 0}};
+  basin = "basin-two";
+  const json record = run();
+  EXPECT_EQ(record["complete"], false);
+  EXPECT_EQ(record["missing"], ranges({{1, nullptr}}));
+  EXPECT_NE(record["reason"].get<std::string>().find("basin-two"), std::string::npos) << record;
+}
+
+TEST_F(TeardownTest, WithoutACommandTheCallerDestroysAndTheRecordSaysSo) {
+  store(1, 10);
+  answer = {{"through", 10}, {"tail", 10}, {"drops", 0}};
+  TeardownRequest request;
+  request.telemetry = "http://127.0.0.1:" + std::to_string(port);
+  request.service = {s2.endpoint(), kTeardownBasin, ""};
+  const json record = json::parse(to_json(tear_down(request, {})));
+  EXPECT_EQ(record["complete"], true);
+  EXPECT_EQ(record["destroyed"], false);
+  EXPECT_EQ(record["destroy"], "left to the caller");
+}
+
+TEST_F(TeardownTest, WhoDoesNotListenIsNamed) {
+  vm_gone = true;
+  EXPECT_NE(run(2s)["reason"].get<std::string>().find("connection refused at http://127.0.0.1:1"),
+            std::string::npos);
+}
+
+TEST(Teardown, AddressesAreLookedAtBeforeAnythingIsDone) {
+  const TeardownRequest good{"http://10.0.0.7:8080", "", {"https://b.b.s2.dev", "basin", ""}, "", 1s};
+  EXPECT_EQ(objection_to(good), "");
+  const auto wrong = [&](const std::function<void(TeardownRequest&)>& change) {
+    TeardownRequest request = good;
+    change(request);
+    return objection_to(request);
+  };
+  for (const char* url :
+       {"htp://typo", "10.0.0.7:8080", "http://", "http://host:port", "http://host:0", "http://a b"}) {
+    EXPECT_NE(wrong([&](TeardownRequest& r) { r.telemetry = url; }).find("--telemetry: `"),
+              std::string::npos);
+    EXPECT_NE(wrong([&](TeardownRequest& r) { r.service.endpoint = url; }).find("--endpoint: `"),
+              std::string::npos);
+  }
+  EXPECT_NE(wrong([](TeardownRequest& r) { r.telemetry += "/telemetry"; }).find("has a path"),
+            std::string::npos);
+  EXPECT_NE(wrong([](TeardownRequest& r) { r.deadline = 0s; }), "");
 }
 
 TEST_F(TeardownTest, AWriterThatClaimsMoreThanThereIsIsNotBelieved) {
@@ -110,7 +258,7 @@ TEST_F(TeardownTest, AWriterThatClaimsMoreThanThereIsIsNotBelieved) {
   const json record = run();
   EXPECT_EQ(record["complete"], false);
   EXPECT_EQ(record["destroyed"], true);
-  EXPECT_EQ(record["missing"], (json{{"from", 8}, {"to", 10}}));
+  EXPECT_EQ(record["missing"], ranges({{8, 10}}));
   EXPECT_NE(record["reason"].get<std::string>().find("ends at 10, but it ends at 7"), std::string::npos);
 }
 
@@ -120,7 +268,7 @@ TEST_F(TeardownTest, WhatWasPendingAtTheDeadlineIsTheMissingRange) {
   answer = {{"durable_through", 4}, {"pending", 6}};
   const json record = run();
   EXPECT_EQ(record["complete"], false);
-  EXPECT_EQ(record["missing"], (json{{"from", 5}, {"to", 10}}));
+  EXPECT_EQ(record["missing"], ranges({{5, 10}}));
   EXPECT_NE(record["reason"].get<std::string>().find("6 events were pending"), std::string::npos);
 }
 
@@ -130,7 +278,7 @@ TEST_F(TeardownTest, AVmThatHangsIsDestroyedAtTheDeadline) {
   const json record = run(300ms);
   EXPECT_EQ(record["destroyed"], true);
   EXPECT_EQ(record["flushed"], false);
-  EXPECT_EQ(record["missing"], (json{{"from", 5}, {"to", 10}}));
+  EXPECT_EQ(record["missing"], ranges({{5, 10}}));
 }
 
 TEST_F(TeardownTest, OfAVmThatIsGoneNobodyKnowsTheLastEvent) {
@@ -139,17 +287,17 @@ TEST_F(TeardownTest, OfAVmThatIsGoneNobodyKnowsTheLastEvent) {
   const json record = run(2s);
   EXPECT_EQ(record["destroyed"], true);
   EXPECT_EQ(record["last_stored"], 4);
-  EXPECT_EQ(record["missing"], (json{{"from", 5}, {"to", nullptr}}));
+  EXPECT_EQ(record["missing"], ranges({{5, nullptr}}));
 }
 
 TEST_F(TeardownTest, WhatCannotBeReadBackIsNotComplete) {
   answer = {{"through", 10}, {"tail", 10}, {"drops", 0}};
   store(1, 10);
-  s2.set_faults(R"([{"match":{"op":"check_tail"},"fault":{"status":403,"code":"permission_denied"}}])");
+  s2.set_faults(R"([{"match":{},"fault":{"status":403,"code":"permission_denied"}}])");
   const json record = run();
   EXPECT_EQ(record["complete"], false);
   EXPECT_EQ(record["destroyed"], true);
-  EXPECT_EQ(record["missing"]["to"], nullptr);
+  EXPECT_EQ(record["missing"], ranges({{1, nullptr}}));
   EXPECT_NE(record["reason"].get<std::string>().find("403"), std::string::npos);
 }
 
@@ -164,7 +312,7 @@ TEST_F(TeardownTest, AWriterThatStoredNothingOfWhatItAcceptedIsNotComplete) {  /
   const json record = run();
   EXPECT_EQ(record["complete"], false);
   EXPECT_EQ(record["flushed"], true);
-  EXPECT_EQ(record["missing"], (json{{"from", 1}, {"to", 10}}));
+  EXPECT_EQ(record["missing"], ranges({{1, 10}}));
   EXPECT_NE(record["reason"].get<std::string>().find("none of the 10 events"), std::string::npos) << record;
 }
 
@@ -174,7 +322,7 @@ TEST_F(TeardownTest, WhereNobodyKnowsHowManyThereWereNothingStoredIsNotComplete)
   answer = {{"through", 0}, {"tail", nullptr}, {"drops", 0}};
   const json record = run();
   EXPECT_EQ(record["complete"], false);
-  EXPECT_EQ(record["missing"], (json{{"from", 1}, {"to", nullptr}}));
+  EXPECT_EQ(record["missing"], ranges({{1, nullptr}}));
 }
 
 TEST_F(TeardownTest, OfASessionThatIsOverTheStreamsLastEventTells) {
@@ -184,7 +332,7 @@ TEST_F(TeardownTest, OfASessionThatIsOverTheStreamsLastEventTells) {
   store(1, 9);
   const json early = run();
   EXPECT_EQ(early["complete"], false);
-  EXPECT_EQ(early["missing"], (json{{"from", 10}, {"to", 10}}));
+  EXPECT_EQ(early["missing"], ranges({{10, 10}}));
   EXPECT_NE(early["reason"].get<std::string>().find("it ends with event 9"), std::string::npos) << early;
   store(10, 10);
   EXPECT_EQ(run()["complete"], true);

@@ -4,6 +4,10 @@
 
 #include <charconv>
 #include <cstdio>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <tl/expected.hpp>
 
 #include "scenarios/commands.h"
 #include "scenarios/curve.h"
@@ -22,6 +26,17 @@ std::size_t point_of(const std::string& source) {
   const std::string digits = source.substr(std::string(kSource).size());
   std::from_chars(digits.data(), digits.data() + digits.size(), index);
   return index;
+}
+
+// Into the suite's page, where one stands in the same directory; whether it does.
+tl::expected<bool, std::string> join_report(const std::string& dir, const std::string& page) {
+  const std::string path = dir + "/index.html";
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return false;
+  const std::string report{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  if (auto written = write_file(path, with_curve_section(report, curve_section_of(page))); !written)
+    return tl::unexpected(written.error());
+  return true;
 }
 
 }  // namespace
@@ -63,18 +78,21 @@ int curve_command(const Options& options, const std::atomic<bool>& cancelled) {
                                  name(result.point.sweep)));
     }
   }
-  for (const auto& [file, bytes] : {std::pair{"curve.csv", curve_csv(results)},
-                                    std::pair{"curve.html", curve_html(results, options.writer)}}) {
+  const std::string page = curve_html(results, options.writer);
+  for (const auto& [file, bytes] :
+       {std::pair{"curve.csv", curve_csv(results)}, std::pair{"curve.html", page}}) {
     if (auto written = write_file(fmt::format("{}/{}", options.out, file), bytes); !written)
       return fail(3, written.error());
   }
+  const auto joined = join_report(options.out, page);
+  if (!joined) return fail(3, joined.error());
   if (options.json) {
     fmt::print("{}\n", curve_json(results, options.seed));
   } else {
     fmt::print("{}\n", curve_table(results));
-    for (const std::string& sentence : curve_advice(results)) fmt::print("{}\n", sentence);
-    fmt::print("{} runs, {} invalid, {} broke a promise. {}/curve.html, {}/curve.csv\n", size.runs, invalid,
-               broken, options.out, options.out);
+    fmt::print("{}\n", curve_advice(results));
+    fmt::print("{} runs, {} invalid, {} broke a promise. {}/curve.html, {}/curve.csv{}\n", size.runs, invalid,
+               broken, options.out, options.out, *joined ? ", and a section of index.html" : "");
   }
   return broken > 0 ? 1 : 0;
 }

@@ -48,35 +48,78 @@ std::vector<const CurveResult*> of_sweep(const std::vector<CurveResult>& results
   return out;
 }
 
+// The sweep of graces, summed up.
+struct GraceFacts {
+  std::size_t from = 0;  // from this row on nothing was lost any more, in any run
+  std::size_t runs = 0;  // of those rows
+  std::int64_t slowest_ms = -1;
+  const CurveResult* worst = nullptr;
+};
+
+GraceFacts grace_facts(const std::vector<const CurveResult*>& rows) {
+  GraceFacts facts;
+  facts.from = rows.size();
+  while (facts.from > 0 && rows[facts.from - 1]->most_lost() == 0) --facts.from;
+  for (std::size_t i = facts.from; i < rows.size(); ++i) {
+    facts.runs += rows[i]->runs;
+    if (!rows[i]->shutdown_ms.empty())
+      facts.slowest_ms = std::max(facts.slowest_ms, rows[i]->shutdown_ms.back());
+  }
+  facts.worst = *std::max_element(rows.begin(), rows.end(), [](const CurveResult* a, const CurveResult* b) {
+    return a->most_lost() < b->most_lost();
+  });
+  return facts;
+}
+
+// The worst that the grace before those that lost nothing did, and the worst of all.
+std::string worst_case(const std::vector<const CurveResult*>& rows, const GraceFacts& facts) {
+  if (facts.from == 0) return "no grace lost an event";
+  const CurveResult& last = *rows[facts.from - 1];
+  std::string text = fmt::format("at {} up to {} were lost", curve_time(last.point.grace),
+                                 plural(last.most_lost(), "event"));
+  if (facts.worst != &last)
+    text += fmt::format(", and {} at the worst, at {}", facts.worst->most_lost(),
+                        curve_time(facts.worst->point.grace));
+  return text;
+}
+
+// The least of 1, 2, 5 × 10^n ms that is not below it.
+std::uint64_t round_time(std::uint64_t us) {
+  for (std::uint64_t step = kMs;; step *= 10) {
+    for (const std::uint64_t factor : {1U, 2U, 5U}) {
+      if (factor * step >= us) return factor * step;
+    }
+  }
+}
+
 std::string grace_advice(const std::vector<const CurveResult*>& rows) {
-  // From which point on nothing was lost any more, in any run.
-  std::size_t from = rows.size();
-  while (from > 0 && rows[from - 1]->most_lost() == 0) --from;
   const CurvePoint& p = rows.front()->point;
   const std::string load = fmt::format("a backlog of {} events and {} that S2 takes for each append",
                                        p.backlog, curve_time(p.ack_latency));
-  if (from == rows.size()) {
-    return fmt::format("No grace up to {} saved everything with {}: up to {} were lost there.",
+  const GraceFacts facts = grace_facts(rows);
+  if (facts.from == rows.size()) {
+    return fmt::format("Give more than {}: with {} that lost up to {}, and nothing longer was tried.",
                        curve_time(rows.back()->point.grace), load, plural(rows.back()->most_lost(), "event"));
   }
-  std::size_t runs = 0;
-  std::int64_t slowest = -1;
-  for (std::size_t i = from; i < rows.size(); ++i) {
-    runs += rows[i]->runs;
-    if (!rows[i]->shutdown_ms.empty()) slowest = std::max(slowest, rows[i]->shutdown_ms.back());
+  const std::uint64_t enough = rows[facts.from]->point.grace;
+  if (facts.runs < kLeastRunsOfAdvice) {
+    return fmt::format(
+        "{} too few for advice ({} are needed, see --runs): with {}, {} and more lost nothing in them; {}.",
+        facts.runs == 1 ? "1 run is" : fmt::format("{} runs are", facts.runs), kLeastRunsOfAdvice, load,
+        curve_time(enough), worst_case(rows, facts));
   }
-  std::string out = fmt::format(
-      "With {}, the smallest grace at which nothing was lost is {}: {} from there on lost no event", load,
-      curve_time(rows[from]->point.grace), plural(runs, "run"));
-  if (slowest >= 0) out += fmt::format(", and the slowest shutdown took {} ms", slowest);
-  if (from > 0) {
-    out += fmt::format("; at {} up to {} were lost", curve_time(rows[from - 1]->point.grace),
-                       plural(rows[from - 1]->most_lost(), "event"));
-  }
-  return out + ".";
+  const auto slowest = static_cast<std::uint64_t>(std::max<std::int64_t>(facts.slowest_ms, 0)) * kMs;
+  return fmt::format(
+      "Give at least {} between SIGTERM and SIGKILL, {} times what was enough: with {}, {} at {} and more "
+      "lost "
+      "nothing (so that fewer than 1 in {} would, at 95 % confidence){}; {}.",
+      curve_time(round_time(kAdviceMargin * std::max(enough, slowest))), kAdviceMargin, load,
+      plural(facts.runs, "run"), curve_time(enough), facts.runs / 3,
+      slowest == 0 ? "" : fmt::format(", and the slowest shutdown took {} ms", facts.slowest_ms),
+      worst_case(rows, facts));
 }
 
-std::string kill_advice(const std::vector<const CurveResult*>& rows) {
+std::string kill_sentence(const std::vector<const CurveResult*>& rows) {
   const auto worse = [](const CurveResult* a, const CurveResult* b) {
     return std::pair(a->mean_lost(), a->most_lost()) < std::pair(b->mean_lost(), b->most_lost());
   };
@@ -92,7 +135,7 @@ std::string kill_advice(const std::vector<const CurveResult*>& rows) {
                      told(most), plural(runs, "death"));
 }
 
-std::string shutdown_advice(const std::vector<const CurveResult*>& rows) {
+std::string shutdown_sentence(const std::vector<const CurveResult*>& rows) {
   const CurveResult* slowest = nullptr;
   std::size_t runs = 0;
   for (const CurveResult* r : rows) {
@@ -196,13 +239,23 @@ Scenario curve_scenario(const CurvePoint& point, unsigned runs) {
   return s;
 }
 
-std::vector<std::string> curve_advice(const std::vector<CurveResult>& results) {
-  std::vector<std::string> out;
-  if (const auto rows = of_sweep(results, Sweep::grace); !rows.empty()) out.push_back(grace_advice(rows));
-  if (const auto rows = of_sweep(results, Sweep::kill); !rows.empty()) out.push_back(kill_advice(rows));
-  if (const auto rows = of_sweep(results, Sweep::shutdown); !rows.empty())
-    out.push_back(shutdown_advice(rows));
-  return out;
+std::string curve_advice(const std::vector<CurveResult>& results) {
+  const auto rows = of_sweep(results, Sweep::grace);
+  return rows.empty() ? "" : grace_advice(rows);
+}
+
+std::string curve_sentence(const std::vector<CurveResult>& results, Sweep sweep) {
+  const auto rows = of_sweep(results, sweep);
+  if (rows.empty()) return "";
+  switch (sweep) {
+    case Sweep::grace:
+      return grace_advice(rows);
+    case Sweep::kill:
+      return kill_sentence(rows);
+    case Sweep::shutdown:
+      return shutdown_sentence(rows);
+  }
+  return "";
 }
 
 std::string curve_csv(const std::vector<CurveResult>& results) {

@@ -46,12 +46,22 @@ std::vector<CurvePoint> curve_points();
 // `runs`: how often it is to be run.
 Scenario curve_scenario(const CurvePoint& point, unsigned runs);
 
-// One sentence a sweep, with the number of runs and the worst case seen.
-std::vector<std::string> curve_advice(const std::vector<CurveResult>& results);
+// One sentence: the grace to give, with a margin, the runs behind it and the worst case seen; or that there
+// were too few runs for advice (kLeastRunsOfAdvice at graces that lost nothing). Empty without a grace sweep.
+inline constexpr std::size_t kLeastRunsOfAdvice = 30;
+inline constexpr int kAdviceMargin = 2;  // times what was enough
+std::string curve_advice(const std::vector<CurveResult>& results);
+// What one sweep showed, as a sentence. Empty where it has no run.
+std::string curve_sentence(const std::vector<CurveResult>& results, Sweep sweep);
 std::string curve_csv(const std::vector<CurveResult>& results);
 std::string curve_json(const std::vector<CurveResult>& results, std::uint64_t seed);
-std::string curve_table(const std::vector<CurveResult>& results);                            // for a terminal
-std::string curve_html(const std::vector<CurveResult>& results, const std::string& writer);  // curve_html.cpp
+std::string curve_table(const std::vector<CurveResult>& results);  // for a terminal
+// A page of its own, and the same as a section of a suite's page (curve_html.cpp).
+std::string curve_html(const std::vector<CurveResult>& results, const std::string& writer);
+// The section of a page that curve_html() made; empty: it has none.
+std::string curve_section_of(const std::string& page);
+// `page` (index.html) with the section before its footer, in the place of one that is there.
+std::string with_curve_section(const std::string& page, const std::string& section);
 
 std::string_view name(Sweep sweep);        // "grace"
 std::string curve_time(std::uint64_t us);  // "250ms"

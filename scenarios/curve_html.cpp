@@ -168,28 +168,51 @@ std::string shutdown_html(const std::vector<const CurveResult*>& rows) {
          "<p class=\"soft\">Lines: the median of the runs. Dots: the slowest run.</p>\n";
 }
 
-}  // namespace
+// Around the section; no text of a page holds them, because there `<` is escaped.
+constexpr std::string_view kSectionBegins = "<!-- curves -->", kSectionEnds = "<!-- /curves -->";
 
-std::string curve_html(const std::vector<CurveResult>& results, const std::string& writer) {
-  std::string body = "<p class=\"soft\">Curves of <code>" + for_html(writer) + "</code></p>\n";
-  body += "<section class=\"verdict\">";
-  for (const std::string& sentence : curve_advice(results)) body += "<p>" + for_html(sentence) + "</p>";
-  body += "</section>\n";
+std::string section_html(const std::vector<CurveResult>& results, const std::string& writer) {
+  std::string body =
+      fmt::format("{}<section id=\"curves\">\n<h2>How much time an end needs</h2>\n", kSectionBegins);
+  body += "<p><b>" + for_html(curve_advice(results)) + "</b></p>\n";
+  body += "<p class=\"soft\">Curves of <code>" + for_html(writer) + "</code></p>\n";
   const auto part = [&](Sweep sweep, const char* title, auto drawn) {
     std::vector<const CurveResult*> rows;
     for (const CurveResult& r : results) {
       if (r.point.sweep == sweep && r.runs > 0) rows.push_back(&r);
     }
     if (rows.empty()) return;
-    body += std::string("<h2>") + title + "</h2>\n" + drawn(rows);
+    body += std::string("<h3>") + title + "</h3>\n" + drawn(rows);
+    if (sweep != Sweep::grace)
+      body += "<p class=\"soft\">" + for_html(curve_sentence(results, sweep)) + "</p>\n";
   };
   part(Sweep::grace, "Events lost against the grace", grace_html);
   part(Sweep::kill, "Events lost by a SIGKILL, on average, against linger and batch size", kill_html);
   part(Sweep::shutdown, "How long a shutdown takes", shutdown_html);
-  body +=
-      "<footer>Each run is a process that was really killed; what is lost was missing from the stored "
-      "stream.</footer>";
-  return page_html("curves · last events", body);
+  return body + fmt::format("</section>{}\n", kSectionEnds);
+}
+
+}  // namespace
+
+std::string curve_html(const std::vector<CurveResult>& results, const std::string& writer) {
+  return page_html("curves · last events",
+                   section_html(results, writer) +
+                       "<footer>Each run is a process that was really killed; what is lost was missing from "
+                       "the stored stream.</footer>");
+}
+
+std::string curve_section_of(const std::string& page) {
+  const std::size_t from = page.find(kSectionBegins), to = page.find(kSectionEnds);
+  if (from == std::string::npos || to == std::string::npos || to < from) return "";
+  return page.substr(from, to + kSectionEnds.size() - from);
+}
+
+std::string with_curve_section(const std::string& page, const std::string& section) {
+  std::string out = page;
+  if (const std::string old = curve_section_of(page); !old.empty()) out.erase(page.find(old), old.size());
+  const std::size_t footer = out.rfind("<footer>");
+  if (section.empty() || footer == std::string::npos) return out;
+  return out.insert(footer, section);
 }
 
 }  // namespace s2::scenarios

@@ -10,6 +10,7 @@
 #include <memory>
 #include <sstream>
 
+#include "scenarios/curve.h"
 #include "scenarios/escape.h"
 #include "scenarios/ledger_json.h"
 #include "scenarios/report.h"
@@ -42,6 +43,12 @@ tl::expected<std::string, std::string> take(const fs::path& path) {
   return text.str();
 }
 
+// The section that `s2-scenarios curve` left in the same directory; empty: none.
+std::string curves_in(const fs::path& root) {
+  const auto page = take(root / "curve.html");
+  return page ? curve_section_of(*page) : "";
+}
+
 // Run names become directories: only what the runner makes (hex digits) is one.
 bool is_run_name(const std::string& run) {
   return !run.empty() && run.size() <= 64 &&
@@ -57,7 +64,7 @@ tl::expected<void, std::string> write_report(const Suite& suite, const std::stri
   if (error) return tl::unexpected(cannot("make", root, error.message()));
   for (const auto& [file, text] :
        {std::pair("results.json", results_json(suite)), std::pair("junit.xml", junit_xml(suite)),
-        std::pair("index.html", index_html(suite))}) {
+        std::pair("index.html", with_curve_section(index_html(suite), curves_in(root)))}) {
     if (auto done = put(root / file, text); !done) return done;
   }
   for (const Ledger& ledger : suite.drawn()) {

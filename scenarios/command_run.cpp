@@ -173,7 +173,10 @@ int run_command(const Options& options, const std::atomic<bool>& cancelled) {
       progress.add(run.verdict.outcome);
       if (harness_fault.empty()) harness_fault = run.outcome.harness_fault;
       const bool kept = suite.add(run.outcome.ledger, run.verdict);
-      if (kept && files) files = write_run_files(options.out, run.outcome);
+      if ((kept || options.keep_all) && files) files = write_run_files(options.out, run.outcome);
+      if (!kept && options.keep_all && files)
+        files = write_file(fmt::format("{}/runs/{}/timeline.json", options.out, run.outcome.ledger.run),
+                           ledger_to_json(run.outcome.ledger));
       const bool property = run.planned.identity.source == kPropertySource;
       if (property && run.verdict.outcome == Verdict::Outcome::broken && !failed_property) {
         failed_property = std::move(run);

@@ -101,6 +101,9 @@ void add_run_flags(CLI::App& app, Options& options, Raw& raw) {
   option("--token", raw.token, "with --endpoint: the access token, or @FILE that holds it; never printed");
   option("--realm", raw.realm, "where writers live: process; sim and vm are not built yet");
   option("--teardown", raw.teardowns, "only these classes: " + list_of_names("class"))->delimiter(',');
+  app.add_flag("--keep-all", options.keep_all,
+               "write runs/<run>/ for every run, not only for failing ones and a sample of the others")
+      ->envname(twin("--keep-all"));
   option("--suite", raw.suite,
          "quick: lowered time-outs, every class and fault; long: recorded speed, default "
          "time-outs, long silences");
@@ -123,7 +126,7 @@ std::string given_flags(const CLI::App& app) {
     const std::string flag = option->get_name(false, true);
     if (option->count() == 0 || flag.rfind("--", 0) != 0) continue;
     const std::string name = flag.substr(0, flag.find(','));
-    if (name == "--token" || name == "--out" || name == "--help") continue;
+    if (name == "--token" || name == "--out" || name == "--keep-all" || name == "--help") continue;
     all += (all.empty() ? "" : " ") + name;
     if (option->get_items_expected_max() == 0) continue;
     std::string values;

@@ -37,6 +37,7 @@ struct Options {
   std::optional<std::size_t> property_cases;
   std::string out = "build/report";
   bool out_given = false;
+  bool keep_all = false;  // every run's files, not those of a sample
   bool json = false;
   bool color = true;
   std::chrono::milliseconds ready_within{10'000};

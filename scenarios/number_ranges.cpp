@@ -92,7 +92,7 @@ void StoredNumbers::take(std::string_view body) {
     return;
   }
   there_.add(*seq, *seq);
-  if (type == "system_session_ended") ended_at_ = *seq;
+  if (type == "system_session_ended") ended_at_ = seq;
 }
 
 NumberRanges StoredNumbers::holes() const {

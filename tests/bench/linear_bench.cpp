@@ -2,6 +2,8 @@
 //
 //   linear-bench [--operations N]      prints one JSON object; ci/bench keeps it
 //
+// Exit codes: 0; 1 slower than 5 s for a million; 2 bad usage; 3 a wrong verdict.
+//
 // Figures, each the best of three, in seconds of this process on one core: a history from its text to the
 // verdict, a good one and bad ones (a wrong hash in the last answer; a tail in the middle that is stale: the
 // worst of them counts), with the records listed in a read and without; and in the same run, for the same
@@ -22,6 +24,7 @@ namespace {
 using namespace s2::scenarios;
 
 constexpr int kRepeats = 3;
+constexpr double kMostSecondsOfAMillion = 5;  // five times what is promised: then it is another kind of slow
 
 double best_seconds_of(int repeats, const std::function<void()>& work) {
   double best = 1e9;
@@ -68,6 +71,7 @@ int main(int argc, char** argv) {
   }
 
   nlohmann::json result;
+  double slowest = 0;
   for (const bool listed : {true, false}) {
     std::string text, wrong_at_the_end, stale_in_the_middle;
     {
@@ -87,6 +91,7 @@ int main(int argc, char** argv) {
     figures["megabytes"] = static_cast<double>(text.size()) / 1e6;
     const double good = decide(text, true);
     const double bad = std::max(decide(wrong_at_the_end, false), decide(stale_in_the_middle, false));
+    slowest = std::max({slowest, good, bad});
     const double nlohmann_parse = best_seconds_of(1, [&] { parse_with_nlohmann(text); });
     std::ptrdiff_t lines = 0;
     const double looked_at =
@@ -99,5 +104,11 @@ int main(int argc, char** argv) {
     figures["times_faster_than_nlohmann_parse"] = nlohmann_parse / std::max(good, bad);
   }
   std::cout << result.dump(2) << "\n";
+  const double most = kMostSecondsOfAMillion * static_cast<double>(operations) / 1e6;
+  if (slowest > most) {
+    std::cerr << "linear-bench: " << operations << " operations took " << slowest
+              << " s to decide, not under " << most << " s\n";
+    return 1;
+  }
   return 0;
 }

@@ -16,7 +16,11 @@
 namespace s2::scenarios {
 namespace {
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr long kDefaultHistories = 10'000;
+#else
+constexpr long kDefaultHistories = 100'000;
+#endif
 using Linear = Linearity::Verdict;
 
 LinearHistory parsed(const std::string& text) {

@@ -15,6 +15,7 @@
 
 #include "fuzz/result_json.h"
 #include "fuzz/watchdog.h"
+#include "fuzz/writer_journal.h"
 
 namespace s2::fuzz {
 namespace {
@@ -106,6 +107,11 @@ std::unique_ptr<Strategy> make_strategy(const std::string& name, const Target& t
   return nullptr;
 }
 
+bool is_one_tree(const CampaignOptions& options) {
+  const auto target = target_named(options.target);
+  return options.strategy.starts_with("dfs") && target && !target->draws;
+}
+
 CampaignResult run_job(const CampaignOptions& options, unsigned job, const volatile bool& stop) {
   const auto target = target_named(options.target);
   const unsigned shards = options.shards * options.jobs, shard = options.shard + job * options.shards;
@@ -117,6 +123,7 @@ CampaignResult run_job(const CampaignOptions& options, unsigned job, const volat
     explore_options.max_executions =
         options.executions / options.jobs + (job < options.executions % options.jobs);
   explore_options.max_time = options.duration;
+  if (options.core_time.count() != 0) explore_options.max_core_time = options.core_time;
   explore_options.shard = shard;
   explore_options.shards = shards;
   explore_options.world = target->world;
@@ -151,6 +158,7 @@ CampaignResult run_job(const CampaignOptions& options, unsigned job, const volat
 }
 
 CampaignResult run_campaign(const CampaignOptions& options, const volatile bool& stop) {
+  remove_journals_left();
   std::vector<Job> jobs;
   for (unsigned i = 0; i < options.jobs; ++i) jobs.push_back(fork_job(options, i, stop));
   CampaignResult sum;
@@ -186,6 +194,7 @@ CampaignResult run_campaign(const CampaignOptions& options, const volatile bool&
       while (::waitpid(job.pid, &status, 0) < 0 && errno == EINTR) {
       }
       ::close(job.pipe);
+      remove_journal_of(job.pid);
       job.gone = true;
       --left;
       if (const auto result = result_of_json(job.said)) {

@@ -24,6 +24,7 @@ struct CampaignOptions {
   unsigned preemptions = 3;      // of dfs; it goes through 0, 1, … up to it
   std::uint64_t executions = 0;  // of all jobs; 0: no bound
   std::chrono::milliseconds duration{10'000};
+  std::chrono::milliseconds core_time{0};  // for which each job may have a core; 0: no bound
   unsigned jobs = 1;
   std::uint64_t seed = 1;
   unsigned shard = 0, shards = 1;  // jobs are shards of it, so that machines may have as many as they like
@@ -43,7 +44,10 @@ struct CampaignResult {
   // Each point is a kill that was judged, and each order of what was on its way one more.
   std::uint64_t kill_instants() const { return points + branches; }
   double executions_per_second() const {
-    return job_seconds > 0 ? static_cast<double>(executions) / job_seconds : 0;  // a job, which is a core
+    return seconds > 0 ? static_cast<double>(executions) / seconds : 0;  // of all jobs together
+  }
+  double executions_per_core_second() const {
+    return job_seconds > 0 ? static_cast<double>(executions) / job_seconds : 0;
   }
 };
 
@@ -55,6 +59,9 @@ std::vector<std::string> strategy_names();
 // For a search of the target. Nothing when there is no strategy of that name.
 std::unique_ptr<Strategy> make_strategy(const std::string& name, const Target& target, unsigned preemptions,
                                         std::uint64_t seed);
+
+// A depth-first search of a program that draws nothing: all jobs and shards would walk the same tree.
+bool is_one_tree(const CampaignOptions& options);
 
 // `stop` is set by a signal's handler: then what was done so far is the result. Throws std::runtime_error
 // when a process cannot be made.

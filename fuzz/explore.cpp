@@ -44,6 +44,8 @@ Exploration explore(Strategy& strategy, const ExploreOptions& options, const Pro
   const auto core_begin = CoreClock::now();
   for (std::uint64_t i = 0; i < options.max_executions; ++i) {
     if (RealClock::now() - begin >= options.max_time || (options.stop && options.stop())) break;
+    if (options.max_core_time != kNoCoreBound && CoreClock::now() - core_begin >= options.max_core_time)
+      break;
     tape.begin(mixed(options.seed * 0x9E3779B97F4A7C15ULL + i * options.shards + options.shard));
     const sim::Execution execution = sim::run(world, program);
     const std::uint64_t draw_seed = strategy.draw_seed();

@@ -20,10 +20,13 @@ using Program = std::function<void()>;
 using World = std::function<sim::WorldOptions(sim::Chooser&)>;
 sim::WorldOptions plain_world(sim::Chooser& chooser);
 
+inline constexpr std::chrono::nanoseconds kNoCoreBound = std::chrono::nanoseconds::max();
+
 struct ExploreOptions {
   std::uint64_t seed = 1;
   std::uint64_t max_executions = 100'000;
   std::chrono::nanoseconds max_time = std::chrono::hours(24);
+  std::chrono::nanoseconds max_core_time = kNoCoreBound;  // for which this thread may have a core
   unsigned rerun_one_in = 100;     // executions run twice, their hashes compared; 0: none
   bool warm_up = true;             // one execution that counts for nothing: statics and once flags
   unsigned shard = 0, shards = 1;  // of a campaign: the same seed, other executions

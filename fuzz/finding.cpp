@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <tuple>
 
 #include "fuzz/core_clock.h"
 #include "fuzz/source_lines.h"
@@ -110,7 +111,8 @@ std::vector<std::string> steps_of(sim::Execution execution, const Schedule& foll
 
 namespace {
 
-constexpr int kPatienceForALine = 5;  // times as long in smaller sizes, where no line is short enough
+constexpr std::size_t kMostToFollow = 4;  // a person follows so many
+constexpr int kPatienceForALongOne = 5;   // times as long in smaller sizes, where it has more or no line
 
 struct Candidate {
   Target target;
@@ -154,25 +156,33 @@ Finding find_smallest(const Target& target, const std::string& mutant, const Fai
     return replay_text(candidate.target.name, mutant, candidate.shrunk.failure.schedule).size() <=
            kMostTokenBytes;
   };
+  const auto rank = [&](const Candidate& candidate) {
+    return std::tuple(!has_line(candidate), candidate.shrunk.failure.schedule.preemptions(),
+                      candidate.length());
+  };
+  const auto is_short = [&](const Candidate& candidate) {
+    return has_line(candidate) && candidate.shrunk.failure.schedule.preemptions() <= kMostToFollow;
+  };
   // Round by round, each with other draws: the first in a small size may still be a long order.
-  const auto search_until = [&](CoreClock::time_point until, std::uint64_t seed) {
+  const auto search_until = [&](CoreClock::time_point until, std::uint64_t seed, const auto& is_enough) {
     for (; !target.smaller.empty() && CoreClock::now() < until; ++seed) {
       for (const std::string& name : target.smaller) {
-        if (CoreClock::now() >= until || (best && best->is_small())) break;
+        if (CoreClock::now() >= until || (best && is_enough(*best))) break;
         const auto smaller = target_named(name);
         if (!smaller) continue;
         const auto again = search_again(*smaller, wanted, seed, until - CoreClock::now());
         if (!again) continue;
         Candidate candidate = shrunk_candidate(*smaller, *again, options.for_schedule);
-        if (!best || candidate.length() < best->length()) best = std::move(candidate);
+        if (!best || rank(candidate) < rank(*best)) best = std::move(candidate);
       }
-      if (best && best->is_small()) break;
+      if (best && is_enough(*best)) break;
     }
     return seed;
   };
-  const std::uint64_t seed = search_until(began + options.for_sizes, kSizeSeed);
+  const std::uint64_t seed = search_until(began + options.for_sizes, kSizeSeed,
+                                          [](const Candidate& candidate) { return candidate.is_small(); });
   if (!best) best = shrunk_candidate(target, failure, options.for_schedule);
-  if (!has_line(*best)) search_until(began + options.for_sizes * kPatienceForALine, seed);
+  if (!is_short(*best)) search_until(began + options.for_sizes * kPatienceForALongOne, seed, is_short);
   const Shrunk& shrunk = best->shrunk;
 
   Finding finding;

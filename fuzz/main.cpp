@@ -2,11 +2,13 @@
 // planted bugs.
 #include <fmt/format.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <exception>
 
 #include "fuzz/program_commands.h"
+#include "fuzz/writer_journal.h"
 
 namespace s2::fuzz {
 
@@ -32,8 +34,7 @@ int dispatch(s2::fuzz::FuzzOptions options, char** argv) {
     case FuzzCommand::explore:
       if (!options.campaign.mutant.empty() && !has_bugs) return become_the_one_with_bugs(argv);
       if (!plant_bug(options.campaign.mutant))
-        return complain(2, fmt::format("--mutant: there is no planted bug `{}` (s2-fuzz mutants lists them)",
-                                       options.campaign.mutant));
+        return complain(2, "--mutant: " + no_planted_bug(options.campaign.mutant));
       return explore_command(options, stop);
     case FuzzCommand::replay:
       read_token_file(options);
@@ -47,7 +48,9 @@ int dispatch(s2::fuzz::FuzzOptions options, char** argv) {
     case FuzzCommand::hashes:
       return hashes_command(options);
     case FuzzCommand::list:
-      return list_command();
+      if (!has_bugs && ::access(program_with_bugs().c_str(), X_OK) == 0)
+        return become_the_one_with_bugs(argv);
+      return list_command(options);
     case FuzzCommand::merge:
       return merge_command(options);
   }
@@ -72,6 +75,7 @@ int main(int argc, char** argv) {
   sigaction(SIGTERM, &action, nullptr);
   try {
     const int code = dispatch(*parsed.options, argv);
+    s2::fuzz::remove_journal_of(::getpid());
     return std::fflush(stdout) == 0 ? code : 3;
   } catch (const std::exception& unexpected) {
     return s2::fuzz::complain(3, unexpected.what());

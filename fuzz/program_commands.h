@@ -19,7 +19,7 @@ int replay_command(const FuzzOptions& options);
 int mutants_command(const FuzzOptions& options, const volatile bool& stop);
 int determinism_command(const FuzzOptions& options);
 int hashes_command(const FuzzOptions& options);
-int list_command();
+int list_command(const FuzzOptions& options);
 int merge_command(const FuzzOptions& options);
 
 // The campaign's ledger before a shard: is it reached, is this shard in it already, was anything found? With
@@ -31,11 +31,14 @@ int write_ledger(CampaignLedger& ledger, const ShardRecord& record);
 // On stdout; `file` holds the schedule when it is too long for a line, or is "".
 void print_finding(const Finding& finding, const std::string& file);
 
-// Runs the finding's execution once more, in this process, and draws it (picture.h). `command` is what makes
 // The whole file; throws when it cannot be written.
 void write_file(const std::string& path, const std::string& text);
+// Runs the finding's execution once more, in this process, and draws it (picture.h). `command` is what makes
 // it again. Its planted bug is planted already.
 void write_picture(const Finding& finding, const std::string& command, const std::string& path);
+
+// What is wrong with the name of a bug, with the one that may be meant.
+std::string no_planted_bug(const std::string& name);
 
 // Bad usage that shows only later: says it on stderr in one line.
 int complain(int exit_code, const std::string& what);

@@ -29,12 +29,13 @@ std::string replay_command_of(const Finding& finding, const std::string& file) {
 
 std::string counts_of(const CampaignResult& result, const CampaignOptions& options) {
   return fmt::format(
-      "{}{}: {} executions in {:.1f} s ({:.0f} a second and core), {} points, {} kill instants judged{}{}",
+      "{}{}: {} executions in {:.1f} s ({:.0f} a second and core), {} points, {} kill instants judged{}{}{}",
       options.target, options.mutant.empty() ? "" : " with " + options.mutant, result.executions,
-      result.seconds, result.executions_per_second(), result.points, result.kill_instants(),
+      result.seconds, result.executions_per_core_second(), result.points, result.kill_instants(),
       result.states != 0 ? fmt::format("; {} states, {} classes", result.states, result.classes) : "",
       result.exhausted ? fmt::format("; every order with up to {} preemptions was tried", options.preemptions)
-                       : "");
+                       : "",
+      is_one_tree(options) ? "; by one job: nothing is drawn, so that there is one tree" : "");
 }
 
 // Whether a debugger has this process.
@@ -126,8 +127,7 @@ int replay_command(const FuzzOptions& options) {
   if (!token) return complain(2, "replay: " + error);
   const auto target = target_named(token->target);
   if (!target) return complain(2, fmt::format("replay: there is no target `{}`", token->target));
-  if (!plant_bug(token->mutant))
-    return complain(2, fmt::format("replay: there is no planted bug `{}`", token->mutant));
+  if (!plant_bug(token->mutant)) return complain(2, "replay: " + no_planted_bug(token->mutant));
 
   World world = target->world;
   if (is_traced()) {
@@ -178,13 +178,25 @@ int replay_command(const FuzzOptions& options) {
   return broken ? 1 : 0;
 }
 
-int list_command() {
-  for (const Target& target : targets()) fmt::print("{:<16}{}\n", target.name, target.about);
+std::string no_planted_bug(const std::string& name) {
+  std::vector<std::string> names;
+  for (const PlantedBugText& bug : planted_bugs()) names.push_back(bug.name);
+  const std::string near = nearest_name(name, names);
+  return fmt::format("there is no planted bug `{}`{} (s2-fuzz list names all)", name,
+                     near.empty() ? "" : fmt::format(", did you mean `{}`?", near));
+}
+
+int list_command(const FuzzOptions& options) {
   const auto bugs = planted_bugs();
-  if (!bugs.empty()) {
-    fmt::print("\nplanted bugs:\n");
-    for (const PlantedBugText& bug : bugs) fmt::print("{:<26}{}\n", bug.name, bug.effect);
+  if (options.json) {
+    std::cout << list_json(targets(), bugs);
+    return 0;
   }
+  fmt::print("targets (--target):\n");
+  for (const Target& target : targets()) fmt::print("  {:<24}{}\n", target.name, target.about);
+  fmt::print("\n{} planted bugs (--mutant){}\n", bugs.size(),
+             bugs.empty() ? fmt::format(": those are in {}, which is not there", program_with_bugs()) : ":");
+  for (const PlantedBugText& bug : bugs) fmt::print("  {:<24}{}\n", bug.name, bug.effect);
   return 0;
 }
 

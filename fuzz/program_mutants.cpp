@@ -13,6 +13,7 @@
 #include "fuzz/program_commands.h"
 #include "fuzz/result_json.h"
 #include "fuzz/run_output.h"
+#include "fuzz/writer_journal.h"
 
 namespace s2::fuzz {
 namespace {
@@ -20,6 +21,7 @@ namespace {
 constexpr std::chrono::seconds kForEachBug{30};
 constexpr SmallestOptions kSmallestOfMany{std::chrono::milliseconds(2000), std::chrono::milliseconds(400)};
 constexpr std::chrono::milliseconds kLeastForNone{1000};
+constexpr int kPatienceForNone = 60;  // real time to that of a core, where many share it
 
 std::string own_path() {
   std::error_code error;
@@ -47,6 +49,7 @@ MutantResult row_of(const PlantedBugText& bug, const CampaignResult& result) {
     row.kind = finding.kind;
     row.detail = finding.detail;
     row.preemptions = finding.preemptions;
+    row.fewest = finding.fewest;
     row.replay = finding.token;
   }
   return row;
@@ -80,7 +83,8 @@ void print_table(const std::vector<MutantResult>& rows) {
                row.found            ? row.by
                : row.name == "none" ? "held"
                                     : "NOT FOUND",
-               row.executions, row.seconds, row.found ? std::to_string(row.preemptions) : "",
+               row.executions, row.seconds,
+               row.found ? fmt::format("{}{}", row.fewest ? "" : "≤", row.preemptions) : "",
                row.found ? row.kind + ": " + row.detail : "");
   }
   std::vector<double> seconds;
@@ -121,14 +125,15 @@ int mutants_command(const FuzzOptions& options, const volatile bool& stop) {
     if (!theirs) throw std::runtime_error("s2-fuzz-bugs mutants said what is no result");
     rows = std::move(*theirs);
   }
-  if (options.with_none && !stop) {
-    double sum = 0;
+  if (!options.no_none && !stop) {
+    double sum = 0;  // of a core, as all seconds here
     for (const MutantResult& row : rows) sum += row.seconds;
     plant_bug("");
     CampaignOptions campaign = options.campaign;
     campaign.jobs = 1;
-    campaign.duration =
-        std::max(kLeastForNone, std::chrono::milliseconds(static_cast<std::int64_t>(sum * 1e3)));
+    campaign.core_time = std::max(
+        kLeastForNone, std::chrono::ceil<std::chrono::milliseconds>(std::chrono::duration<double>(sum)));
+    campaign.duration = kPatienceForNone * (campaign.core_time + kLeastForNone);
     rows.push_back(row_of({"none", "the writer as it is"}, run_campaign(campaign, stop)));
   }
   if (options.json) {
@@ -202,6 +207,7 @@ int determinism_command(const FuzzOptions& options) {
       complain(3, error.what());
       told = false;
     }
+    remove_journal_of(::getpid());
     if (told && ::write(ends[1], &differ, sizeof differ) != sizeof differ) told = false;
     ::_exit(told ? 0 : 3);
   }

@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <CLI/CLI.hpp>
+#include <numeric>
 #include <sstream>
 #include <stdexcept>
 #include <thread>
+#include <utility>
 
 #include "fuzz/campaign_ledger.h"
 #include "scenarios/command_line.h"
@@ -89,6 +91,14 @@ void check(FuzzOptions& options, const RawFuzz& raw) {
     campaign.duration = std::chrono::hours(24);
   }
   if (!raw.shard.empty()) read_shard(campaign, raw.shard);
+  if (is_one_tree(campaign)) {
+    if (campaign.shards > 1)
+      throw BadUsage(
+          fmt::format("--shard: nothing is drawn in `{}`: its depth-first search is one tree, which every "
+                      "shard would walk",
+                      campaign.target));
+    campaign.jobs = 1;
+  }
   if (!options.ledger.empty()) {
     if (const auto address = parse_ledger_address(options.ledger); !address)
       throw BadUsage("--ledger: " + address.error());
@@ -96,6 +106,27 @@ void check(FuzzOptions& options, const RawFuzz& raw) {
 }
 
 }  // namespace
+
+std::string nearest_name(std::string_view name, const std::vector<std::string>& names) {
+  constexpr std::size_t kLettersForAnError = 4;  // of the name: for each so many, one may be wrong
+  std::string nearest;
+  std::size_t least = 1 + std::max<std::size_t>(1, name.size() / kLettersForAnError);
+  for (const std::string& other : names) {  // Levenshtein's distance, row by row
+    std::vector<std::size_t> row(other.size() + 1);
+    std::iota(row.begin(), row.end(), std::size_t{0});
+    for (std::size_t i = 0; i < name.size(); ++i) {
+      std::size_t diagonal = std::exchange(row[0], i + 1);
+      for (std::size_t j = 0; j < other.size(); ++j) {
+        const std::size_t changed = diagonal + (name[i] == other[j] ? 0U : 1U);
+        diagonal = std::exchange(row[j + 1], std::min({changed, row[j] + 1, row[j + 1] + 1}));
+      }
+    }
+    if (row.back() >= least) continue;
+    least = row.back();
+    nearest = other;
+  }
+  return nearest;
+}
 
 ParsedFuzzOptions parse_fuzz_options(int argc, const char* const* argv) {
   CLI::App app("Searches the orders of a writer's shutdown for one that loses an event.", "s2-fuzz");
@@ -113,7 +144,7 @@ ParsedFuzzOptions parse_fuzz_options(int argc, const char* const* argv) {
   CLI::App* determinism = app.add_subcommand(
       "determinism", "each seed twice in one process and once in another: the same order, by hash");
   CLI::App* hashes = app.add_subcommand("hashes", "the hash of each seed's execution, a line each");
-  CLI::App* list = app.add_subcommand("list", "the targets, and how many planted bugs there are");
+  CLI::App* list = app.add_subcommand("list", "the targets and the planted bugs");
   CLI::App* merge = app.add_subcommand("merge", "the results of many shards as one, and who is missing");
 
   add_search_flags(*explore, options, raw);
@@ -124,7 +155,7 @@ ParsedFuzzOptions parse_fuzz_options(int argc, const char* const* argv) {
       "all");
   add(*explore, "--executions", options.campaign.executions, "so many, instead of a time; 0: no bound");
   add(*explore, "--shard", raw.shard, "I/N: the I-th part of a campaign on N machines");
-  add(*explore, "--mutant", options.campaign.mutant, "with this planted bug (mutants lists them)");
+  add(*explore, "--mutant", options.campaign.mutant, "with this planted bug (list names them)");
   add(*explore, "--out", options.out,
       "directory for result.json, a picture of each failure, and schedules too long for a line");
   add(*explore, "--ledger", options.ledger,
@@ -143,7 +174,7 @@ ParsedFuzzOptions parse_fuzz_options(int argc, const char* const* argv) {
       ->required();
   add(*replay, "--picture", options.picture, "file for the execution as a page: threads as lanes, time down");
   add_search_flags(*mutants, options, raw);
-  mutants->add_flag("!--no-none", options.with_none, "leave out the writer as it is")
+  mutants->add_flag("--no-none", options.no_none, "leave out the writer as it is")
       ->envname(twin("--no-none"));
   for (CLI::App* each : {determinism, hashes}) {
     add(*each, "--seeds", options.seeds, "how many");
@@ -151,7 +182,7 @@ ParsedFuzzOptions parse_fuzz_options(int argc, const char* const* argv) {
   }
   add(*determinism, "--jobs", options.campaign.jobs, "processes at a time, 1 to 256");
   add(*hashes, "--first-seed", options.first_seed, "the first");
-  for (CLI::App* each : {explore, replay, mutants, determinism, merge}) {
+  for (CLI::App* each : {explore, replay, mutants, determinism, list, merge}) {
     each->add_flag("--json", options.json, "one JSON value on stdout instead of text")
         ->envname(twin("--json"));
   }

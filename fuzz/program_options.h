@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "fuzz/campaign.h"
@@ -22,7 +23,7 @@ struct FuzzOptions {
   std::uint64_t first_seed = 0;  // hashes
   bool duration_given = false;
   bool json = false;
-  bool with_none = true;             // mutants: and the writer as it is
+  bool no_none = false;              // mutants: without the writer as it is
   std::string out;                   // explore: directory for result.json, pictures and long schedules
   std::string picture;               // replay: file
   std::string ledger;                // explore: s2://BASIN/STREAM
@@ -37,6 +38,9 @@ struct ParsedFuzzOptions {
   std::string out;    // for stdout (help, version)
   std::string error;  // one line for stderr
 };
+
+// Of the names the one with the fewest letters wrong; "" when that is another word. Names are short.
+std::string nearest_name(std::string_view name, const std::vector<std::string>& names);
 
 ParsedFuzzOptions parse_fuzz_options(int argc, const char* const* argv);
 

@@ -62,6 +62,7 @@ std::string to_json_line(const CampaignResult& result) {
                      {"executions", result.executions},
                      {"seconds", result.seconds},
                      {"executions_per_second", result.executions_per_second()},
+                     {"executions_per_core_second", result.executions_per_core_second()},
                      {"points", result.points},
                      {"kill_instants", result.kill_instants()},
                      {"choices", result.choices},
@@ -119,9 +120,18 @@ std::string to_json(const std::vector<MutantResult>& results) {
                    {"executions", each.executions},
                    {"seconds", each.seconds},
                    {"preemptions", each.preemptions},
+                   {"fewest", each.fewest},
                    {"replay", each.replay}});
   }
   return text_of(all, 1) + "\n";
+}
+
+std::string list_json(const std::vector<Target>& targets, const std::vector<PlantedBugText>& bugs) {
+  Json json = {{"targets", Json::array()}, {"planted_bugs", Json::array()}};
+  for (const Target& each : targets) json["targets"].push_back({{"name", each.name}, {"about", each.about}});
+  for (const PlantedBugText& each : bugs)
+    json["planted_bugs"].push_back({{"name", each.name}, {"effect", each.effect}});
+  return text_of(json, 1) + "\n";
 }
 
 std::optional<std::vector<MutantResult>> mutants_of_json(std::string_view text) {
@@ -138,6 +148,7 @@ std::optional<std::vector<MutantResult>> mutants_of_json(std::string_view text) 
       each.executions = json.at("executions");
       each.seconds = json.at("seconds");
       each.preemptions = json.at("preemptions");
+      each.fewest = json.at("fewest");
       each.replay = json.at("replay");
       all.push_back(std::move(each));
     }

@@ -23,9 +23,12 @@ struct MutantResult {
   std::uint64_t executions = 0;
   double seconds = 0;
   std::size_t preemptions = 0;
+  bool fewest = false;  // with fewer it does not break so: all of them were tried
   std::string replay;
 };
 std::string to_json(const std::vector<MutantResult>& results);
+// What `list` says.
+std::string list_json(const std::vector<Target>& targets, const std::vector<PlantedBugText>& bugs);
 std::optional<std::vector<MutantResult>> mutants_of_json(std::string_view text);
 
 }  // namespace s2::fuzz

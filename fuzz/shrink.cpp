@@ -1,5 +1,6 @@
 // Shrinks a failing schedule. See explore.h.
 #include <algorithm>
+#include <utility>
 
 #include "fuzz/core_clock.h"
 #include "fuzz/explore.h"
@@ -7,9 +8,11 @@
 namespace s2::fuzz {
 namespace {
 
-// Deviations from which on a schedule counts as long: then one with few changes of priority is looked for
-// first.
+// Deviations, and preemptions among them, above which a schedule counts as long: then one with few changes of
+// priority is looked for first.
 constexpr std::size_t kLong = 12;
+constexpr std::size_t kManyPreemptions = 4;
+constexpr unsigned kMostDepth = 5;  // of those changes
 
 // A strategy with the draws of one execution: it varies the order, and nothing that the program draws.
 class WithDraws final : public Strategy {
@@ -51,7 +54,7 @@ class Shrinker {
   Shrunk shrink() {
     restart_clock();
     take_away_all();
-    for (unsigned depth = 2; depth <= 4 && deviations().size() > kLong; ++depth) {
+    for (unsigned depth = 2; depth <= kMostDepth && is_long(); ++depth) {
       restart_clock();
       search_by_priorities(depth);
       restart_clock();
@@ -72,6 +75,10 @@ class Shrinker {
     }
     while (take_away(false)) {
     }
+  }
+  bool is_long() const {
+    const Schedule& schedule = shrunk_.failure.schedule;
+    return schedule.deviations.size() > kLong || schedule.preemptions() > kManyPreemptions;
   }
   std::vector<Deviation>& deviations() { return shrunk_.failure.schedule.deviations; }
   void restart_clock() {
@@ -120,7 +127,8 @@ class Shrinker {
     return any;
   }
 
-  // Schedules of few changes of priority: the first that fails with fewer deviations than are left.
+  // Schedules of few changes of priority: the first that fails with fewer preemptions, or as many and fewer
+  // deviations, than are left.
   void search_by_priorities(unsigned depth) {
     const std::uint64_t draw_seed = shrunk_.failure.schedule.draw_seed;
     WithDraws strategy(make_pct(depth), draw_seed);
@@ -135,7 +143,10 @@ class Shrinker {
       if (!same_(execution)) continue;
       TapePlayer player(tape.indices(), draw_seed);
       const sim::Execution again = sim::run(options_.world(player), program_);
-      if (!same_(again) || player.made().deviations.size() >= deviations().size()) continue;
+      const auto length = [](const Schedule& one) {
+        return std::pair(one.preemptions(), one.deviations.size());
+      };
+      if (!same_(again) || length(player.made()) >= length(shrunk_.failure.schedule)) continue;
       keep(again, player.made());
       return;
     }

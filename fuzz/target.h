@@ -20,6 +20,7 @@ struct Target {
   World world = plain_world;
   // Its shared memory is guarded as DfsOptions::reduced asks: equivalent orders may be left out.
   bool guarded = true;
+  bool draws = true;  // sizes, faults or moments; if not, all its orders are one tree
   // In a world, with the draws of an execution: what they make of it, in words. May be empty.
   std::function<std::string()> shape = {};
   // Names of the same target in sizes that hold less, the smallest first: where a failure is looked for

@@ -109,6 +109,7 @@ Target shutdown_target(std::string name, WriterWay way, const Size& size, bool b
   shape.sessions = size.sessions;
   shape.yields = shape.one_piece = true;
   Target target;
+  target.draws = false;
   target.name = by_default ? name : name + ":" + text_of(size);
   target.about = way == WriterWay::direct
                      ? "publishers of the reference writer, and its shutdown at any moment: nothing is drawn"
@@ -150,6 +151,7 @@ std::optional<Target> make(std::string_view name, const std::optional<Size>& siz
     ring.name = "ring";
     ring.about = "a bounded queue that is right: 3 producers, 1 consumer, about 850 points";
     ring.program = run_ring;
+    ring.draws = false;
     return ring;
   }
   return std::nullopt;

@@ -14,6 +14,7 @@
 #include <optional>
 #include <thread>
 
+#include "fuzz/writer_journal.h"
 #include "fuzz/writer_net.h"
 #include "sim/world.h"
 
@@ -103,9 +104,7 @@ class Stopwatch {
 // A directory of this process for the journal's files, empty, gone with the object.
 class JournalDirectory {
  public:
-  JournalDirectory() : path_(memory_or_temporary() / fmt::format("s2-fuzz-{}", ::getpid())) {
-    std::filesystem::remove_all(path_);
-  }
+  JournalDirectory() : path_(journal_directory_of(::getpid())) { std::filesystem::remove_all(path_); }
   ~JournalDirectory() {
     std::error_code ignored;
     std::filesystem::remove_all(path_, ignored);
@@ -124,12 +123,6 @@ class JournalDirectory {
   }
 
  private:
-  static std::filesystem::path memory_or_temporary() {
-    const std::filesystem::path memory("/dev/shm");
-    std::error_code error;
-    return std::filesystem::is_directory(memory, error) ? memory : std::filesystem::temp_directory_path();
-  }
-
   const std::filesystem::path path_;
 };
 

@@ -86,9 +86,11 @@ bool number(std::string_view text, std::uint64_t& out) {
   return error == std::errc{} && end == text.data() + text.size() && out > 0;
 }
 
+constexpr const char* kUsage =
+    "usage: find-lost-event [first|careful] [--executions N] [--seed N] [--replay TOKEN]\n";
+
 int usage(const std::string& what) {
-  std::cerr << "find-lost-event: " << what
-            << "; usage: find-lost-event [first|careful] [--executions N] [--seed N] [--replay TOKEN]\n";
+  std::cerr << "find-lost-event: " << what << "; " << kUsage;
   return 2;
 }
 
@@ -109,6 +111,9 @@ int main(int argc, char** argv) {
     const std::string_view word = argv[i];
     if (word == "first" || word == "careful") {
       queue = word;
+    } else if (word == "--help") {
+      std::cout << kUsage;
+      return 0;
     } else if (word != "--executions" && word != "--seed" && word != "--replay") {
       return usage("`" + std::string(word) + "` was not expected");
     } else if (++i == argc) {

@@ -89,6 +89,15 @@ TEST(Explore, AProgramThatBeginsAnewAfterEachTimeOutComesToItsEnd) {
   EXPECT_EQ(found.executions, 60U);
 }
 
+TEST(Explore, IsBoundByTheTimeForWhichItHasACore) {
+  const auto random = make_random();
+  const Exploration found =
+      explore(*random, {.seed = 1, .max_executions = ~0ULL, .max_core_time = 50ms}, clean_ring);
+  EXPECT_GE(found.core_time, 50ms);
+  EXPECT_LT(found.core_time, 5s);  // it ends; one execution takes some hundred microseconds
+  EXPECT_GT(found.executions, 1U);
+}
+
 TEST(Explore, OneSeedGivesOneCampaign) {
   for (std::size_t k = 0; k < all_strategies().size(); ++k) {
     std::uint64_t points[2] = {0, 0};

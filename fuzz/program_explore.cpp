@@ -126,7 +126,7 @@ int replay_command(const FuzzOptions& options) {
   const auto token = parse_replay_token(options.token, error);
   if (!token) return complain(2, "replay: " + error);
   const auto target = target_named(token->target);
-  if (!target) return complain(2, fmt::format("replay: there is no target `{}`", token->target));
+  if (!target) return complain(2, "replay: " + no_such_target(token->target));
   if (!plant_bug(token->mutant)) return complain(2, "replay: " + no_planted_bug(token->mutant));
 
   World world = target->world;

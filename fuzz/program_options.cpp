@@ -70,10 +70,10 @@ void check(FuzzOptions& options, const RawFuzz& raw) {
   if (campaign.jobs < 1 || campaign.jobs > kMaxJobs)
     throw BadUsage(fmt::format("--jobs is 1 to {}", kMaxJobs));
   if (!target_named(campaign.target)) {
-    throw BadUsage(
-        fmt::format("--target: there is no target `{}`, expected one of {} (with a size: writer:2.3.1.1.0)",
-                    campaign.target, list_of_targets()));
+    throw BadUsage("--target: " + no_such_target(campaign.target));
   }
+  if (options.command == FuzzCommand::determinism && options.seeds == 0)
+    throw BadUsage("--seeds is 1 or more");
   const auto names = strategy_names();
   if (std::find(names.begin(), names.end(), campaign.strategy) == names.end()) {
     throw BadUsage(fmt::format("--strategy: there is no strategy `{}`, expected one of {}", campaign.strategy,

@@ -33,7 +33,8 @@ struct Target {
 std::vector<Target> targets();
 // With any size; nothing, when there is no such target.
 std::optional<Target> target_named(std::string_view name);
-std::string list_of_targets();  // for messages
+std::string list_of_targets();                      // for messages
+std::string no_such_target(std::string_view name);  // why target_named() gives nothing
 
 // The planted bugs that this program has; none in the one that explores the writer as it is.
 struct PlantedBugText {

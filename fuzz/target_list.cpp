@@ -62,7 +62,12 @@ std::string text_of(const Size& size) {
   return text;
 }
 
-constexpr std::uint64_t kLargest = 64;  // of each part
+constexpr std::uint64_t kLargest = 64;         // of each part
+constexpr std::uint64_t kMostPublishers = 32;  // each is a thread, beside those of the writer and the service
+constexpr std::uint64_t kMostEvents =
+    512;  // of all of them: more need more points than an execution may have
+constexpr std::uint64_t kMostSessions = 4;
+static_assert(kMostPublishers <= sim::kMaxLanes / 2);
 
 std::optional<Size> size_of(std::string_view text) {
   Size size{};
@@ -72,7 +77,11 @@ std::optional<Size> size_of(std::string_view text) {
     const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), *parts[i]);
     if (error != std::errc() || *parts[i] > kLargest || (i < 3 && *parts[i] == 0)) return std::nullopt;
     text.remove_prefix(static_cast<std::size_t>(rest - text.data()));
-    if (i + 1 == parts.size()) return text.empty() && size.sessions <= 4 ? std::optional(size) : std::nullopt;
+    if (i + 1 == parts.size()) {
+      const bool fits = size.publishers <= kMostPublishers && size.sessions <= kMostSessions &&
+                        size.publishers * size.events <= kMostEvents;
+      return text.empty() && fits ? std::optional(size) : std::nullopt;
+    }
     if (text.empty() || text.front() != '.') return std::nullopt;
     text.remove_prefix(1);
   }
@@ -119,6 +128,10 @@ Target shutdown_target(std::string name, WriterWay way, const Size& size, bool b
   target.shape = [shape] { return describe(shape); };
   target.branches = [] { return writer_counts().branches; };
   return target;
+}
+
+bool is_shutdown(std::string_view name) {
+  return name.starts_with("shutdown");
 }
 
 std::optional<Target> make(std::string_view name, const std::optional<Size>& size) {
@@ -170,8 +183,24 @@ std::optional<Target> target_named(std::string_view name) {
   const std::size_t colon = name.find(':');
   if (colon == std::string_view::npos) return make(name, std::nullopt);
   const auto size = size_of(name.substr(colon + 1));
-  if (!size) return std::nullopt;
+  if (!size || (is_shutdown(name) && size->faults + size->acts != 0)) return std::nullopt;
   return make(name.substr(0, colon), size);
+}
+
+std::string no_such_target(std::string_view name) {
+  const std::string given(name);
+  const std::string plain = given.substr(0, given.find(':'));
+  if (plain == given || !make(plain, std::nullopt))
+    return "there is no target `" + given + "`, expected one of " + list_of_targets() +
+           " (with a size: writer:2.3.1.1.0)";
+  if (!make(plain, Size{1, 1, 1, 0, 0})) return "the target `" + plain + "` takes no size: `" + given + "`";
+  const std::string rest = is_shutdown(name)
+                               ? "0.0 (nothing is drawn)"
+                               : "0-" + std::to_string(kLargest) + ".0-" + std::to_string(kLargest);
+  return "`" + given + "` has no size that can be: publishers.events.sessions.faults.acts are 1-" +
+         std::to_string(kMostPublishers) + ".1-" + std::to_string(kLargest) + ".1-" +
+         std::to_string(kMostSessions) + "." + rest + ", with at most " + std::to_string(kMostEvents) +
+         " events in all";
 }
 
 std::string list_of_targets() {

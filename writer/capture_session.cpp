@@ -106,8 +106,23 @@ tl::expected<Published, std::string> CaptureSessions::publish(const std::string&
   // Its own session, or none: an id that started anew meanwhile is another session.
   if (!astray && !is_active(session)) return tl::unexpected<std::string>("this capture session has ended");
   Published published;
+  const std::int64_t published_us = prepared->published_us();
   put(session, std::move(*prepared), storing_ && !astray, &published, envelope);
+  published.clock_back_us = look_at_clock(published_us);
   return published;
+}
+
+// With the lock held; how far the clock went back. A reading from before the lock may merely be late: what
+// shows less than an earlier reading is read again.
+std::int64_t CaptureSessions::look_at_clock(std::int64_t published_us) {
+  if (published_us >= latest_us_) {
+    latest_us_ = published_us;
+    return 0;
+  }
+  const std::int64_t now = now_us();
+  const std::int64_t back = std::max<std::int64_t>(latest_us_ - now, 0);
+  latest_us_ = now;
+  return back;
 }
 
 bool CaptureSessions::wait_until_gone(std::unique_lock<std::mutex>& lock, std::uint64_t before_ticket,

@@ -38,7 +38,8 @@ struct Published {
   std::uint64_t seq = 0;
   std::uint64_t session_ordinal = 0;
   bool truncated = false;
-  std::size_t bytes = 0;  // of the marshalled envelope
+  std::size_t bytes = 0;           // of the marshalled envelope
+  std::int64_t clock_back_us = 0;  // so far the system's clock went back before it; said once a step back
 };
 
 // Who a branch of a snapshot is to be (docs/forks.md).
@@ -121,6 +122,7 @@ class CaptureSessions {
   bool is_active(const SessionRef& session) const;  // under the lock
   std::uint64_t put(const SessionRef& session, PreparedEvent&& event, bool store, Published* out,
                     std::string* text = nullptr);
+  std::int64_t look_at_clock(std::int64_t published_us);
   bool wait_until_gone(std::unique_lock<std::mutex>& lock, std::uint64_t before_ticket,
                        std::optional<std::uint64_t> ordinal, Clock::time_point deadline);
   void remember_end(const SessionRef& session);
@@ -144,6 +146,7 @@ class CaptureSessions {
   std::vector<InFlight> in_flight_;  // tickets rise; one a thread that publishes
   std::uint64_t next_ticket_ = 1;
   std::uint64_t next_ordinal_ = 1;
+  std::int64_t latest_us_ = 0;  // what the system's clock showed at the latest
   bool storing_;
   bool sealed_ = false;
   bool finished_ = false;

@@ -64,6 +64,7 @@ class PreparedEvent {
                                                        std::int64_t now_us);
 
   std::string_view category() const { return category_; }
+  std::int64_t published_us() const { return published_us_; }
   // The envelope of this event under that number; `session` is the one it was made for. Moves text within its
   // buffer, takes no memory: fit for the inside of a lock.
   Envelope seal(SessionRef session, std::uint64_t seq, bool store) &&;

@@ -1,11 +1,16 @@
 // See event_json.h.
 #include "writer/event_json.h"
 
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "wire/json.h"
+
 namespace s2::writer {
 namespace {
+
+constexpr std::uint64_t kMaxTimestampUs = std::numeric_limits<std::int64_t>::max();
 
 tl::unexpected<std::string> no_event(const char* what) {
   return tl::unexpected<std::string>(what);
@@ -36,8 +41,11 @@ tl::expected<Event, std::string> event_from_json(const nlohmann::json& given) {
   if (!type || !category || !detail_level || !url) {
     return no_event("the event's type, category, detail_level and url must be text");
   }
-  if (auto ts = given.find("ts"); ts != given.end() && ts->is_number_integer()) {
-    event.ts_us = ts->get<std::int64_t>();
+  if (auto ts = given.find("ts"); ts != given.end() && !ts->is_null()) {
+    // Only numbers that are not negative are unsigned to the parser.
+    if (!ts->is_number_unsigned() || ts->get<std::uint64_t>() > kMaxTimestampUs)
+      return no_event("the event's ts must be a whole number of microseconds since 1970, at most 2^63-1");
+    event.ts_us = static_cast<std::int64_t>(ts->get<std::uint64_t>());
   }
   if (auto source = given.find("source"); source != given.end() && !source->is_null()) {
     if (!source->is_object()) return no_event("the event's source must be an object");
@@ -52,6 +60,10 @@ tl::expected<Event, std::string> event_from_json(const nlohmann::json& given) {
   event.url = std::move(*url);
   event.data_json = member_json(given, "data");
   return event;
+}
+
+std::string no_json(std::string_view body) {
+  return wire::is_utf8(body) ? "the body is no JSON" : "the body is not UTF-8, as JSON must be";
 }
 
 tl::expected<NewIdentity, std::string> identity_from_json(const nlohmann::json& given) {

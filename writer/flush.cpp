@@ -1,6 +1,8 @@
 // The handshake; see flush.h.
 #include "writer/flush.h"
 
+#include <fmt/format.h>
+
 #include <limits>
 #include <utility>
 
@@ -45,6 +47,17 @@ FlushAnswer run_flush(CaptureSessions& sessions, Durability& durability, Storage
   answer.cut_off = *cut_off;
   answer.told = std::move(told);
   return answer;
+}
+
+void tell_flush(LimitedLog& log, const FlushAnswer& answer) {
+  if (!answer.flushed) {
+    log("flush: not all is stored by its deadline",
+        fmt::format(" (through event {}, {} pending)", answer.durable_through, answer.pending));
+  } else if (answer.through == 0) {
+    log("flush: no event had to be stored");
+  } else {
+    log("flush: all is stored", fmt::format(" (through event {})", answer.through));
+  }
 }
 
 }  // namespace s2::writer

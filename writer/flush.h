@@ -11,6 +11,7 @@
 
 #include "writer/capture_session.h"
 #include "writer/durability.h"
+#include "writer/log.h"
 #include "writer/producer.h"
 #include "writer/storage_writer.h"
 
@@ -24,6 +25,9 @@ struct FlushAnswer {
   std::uint64_t cut_off = 0;          // 0: it could not be taken in time
   Told told;                          // what is not stored, and never will be, of this branch
 };
+
+// One line, for the log of the driver that was asked; see LimitedLog.
+void tell_flush(LimitedLog& log, const FlushAnswer& answer);
 
 // `storage` is null in a writer without durable storage: then nothing is durable, and it says so.
 FlushAnswer run_flush(CaptureSessions& sessions, Durability& durability, StorageWriter* storage,

@@ -158,6 +158,7 @@ JournalText Journal::text_of(std::uint64_t seq) {
 void Journal::take(const RingItem& item) {
   if (const Drop* drop = std::get_if<Drop>(&item)) {
     missing_ += drop->count;
+    missing_why_ = "they were overwritten before they were written";
     log_(fmt::format("journal: events {} to {} were overwritten before they were written", drop->from,
                      drop->to));
   } else if (const EnvelopeRef* envelope = std::get_if<EnvelopeRef>(&item)) {
@@ -202,6 +203,7 @@ void Journal::write_line(const Envelope& envelope) {
     return;
   }
   ++missing_;
+  missing_why_ = fmt::format("{}{}.jsonl: {}", category, infix_, error);
   if (file.unwritten++ == 0) {
     log_(fmt::format(
         "journal: {}/{}{}.jsonl cannot be written ({}): its events are left out until it can; nothing "
@@ -305,6 +307,15 @@ bool Journal::close(std::uint64_t through, Clock::time_point deadline, std::vect
   // The thread looks at the deadline between two lines; one write to a local disk is not waited for here.
   done_changed_.wait_until(lock, deadline, [&] { return done_; });
   return done_ && complete_;
+}
+
+std::string Journal::lacks() {
+  std::lock_guard lock(mutex_);
+  if (!done_ || complete_) return {};
+  if (reader_->position() < close_through_)
+    return fmt::format("the journal was not written to its end: event {} is its last, {} would be",
+                       reader_->position(), close_through_);
+  return fmt::format("the journal in {} lacks {} events ({})", directory_, missing_, missing_why_);
 }
 
 bool Journal::ended_by(Clock::time_point deadline) {

@@ -77,6 +77,8 @@ class Journal {
   // same again.
   bool close(std::uint64_t through, std::chrono::steady_clock::time_point deadline,
              std::vector<std::string> settled = {});
+  // Behind close(): what the files lack and why, in a line; empty where they lack nothing.
+  std::string lacks();
   // Behind close(): whether the thread has ended. Where it has not by then, a disk that hangs holds it.
   bool ended_by(std::chrono::steady_clock::time_point deadline);
 
@@ -106,7 +108,8 @@ class Journal {
   std::size_t entered_ = 0;  // branches; the thread's own
   // By branch and category; bounded by kMaxIdentities; the thread's own.
   std::map<std::pair<std::size_t, std::string_view>, File> files_;
-  std::uint64_t missing_ = 0;  // events that are not in the journal; the thread's own
+  std::uint64_t missing_ = 0;  // events that are not in the journal; the thread's own, until it has ended
+  std::string missing_why_;    // of the last of them; likewise
   JournalPlaces places_;
 
   std::mutex mutex_;

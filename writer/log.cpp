@@ -28,6 +28,51 @@ std::string one_line(std::string_view text, std::size_t limit) {
   return line;
 }
 
+// With mutex_ held: the kind's own place, a free one, that of a kind that has been silent, or the last.
+LimitedLog::Kind& LimitedLog::place_of(std::string_view kind, Clock::time_point now, std::string& rest) {
+  Kind* silent = nullptr;
+  for (Kind& each : kinds_) {
+    if (each.text == kind) return each;
+    if (silent == nullptr && (each.text.empty() || now - each.written >= kSameLineEvery)) silent = &each;
+  }
+  if (silent == nullptr) return kinds_.back();
+  rest = rest_of(*silent);
+  *silent = {std::string(kind), now - kSameLineEvery, 0};
+  return *silent;
+}
+
+std::string LimitedLog::rest_of(const Kind& kind) {
+  return kind.left_out == 0 ? std::string() : fmt::format("{}; {} more", kind.text, kind.left_out);
+}
+
+void LimitedLog::operator()(std::string_view kind, std::string_view detail) {
+  std::string line(kind), rest;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto now = Clock::now();
+    Kind& place = place_of(kind, now, rest);
+    if (now - place.written < kSameLineEvery) {
+      ++place.left_out;
+      line.clear();
+    } else {
+      line += detail;
+      if (place.left_out > 0) line += fmt::format("; {} more before it", place.left_out);
+      place = {std::string(kind), now, 0};
+    }
+  }
+  for (const std::string& each : {rest, line}) {
+    if (!each.empty()) log_(each);
+  }
+}
+
+void LimitedLog::close() {
+  const std::lock_guard lock(mutex_);
+  for (Kind& each : kinds_) {
+    if (each.left_out > 0) log_(rest_of(each));
+    each.left_out = 0;
+  }
+}
+
 Log stderr_log(Secret access_token, Secret read_token, Secret api_token) {
   return [secrets = std::array{std::move(access_token), std::move(read_token), std::move(api_token)}](
              std::string_view text) {

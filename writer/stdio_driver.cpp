@@ -28,7 +28,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kReadBytes = 64 * 1024;
 constexpr int kWaitingShare = 20;              // of the shutdown's budget: its steps leave that much free
-constexpr std::size_t kShownInputBytes = 120;  // of a line that is not understood, in the log
+constexpr std::size_t kShownInputBytes = 120;  // of a session's id, in the log
 
 class WriterDriver {
  public:
@@ -123,15 +123,20 @@ void WriterDriver::read_input() {
   }
   for (const std::string& line : lines) take(line);
   if (std::size_t overlong = splitter_.take_overlong()) {
-    options_.log(fmt::format("stdin: {} line(s) over {} bytes left out", overlong, kMaxInputLineBytes));
+    writer_->limited_log()(fmt::format("stdin: lines over {} bytes are left out", kMaxInputLineBytes),
+                           fmt::format(" ({} here)", overlong));
   }
   if (!reading_) begin_shutdown("end of input");
 }
 
 void WriterDriver::take(const std::string& line) {
-  auto op = parse_op(line);
+  bool repaired = false;
+  auto op = parse_op(line, &repaired);
+  if (repaired)
+    writer_->limited_log()("stdin: a line is not UTF-8: U+FFFD stands for each byte that cannot be read");
   if (!op) {
-    options_.log(fmt::format("stdin: {}: {}", op.error(), one_line(line, kShownInputBytes)));
+    writer_->limited_log()("stdin: a line is left out: " + op.error(),
+                           fmt::format(" (it has {} bytes)", line.size()));
     return;
   }
   if (auto* each = std::get_if<StartOp>(&*op)) start(*each);
@@ -141,7 +146,7 @@ void WriterDriver::take(const std::string& line) {
   if (auto* each = std::get_if<IdentityOp>(&*op)) identify(each->next);
   if (auto* each = std::get_if<StorageOp>(&*op)) {
     if (auto set = writer_->set_storing(each->on); !set) {
-      options_.log("stdin: storage: " + set.error());
+      writer_->limited_log()("stdin: storage: " + set.error());
     } else {
       output_.say(storage_line(each->on));
     }
@@ -160,6 +165,7 @@ void WriterDriver::start(const StartOp& op) {
 void WriterDriver::publish(const PublishOp& op) {
   auto published = op.event ? writer_->publish(op.session, *op.event)
                             : tl::expected<Published, std::string>(tl::unexpected(op.event.error()));
+  if (!published) writer_->limited_log()("stdin: a publish is rejected: " + published.error());
   output_.say(published ? published_line(op.n, published->seq, op.session)
                         : rejected_line(op.n, published.error(), op.session));
 }
@@ -167,6 +173,7 @@ void WriterDriver::publish(const PublishOp& op) {
 void WriterDriver::flush(const FlushOp& op) {
   wait_aside(deadline_of(op.deadline), [this, op](Clock::time_point deadline) {
     FlushAnswer answer = writer_->flush(deadline);
+    tell_flush(writer_->limited_log(), answer);
     // Flushes that wait side by side may end in any order; an answer never takes back what one before it
     // said.
     std::lock_guard lock(flushed_mutex_);
@@ -180,7 +187,7 @@ void WriterDriver::stop(const StopOp& op) {
   // Here, not aside: what is published behind the stop belongs to no session, or to the next one.
   auto end = writer_->end(op.session, deadline);
   if (!end) {
-    options_.log("stdin: stop: " + end.error());
+    writer_->limited_log()("stdin: stop: " + end.error());
     output_.say(stopped_line({.session = op.session}));
     return;
   }
@@ -227,16 +234,9 @@ void WriterDriver::begin_shutdown(const char* why) {
   shutdown_ = std::jthread([this, why] {
     report_ = writer_->shutdown(options_.shutdown_budget,
                                 [this](Clock::time_point deadline) { return report(deadline); });
-    for (const ShutdownRow& row : kShutdownTable) {
-      for (const ShutdownOutcome& outcome : report_.steps) {
-        if (outcome.step != row.step || outcome.done) continue;
-        options_.log(fmt::format("shutdown ({}): step \"{}\" was not done after {} ms", why, row.name,
-                                 outcome.took.count()));
-      }
-    }
-    if (report_.unsaved != 0)
-      options_.log(fmt::format("shutdown ({}): {} events are unsaved", why, report_.unsaved));
-    if (report_.journal_left) options_.log(fmt::format("shutdown ({}): {}", why, kJournalLeft));
+    writer_->limited_log().close();
+    for (const std::string& line : lines_of(report_))
+      options_.log(fmt::format("shutdown ({}): {}", why, line));
     shut_down_ = true;
     wake_.set();
   });

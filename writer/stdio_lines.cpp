@@ -54,10 +54,13 @@ std::string reason_text(const std::string& reason) {
 
 }  // namespace
 
-tl::expected<StdioOp, std::string> parse_op(std::string_view text) {
+tl::expected<StdioOp, std::string> parse_op(std::string_view text, bool* repaired) {
   if (!within_json_depth(text)) return tl::unexpected(fmt::format("nests deeper than {}", kMaxJsonDepth));
   json line = json::parse(text, nullptr, false);
-  if (line.is_discarded() && !wire::is_utf8(text)) line = json::parse(wire::utf8_lossy(text), nullptr, false);
+  if (line.is_discarded() && !wire::is_utf8(text)) {
+    line = json::parse(wire::utf8_lossy(text), nullptr, false);
+    if (repaired != nullptr) *repaired = true;
+  }
   if (!line.is_object()) return wrong("not a JSON object");
   auto op = text_of(line, "op");
   auto session = text_of(line, "session");

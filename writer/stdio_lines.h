@@ -49,8 +49,8 @@ struct IdentityOp {
 };
 using StdioOp = std::variant<StartOp, PublishOp, FlushOp, StopOp, StorageOp, IdentityOp>;
 
-// The error is one line: what is wrong with it.
-tl::expected<StdioOp, std::string> parse_op(std::string_view line);
+// The error is one line: what is wrong with it. `repaired`, if given: whether the line was not UTF-8.
+tl::expected<StdioOp, std::string> parse_op(std::string_view line, bool* repaired = nullptr);
 
 std::string ready_line();
 std::string started_line(const std::string& session);

@@ -40,7 +40,7 @@ std::string new_session_id() {
 }  // namespace
 
 ApiAnswer api_problem(int status, const std::string& what) {
-  return {status, fmt::format(R"({{"error":{}}})", json_quoted(what))};
+  return {status, fmt::format(R"({{"error":{}}})", json_quoted(what)), {}, what};
 }
 
 TelemetryApi::TelemetryApi(Writer& writer, AppendClient* client, milliseconds longest_wait)
@@ -140,7 +140,7 @@ ApiAnswer TelemetryApi::publish(std::string_view body) {
   if (!within_json_depth(body))
     return api_problem(400, fmt::format("the body nests deeper than {}", kMaxJsonDepth));
   const nlohmann::json given = nlohmann::json::parse(body, nullptr, false);
-  if (given.is_discarded()) return api_problem(400, "the body is no JSON (in UTF-8)");
+  if (given.is_discarded()) return api_problem(400, no_json(body));
   if (!given.is_object()) return api_problem(400, "the body is no JSON object");
   auto event = event_from_json(given);
   if (!event) return api_problem(400, event.error());
@@ -206,6 +206,7 @@ ApiAnswer TelemetryApi::flush(std::string_view body) {
     stream = current_ ? current_->session->stream : last_stream_;
   }
   const FlushAnswer answer = writer_.flush(steady_clock::now() + wait);
+  tell_flush(writer_.limited_log(), answer);
   const std::string not_there = fmt::format(R"("cut_off":{},{},"unstored":{})", answer.cut_off,
                                             missing_text(answer.told.missing, kMaxRangesTold),
                                             ranges_text(answer.told.unstored, kMaxRangesTold));

@@ -31,6 +31,7 @@ struct ApiAnswer {
   int status = 200;
   std::string body;  // JSON; empty: none
   std::vector<std::pair<std::string, std::string>> headers = {};
+  std::string problem = {};  // of an api_problem(): what its body says, for the log
 };
 
 // GET /telemetry/events, from its query. Empty texts are not given.

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "writer/envelope.h"
+#include "writer/event_json.h"
 #include "writer/log.h"
 
 namespace s2::writer {
@@ -52,7 +53,7 @@ tl::expected<TelemetryChange, std::string> parse_telemetry_change(std::string_vi
   if (!within_json_depth(body))
     return bad_change(fmt::format("the body nests deeper than {}", kMaxJsonDepth));
   const nlohmann::json given = nlohmann::json::parse(body, nullptr, false);
-  if (given.is_discarded()) return bad_change("the body is no JSON (in UTF-8)");
+  if (given.is_discarded()) return bad_change(no_json(body));
   if (!given.is_object()) return bad_change("the body is no JSON object");
   TelemetryChange change;
   bool named_browser = false;

@@ -53,6 +53,7 @@ Writer::Writer(WriterOptions options, std::unique_ptr<Ring> ring, DurabilityList
                bool storing)
     : options_(std::move(options)),
       log_(std::move(log)),
+      limited_log_(log_),
       ring_(std::move(ring)),
       durability_(listener),
       sessions_(*ring_, durability_, options_.fixed_stream, storing),
@@ -69,9 +70,16 @@ tl::expected<SessionRef, std::string> Writer::start(const std::string& id) {
 tl::expected<Published, std::string> Writer::publish(const std::string& session, const Event& event,
                                                      std::string* envelope) {
   auto published = sessions_.publish(session, event, envelope);
-  if (published && published->bytes > kMaxEnvelopeBytes) {
-    log_(fmt::format("event {} has {} bytes even without its data: S2 may refuse it", published->seq,
-                     published->bytes));
+  if (published && published->truncated) {
+    limited_log_(published->bytes > kMaxEnvelopeBytes
+                     ? "an event is over 1,000,000 bytes even without its data: S2 may refuse it"
+                     : "an event is over 1,000,000 bytes: it is accepted without its data, as truncated",
+                 fmt::format(" (event {})", published->seq));
+  }
+  if (published && published->clock_back_us > 0) {
+    limited_log_(
+        "the system's clock went back: times of events go back, their numbers go on",
+        fmt::format(" (by {} ms, before event {})", (published->clock_back_us + 999) / 1000, published->seq));
   }
   if (published && journal_ && options_.journal_wait) journal_->wait_written(published->seq);
   return published;
@@ -152,11 +160,31 @@ ShutdownReport Writer::shutdown(std::chrono::milliseconds budget,
     return said;
   });
   result.unsaved = durability_.gone();
+  const bool files_done = std::ranges::all_of(result.steps, [](const ShutdownOutcome& outcome) {
+    return outcome.done || outcome.step != ShutdownStep::files;
+  });
+  if (!files_done && !result.journal_left) result.journal_lacks = journal_->lacks();
   if (const AppendFailures failures = append_failures(); failures.appends != 0) {
     log_(
         fmt::format("{} appends failed for good, with {} events in them", failures.appends, failures.events));
   }
   return result;
+}
+
+std::vector<std::string> lines_of(const ShutdownReport& report) {
+  std::vector<std::string> lines;
+  for (const ShutdownRow& row : kShutdownTable) {
+    for (const ShutdownOutcome& outcome : report.steps) {
+      if (outcome.step != row.step || outcome.done) continue;
+      if (row.step == ShutdownStep::files && !report.journal_lacks.empty()) continue;  // that says more
+      lines.push_back(fmt::format("step \"{}\" was not done after {} ms", row.name, outcome.took.count()));
+    }
+  }
+  if (report.unsaved != 0) lines.push_back(fmt::format("{} events are unsaved", report.unsaved));
+  if (!report.journal_lacks.empty())
+    lines.push_back(report.journal_lacks + "; what is stored in S2 is not touched");
+  if (report.journal_left) lines.emplace_back(kJournalLeft);
+  return lines;
 }
 
 bool Writer::close_journal(Deadline deadline) {

@@ -72,7 +72,10 @@ struct ShutdownReport {
   // The journal's disk hangs and holds its thread: what the files lack nobody knows, and ~Writer waits for
   // it. A process that has to end calls _Exit.
   bool journal_left = false;
+  std::string journal_lacks = {};  // what the journal's files lack and why, in a line; empty: nothing
 };
+// What a log says of a shutdown that left something, a line each; `step ... was not done` among them.
+std::vector<std::string> lines_of(const ShutdownReport& report);
 // What a log says of it.
 inline constexpr std::string_view kJournalLeft =
     "the journal's disk does not answer: its thread is left behind, and its last lines may be missing";
@@ -104,6 +107,9 @@ class Writer {
   Standing standing(const SessionRef& session) const { return durability_.standing(session, last_seq()); }
   // The stream's end as the last acknowledgement told it; nothing before one, and after its session's end.
   std::optional<std::uint64_t> tail_of(const std::string& stream) const { return outcomes_.tail_of(stream); }
+
+  // Of what others do wrong; for the driver, too.
+  LimitedLog& limited_log() { return limited_log_; }
 
   AppendFailures append_failures() const { return outcomes_.failures(); }  // since the writer began
 
@@ -137,6 +143,7 @@ class Writer {
 
   const WriterOptions options_;
   const Log log_;
+  LimitedLog limited_log_;
   std::unique_ptr<Ring> ring_;
   Durability durability_;
   CaptureSessions sessions_;

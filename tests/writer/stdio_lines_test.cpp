@@ -42,6 +42,11 @@ TEST(StdioLines, WhatIsWrongIsSaidInOneLine) {
 TEST(StdioLines, AnEventThatIsNoneIsForThePublisherToKnow) {
   EXPECT_FALSE(std::get<PublishOp>(*parse_op(R"({"op":"publish","n":1})")).event);
   EXPECT_FALSE(std::get<PublishOp>(*parse_op(R"({"op":"publish","n":1,"event":{"type":7}})")).event);
+  for (const char* ts : {"18446744073709551615", "-1", "1.5", "\"abc\""}) {
+    const std::string line =
+        std::string(R"({"op":"publish","n":1,"event":{"type":"page_load","ts":)") + ts + "}}";
+    EXPECT_FALSE(std::get<PublishOp>(*parse_op(line)).event) << ts;
+  }
 }
 
 TEST(StdioLines, BytesThatAreNotUtf8AreReadWithReplacements) {

@@ -113,6 +113,26 @@ TEST_F(Api, AnEventIsAnsweredWithItsEnvelopeOnlyWhereItWasAccepted) {
   EXPECT_EQ(rig.writer->last_seq(), 2U);
 }
 
+TEST_F(Api, ATimestampIsAWholeNumberOfMicrosecondsOrNotGiven) {
+  api.put(kConsole);
+  for (const char* wrong :
+       {"18446744073709551615", "9223372036854775808", "-1", "1.5", "1e30", "\"abc\"", "[]", "true"}) {
+    const ApiAnswer answer = api.publish(std::string(R"({"type":"console_log","ts":)") + wrong + "}");
+    EXPECT_EQ(answer.status, 400) << wrong;
+    EXPECT_NE(answer.body.find("ts must be a whole number of microseconds"), std::string::npos)
+        << answer.body;
+  }
+  EXPECT_EQ(rig.writer->last_seq(), 0U);
+  for (const char* right : {"1", "1700000000000000", "9223372036854775807"}) {
+    const ApiAnswer answer = api.publish(std::string(R"({"type":"console_log","ts":)") + right + "}");
+    EXPECT_EQ(body(answer)["event"]["ts"].dump(), right);
+  }
+  for (const char* none : {"0", "null"}) {
+    const ApiAnswer answer = api.publish(std::string(R"({"type":"console_log","ts":)") + none + "}");
+    EXPECT_GT(body(answer)["event"]["ts"], 1'700'000'000'000'000) << none;
+  }
+}
+
 TEST_F(Api, AFlushSaysHowFarOrWhatIsPendingAndMayBeAskedAgain) {
   EXPECT_EQ(api.flush("").status, 200);  // no session: nothing was accepted, so nothing is missing
   api.put(kConsole);

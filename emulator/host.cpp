@@ -30,7 +30,7 @@ void check_options(const Options& options) {
   if (bad_address && options.host != "localhost") {
     throw std::invalid_argument("host " + options.host + " is neither an IP address nor localhost");
   }
-  if (!is_loopback(options.host) && options.root_token.empty()) {
+  if (!wire::is_loopback(options.host) && options.root_token.empty()) {
     throw std::invalid_argument("host " + options.host + " is off loopback: a root token must be set");
   }
   if (options.auth == Auth::enforced && options.root_token.empty()) {

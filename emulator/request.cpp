@@ -138,7 +138,7 @@ wire::ApiError refusal(int status, std::string code, std::string message) {
 Result<std::string> basin_of(const wire::RequestHead& head) {
   std::string basin(wire::find_header(head.headers, "s2-basin"));
   if (basin.empty()) {
-    const std::string host = host_of(head.authority);
+    const std::string host = wire::host_of(head.authority);
     const std::size_t dot = host.find('.');
     if (is_address(host) || dot == std::string::npos) {
       return refuse(400, "bad_header", "Missing header `s2-basin`");
@@ -188,18 +188,6 @@ std::string_view bearer_of(const wire::RequestHead& head) {
   constexpr std::string_view kScheme = "Bearer ";
   const std::string_view value = wire::find_header(head.headers, "authorization");
   return value.starts_with(kScheme) ? value.substr(kScheme.size()) : std::string_view();
-}
-
-std::string host_of(std::string_view authority) {
-  if (!authority.empty() && authority.front() == '[') {
-    return lower(authority.substr(1, authority.find(']') - 1));
-  }
-  return lower(authority.substr(0, authority.find(':')));
-}
-
-bool is_loopback(std::string_view host) {
-  if (host == "localhost" || host == "::1") return true;
-  return host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string_view::npos;
 }
 
 }  // namespace s2::emulator

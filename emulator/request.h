@@ -59,8 +59,4 @@ Result<std::optional<std::string>> request_token_of(const wire::RequestHead& hea
 // The token of `authorization: Bearer …`; empty: there is none.
 std::string_view bearer_of(const wire::RequestHead& head);
 
-// The host of an authority, without port and brackets, in lower case.
-std::string host_of(std::string_view authority);
-bool is_loopback(std::string_view host);
-
 }  // namespace s2::emulator

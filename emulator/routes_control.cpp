@@ -16,8 +16,8 @@ constexpr std::string_view kBearer = "Bearer ";
 // A page in a browser can reach a loopback port, under a name of its own making too (DNS rebinding): Host and
 // Origin tell. Source: the contract, "Control plane".
 std::optional<wire::ApiError> turn_away(const World& world, const wire::RequestHead& head) {
-  const std::string host = host_of(head.authority);
-  if (!is_loopback(host) && host != world.options.host) {
+  const std::string host = wire::host_of(head.authority);
+  if (!wire::is_loopback(host) && host != world.options.host) {
     return refusal(421, "bad_header",
                    fmt::format("/_emulator answers to loopback names and to `{}` only", world.options.host));
   }
@@ -25,7 +25,7 @@ std::optional<wire::ApiError> turn_away(const World& world, const wire::RequestH
   if (!origin.empty() && origin != "http://" + head.authority) {
     return refusal(403, "permission_denied", "/_emulator is not for pages of another origin");
   }
-  const bool open = world.options.auth == Auth::open && is_loopback(world.options.host);
+  const bool open = world.options.auth == Auth::open && wire::is_loopback(world.options.host);
   const std::string_view token = wire::find_header(head.headers, "authorization");
   if (!open && (world.options.root_token.empty() || !token.starts_with(kBearer) ||
                 token.substr(kBearer.size()) != world.options.root_token)) {

@@ -36,6 +36,11 @@ using HttpHeaders = std::vector<HttpHeader>;
 // The first value of that (lower-case) name, or "".
 std::string_view find_header(const HttpHeaders& headers, std::string_view name);
 
+// The host of an authority, without port and brackets, in lower case.
+std::string host_of(std::string_view authority);
+// Whether that host is a name or an address of this machine alone.
+bool is_loopback(std::string_view host);
+
 struct RequestHead {
   std::string method;
   std::string target;           // origin-form: path and query as sent (percent-encoded)

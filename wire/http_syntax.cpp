@@ -46,6 +46,16 @@ std::string lower_case(std::string_view text) {
   return lower;
 }
 
+std::string host_of(std::string_view authority) {
+  if (authority.starts_with('[')) return lower_case(authority.substr(1, authority.find(']') - 1));
+  return lower_case(authority.substr(0, authority.find(':')));
+}
+
+bool is_loopback(std::string_view host) {
+  if (host == "localhost" || host == "::1") return true;
+  return host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string_view::npos;
+}
+
 bool is_hop_header(std::string_view name) {
   return name == "connection" || name == "keep-alive" || name == "proxy-connection" ||
          name == "transfer-encoding" || name == "upgrade";

@@ -184,6 +184,10 @@ const auto& settings() {
       Setting{"S2_WRITER_API_TOKEN", nullptr,
               "token, or @FILE, that requests to the http driver must carry (none is asked for)",
               [](Config& c, const std::string& v) { return secret_into(c.api_token, v); }},
+      Setting{
+          "S2_WRITER_KEEP_ALIVE", nullptr,
+          "duration of silence after which a live stream of the http driver says a comment (15s)",
+          [](Config& c, const std::string& v) { return duration_into(c.keep_alive, v, milliseconds(1)); }},
       Setting{"S2_WRITER_JOURNAL_DIR", "--journal-dir",
               "directory of the JSONL files, made if missing (no journal)",
               [](Config& c, const std::string& v) -> Problem { return c.journal_dir = v, std::nullopt; }},

@@ -15,6 +15,7 @@
 
 #include "writer/backlog.h"
 #include "writer/budget.h"
+#include "writer/live_stream.h"
 #include "writer/producer.h"
 #include "writer/ring.h"
 #include "writer/s2_client.h"
@@ -47,8 +48,9 @@ struct Config {
   std::string recovery_session;                              // of the command `recover`; empty: all
   std::string driver = "stdio";                              // or "http"
   std::string listen_host = "127.0.0.1";
-  int listen_port = 0;  // 0: any that is free
-  Secret api_token;     // of the http driver; empty: none is asked for
+  int listen_port = 0;                                // 0: any that is free
+  Secret api_token;                                   // of the http driver; empty: none is asked for
+  std::chrono::milliseconds keep_alive = kKeepAlive;  // of its live streams
 
   bool stores() const { return !basin.empty(); }
 };

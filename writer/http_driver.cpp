@@ -2,18 +2,17 @@
 #include "writer/http_driver.h"
 
 #include <fmt/format.h>
-#include <httplib.h>
 #include <poll.h>
 
+#include <algorithm>
 #include <array>
-#include <condition_variable>
 #include <cstdlib>
-#include <deque>
 #include <future>
-#include <mutex>
 #include <thread>
 #include <vector>
 
+#include "wire/http.h"
+#include "writer/http_server.h"
 #include "writer/live_stream.h"
 #include "writer/output.h"
 #include "writer/planted_bugs.h"
@@ -21,91 +20,42 @@
 #include "writer/thread_name.h"
 #include "writer/voice.h"
 
-#ifdef __SANITIZE_THREAD__
-// Debian's library is not instrumented: what it initialises once, under a guard that is not seen, looks like
-// a race.
-extern "C" const char* __tsan_default_suppressions() {
-  return "called_from_lib:libcpp-httplib.so\n";
-}
-#endif
-
 namespace s2::writer {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
 constexpr const char* kJson = "application/json";
-constexpr int kWaitingShareOfHttp = 20;             // as the stdio driver's: of the shutdown's budget
-constexpr std::chrono::seconds kIdleConnection{2};  // between two requests, and for half a request
-constexpr std::chrono::seconds kStuckViewer{2};     // takes no byte for so long: it is cut off
+constexpr int kWaitingShareOfHttp = 20;  // as the stdio driver's: of the shutdown's budget
 constexpr std::chrono::milliseconds kServerEndsWithin{200};  // for the answers that are on their way
 
-// A thread for each connection, kept for the next one.
-class ConnectionThreads final : public httplib::TaskQueue {
- public:
-  void enqueue(std::function<void()> serve) override {
-    const std::lock_guard lock(mutex_);
-    waiting_.push_back(std::move(serve));
-    if (waiting_.size() > idle_ && threads_.size() < kMaxConnections)
-      threads_.emplace_back([this] { run(); });
-    changed_.notify_one();
-  }
-  void shutdown() override {
-    {
-      const std::lock_guard lock(mutex_);
-      over_ = true;
-    }
-    changed_.notify_all();
-    for (std::thread& thread : threads_) thread.join();
-  }
-
- private:
-  void run() {
-    name_this_thread("http");
-    std::unique_lock lock(mutex_);
-    while (true) {
-      ++idle_;
-      changed_.wait(lock, [&] { return over_ || !waiting_.empty(); });
-      --idle_;
-      if (waiting_.empty()) return;
-      const std::function<void()> serve = std::move(waiting_.front());
-      waiting_.pop_front();
-      lock.unlock();
-      serve();
-      lock.lock();
-    }
-  }
-
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<std::function<void()>> waiting_;
-  std::vector<std::thread> threads_;
-  std::size_t idle_ = 0;
-  bool over_ = false;
+struct Route {
+  std::string_view path;
+  std::string_view methods;  // as in `Allow`
 };
+constexpr std::array<Route, 5> kRoutes = {{{"/telemetry", "GET, PUT, PATCH"},
+                                           {"/telemetry/events", "GET, POST"},
+                                           {"/telemetry/stream", "GET"},
+                                           {"/telemetry/flush", "POST"},
+                                           {"/telemetry/identity", "POST"}}};
+
+const Route* route_of(const std::string& path) {
+  const auto* found = std::ranges::find(kRoutes, std::string_view(path), &Route::path);
+  return found == kRoutes.end() ? nullptr : found;
+}
+
+// What a request for nothing that there is gets.
+ApiAnswer not_there(const httplib::Request& request) {
+  const Route* route = route_of(request.path);
+  if (route == nullptr) return api_problem(404, "there is nothing at " + request.path.substr(0, 100));
+  ApiAnswer answer = api_problem(405, fmt::format("{} takes {}", route->path, route->methods));
+  answer.headers.emplace_back("Allow", route->methods);
+  return answer;
+}
 
 // Of these the library reads the body before it asks a handler, and of no others.
 bool reads_body(const std::string& method) {
   return method == "POST" || method == "PUT" || method == "PATCH" || method == "DELETE" || method == "PRI";
-}
-
-void reply(httplib::Response& response, const ApiAnswer& answer) {
-  response.status = answer.status;
-  for (const auto& [name, value] : answer.headers) response.set_header(name, value);
-  if (!answer.body.empty()) response.set_content(answer.body, kJson);
-}
-
-// For a request of which a body may still be on its way: what is left of it would be taken for the
-// connection's next request, without the headers by which a page is known. The library closes where a
-// provider gives up.
-void reply_and_close(httplib::Response& response, const ApiAnswer& answer) {
-  response.status = answer.status;
-  response.set_header("Connection", "close");
-  response.set_content_provider(answer.body.size(), kJson,
-                                [body = answer.body](std::size_t, std::size_t, httplib::DataSink& sink) {
-                                  sink.write(body.data(), body.size());
-                                  return false;
-                                });
 }
 
 class HttpDriver {
@@ -116,9 +66,14 @@ class HttpDriver {
   int run();
 
  private:
-  bool allowed(const httplib::Request& request, httplib::Response& response) const;
+  using Request = httplib::Request;
+  using Response = httplib::Response;
+  void reply(const Request& request, Response& response, const ApiAnswer& answer) const;
+  void reply_and_close(const Request& request, Response& response, const ApiAnswer& answer) const;
+  void tell(const Request& request, const ApiAnswer& answer) const;
+  bool allowed(const Request& request, Response& response) const;
   void route();
-  void stream(const httplib::Request& request, httplib::Response& response);
+  void stream(const Request& request, Response& response);
   void wait_for_signal() const;
 
   const HttpOptions options_;
@@ -127,8 +82,9 @@ class HttpDriver {
   std::unique_ptr<Writer> writer_;
   std::unique_ptr<TelemetryApi> api_;
   std::unique_ptr<LiveStream> live_;
-  httplib::Server server_;
-  socket_t listening_ = INVALID_SOCKET;
+  HttpServer server_{[this] {
+    writer_->limited_log()("http: a request did not arrive whole in its time: its connection is closed");
+  }};
 };
 
 int HttpDriver::run() {
@@ -139,19 +95,15 @@ int HttpDriver::run() {
   }
   writer_ = std::move(*writer);
   api_ = std::make_unique<TelemetryApi>(*writer_, options_.client, options_.shutdown_budget);
-  live_ = std::make_unique<LiveStream>(*writer_);
+  live_ = std::make_unique<LiveStream>(*writer_, options_.keep_alive);
   route();
   const bool v6 = options_.host.find(':') != std::string::npos;
-  const int port = options_.port == 0 ? server_.bind_to_any_port(options_.host.c_str())
-                   : server_.bind_to_port(options_.host.c_str(), options_.port) ? options_.port
-                                                                                : -1;
+  const int port = server_.bind(options_.host, options_.port);
   if (port <= 0) {
     options_.log(fmt::format("cannot listen on {}:{}: the address is taken, or not this machine's",
                              options_.host, options_.port));
     return 3;
   }
-  // The library's own has five wait, and the kernel lets the sixth wait seconds.
-  ::listen(listening_, SOMAXCONN);
   std::promise<void> served;
   std::thread serving([&] {
     name_this_thread("http-accept");
@@ -172,18 +124,12 @@ int HttpDriver::run() {
   live_->end();
   const ShutdownReport report =
       writer_->shutdown(budget, [this](Clock::time_point deadline) { return output_.flush(deadline); });
-  for (const ShutdownRow& row : kShutdownTable) {
-    for (const ShutdownOutcome& outcome : report.steps) {
-      if (outcome.step != row.step || outcome.done) continue;
-      options_.log(
-          fmt::format("shutdown: step \"{}\" was not done after {} ms", row.name, outcome.took.count()));
-    }
-  }
-  if (report.unsaved != 0) options_.log(fmt::format("shutdown: {} events are unsaved", report.unsaved));
-  if (report.journal_left) options_.log(fmt::format("shutdown: {}", kJournalLeft));
+  for (const std::string& line : lines_of(report)) options_.log("shutdown: " + line);
   const int code = report.unsaved == 0 ? 0 : 1;
   server_.stop();
-  if (ended.wait_for(kServerEndsWithin) != std::future_status::ready || report.journal_left) {
+  const bool served_all = ended.wait_for(kServerEndsWithin) == std::future_status::ready;
+  writer_->limited_log().close();
+  if (!served_all || report.journal_left) {
     // A peer that is idle, or does not read, or a disk that hangs holds a thread: all is said and stored, so
     // it holds up nobody.
     std::_Exit(code);
@@ -203,58 +149,91 @@ void HttpDriver::wait_for_signal() const {
   [[maybe_unused]] const ssize_t got = ::read(options_.signal_fd, ignored.data(), ignored.size());
 }
 
-bool HttpDriver::allowed(const httplib::Request& request, httplib::Response& response) const {
+// A line for what others do wrong. That nothing is there, or not yet, is an ordinary answer, and a flush has
+// a line of its own.
+void HttpDriver::tell(const Request& request, const ApiAnswer& answer) const {
+  if (answer.problem.empty() || answer.status == 404) return;
+  const Route* route = route_of(request.path);
+  const std::string_view path = route == nullptr ? "another path" : route->path;
+  writer_->limited_log()(
+      fmt::format("http: {} {}: {}: {}", request.method.substr(0, 10), path, answer.status, answer.problem));
+}
+
+void HttpDriver::reply(const Request& request, Response& response, const ApiAnswer& answer) const {
+  tell(request, answer);
+  response.status = answer.status;
+  for (const auto& [name, value] : answer.headers) response.set_header(name, value);
+  if (!answer.body.empty()) response.set_content(answer.body, kJson);
+}
+
+// For a request of which a body may still be on its way: what is left of it would be taken for the
+// connection's next request, without the headers by which a page is known. The library closes where a
+// provider gives up.
+void HttpDriver::reply_and_close(const Request& request, Response& response, const ApiAnswer& answer) const {
+  tell(request, answer);
+  response.status = answer.status;
+  response.set_header("Connection", "close");
+  response.set_content_provider(answer.body.size(), kJson,
+                                [body = answer.body](std::size_t, std::size_t, httplib::DataSink& sink) {
+                                  sink.write(body.data(), body.size());
+                                  return false;
+                                });
+}
+
+bool HttpDriver::allowed(const Request& request, Response& response) const {
   if (request.has_header("Origin")) {
-    reply(response, api_problem(403, "requests of web pages (with an Origin) are refused"));
+    reply(request, response, api_problem(403, "requests of web pages (with an Origin) are refused"));
     return false;
   }
-  if (options_.api_token.empty()) return true;
+  if (options_.api_token.empty()) {
+    // A page reaches a loopback port under a name of its own, too, and then needs no Origin (DNS rebinding).
+    const std::string host = wire::host_of(request.get_header_value("Host"));
+    if (!wire::is_loopback(options_.host) || wire::is_loopback(host) || host == options_.host) return true;
+    reply(request, response,
+          api_problem(421, "on loopback, Host must be a loopback name; any will do with an API token"));
+    return false;
+  }
   constexpr std::string_view kBearer = "Bearer ";
   const std::string given = request.get_header_value("Authorization");
   if (given.starts_with(kBearer) && same_secret(given.substr(kBearer.size()), options_.api_token.reveal()))
     return true;
-  reply(response, api_problem(401, "the API token is missing or wrong: Authorization: Bearer …"));
+  reply(request, response, api_problem(401, "the API token is missing or wrong: Authorization: Bearer …"));
   response.set_header("WWW-Authenticate", "Bearer");
   return false;
 }
 
 void HttpDriver::route() {
-  server_.new_task_queue = [] { return new ConnectionThreads(); };
   server_.set_payload_max_length(kMaxApiBodyBytes);
-  server_.set_keep_alive_timeout(kIdleConnection.count());
-  server_.set_read_timeout(kIdleConnection.count());
-  server_.set_write_timeout(kStuckViewer.count());
-  server_.set_tcp_nodelay(true);
-  server_.set_socket_options([this](socket_t socket) {  // the library's own let two servers share a port
-    listening_ = socket;
-    const int yes = 1;
-    ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-  });
-  server_.set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
+  server_.set_pre_routing_handler([this](const Request& request, Response& response) {
     const bool bodied = request.has_header("Content-Length") || request.has_header("Transfer-Encoding");
     if (reads_body(request.method) && bodied) return httplib::Server::HandlerResponse::Unhandled;
     if (bodied && request.get_header_value("Content-Length") != "0") {
-      reply_and_close(response, api_problem(400, "a " + request.method.substr(0, 10) + " has no body"));
+      reply_and_close(request, response,
+                      api_problem(400, "a " + request.method.substr(0, 10) + " has no body"));
     } else if (!reads_body(request.method)) {
       return httplib::Server::HandlerResponse::Unhandled;
     } else if (allowed(request, response)) {
       // Without a length the library would wait for a body until the peer goes.
-      reply(response, request.method == "POST" && request.path == "/telemetry/flush"
-                          ? api_->flush("")
-                          : api_problem(411, "Content-Length is missing"));
+      const Route* route = route_of(request.path);
+      const bool taken = route != nullptr && route->methods.find(request.method) != std::string_view::npos;
+      reply(request, response,
+            !taken                              ? not_there(request)
+            : route->path == "/telemetry/flush" ? api_->flush("")
+                                                : api_problem(411, "Content-Length is missing"));
     }
     return httplib::Server::HandlerResponse::Handled;
   });
   // What no handler has answered is what the library could not read.
-  server_.set_error_handler([](const httplib::Request&, httplib::Response& response) {
+  server_.set_error_handler([this](const Request& request, Response& response) {
     if (!response.body.empty() || response.content_length_ != 0) return;
     const int status = response.status;
-    reply_and_close(response, api_problem(status, status == 413 ? fmt::format("the body is over {} bytes",
-                                                                              kMaxApiBodyBytes)
-                                                                : "the request cannot be served"));
+    reply_and_close(
+        request, response,
+        api_problem(status, status == 413 ? fmt::format("the body is over {} bytes", kMaxApiBodyBytes)
+                                          : "the request cannot be served"));
   });
   server_.set_exception_handler(
-      [this](const httplib::Request&, httplib::Response& response, std::exception_ptr thrown) {
+      [this](const Request& request, Response& response, std::exception_ptr thrown) {
         try {
           std::rethrow_exception(thrown);
         } catch (const std::exception& error) {
@@ -262,36 +241,30 @@ void HttpDriver::route() {
         } catch (...) {
           options_.log("a request failed");
         }
-        reply(response, api_problem(500, "the writer failed to answer; its log says why"));
+        reply(request, response, api_problem(500, "the writer failed to answer; its log says why"));
       });
 
-  using Request = httplib::Request;
-  using Response = httplib::Response;
   // Asked behind the body: see reply_and_close().
   const auto guarded = [this](auto serve) -> httplib::Server::Handler {
     return [this, serve](const Request& q, Response& r) {
-      if (allowed(q, r)) serve(q, r);
+      if (allowed(q, r)) reply(q, r, serve(q));
     };
   };
-  server_.Get("/telemetry", guarded([this](const Request&, Response& r) { reply(r, api_->state()); }));
-  server_.Put("/telemetry", guarded([this](const Request& q, Response& r) { reply(r, api_->put(q.body)); }));
-  server_.Patch("/telemetry",
-                guarded([this](const Request& q, Response& r) { reply(r, api_->patch(q.body)); }));
-  server_.Post("/telemetry/events",
-               guarded([this](const Request& q, Response& r) { reply(r, api_->publish(q.body)); }));
-  server_.Post("/telemetry/flush",
-               guarded([this](const Request& q, Response& r) { reply(r, api_->flush(q.body)); }));
-  server_.Post("/telemetry/identity",
-               guarded([this](const Request& q, Response& r) { reply(r, api_->identify(q.body)); }));
-  server_.Get("/telemetry/events", guarded([this](const Request& q, Response& r) {
-                reply(r, api_->stored({q.get_param_value("stream"), q.get_param_value("offset"),
-                                       q.get_param_value("limit"), q.get_param_value("since"),
-                                       q.get_param_value("until")}));
+  server_.Get("/telemetry", guarded([this](const Request&) { return api_->state(); }));
+  server_.Put("/telemetry", guarded([this](const Request& q) { return api_->put(q.body); }));
+  server_.Patch("/telemetry", guarded([this](const Request& q) { return api_->patch(q.body); }));
+  server_.Post("/telemetry/events", guarded([this](const Request& q) { return api_->publish(q.body); }));
+  server_.Post("/telemetry/flush", guarded([this](const Request& q) { return api_->flush(q.body); }));
+  server_.Post("/telemetry/identity", guarded([this](const Request& q) { return api_->identify(q.body); }));
+  server_.Get("/telemetry/events", guarded([this](const Request& q) {
+                return api_->stored({q.get_param_value("stream"), q.get_param_value("offset"),
+                                     q.get_param_value("limit"), q.get_param_value("since"),
+                                     q.get_param_value("until")});
               }));
-  server_.Get("/telemetry/stream", guarded([this](const Request& q, Response& r) { stream(q, r); }));
-  const auto nothing = guarded([](const Request& q, Response& r) {
-    reply(r, api_problem(404, "there is nothing at " + q.path.substr(0, 100)));
+  server_.Get("/telemetry/stream", [this](const Request& q, Response& r) {
+    if (allowed(q, r)) stream(q, r);
   });
+  const auto nothing = guarded(not_there);
   constexpr const char* kAnyOther = R"([\s\S]*)";
   server_.Get(kAnyOther, nothing);
   server_.Post(kAnyOther, nothing);
@@ -301,14 +274,14 @@ void HttpDriver::route() {
   server_.Options(kAnyOther, nothing);
 }
 
-void HttpDriver::stream(const httplib::Request& request, httplib::Response& response) {
+void HttpDriver::stream(const Request& request, Response& response) {
   const std::string replay = request.get_param_value("replay");
   if (!replay.empty() && replay != "all")
-    return reply(response, api_problem(400, "`replay` is `all`, or not given"));
+    return reply(request, response, api_problem(400, "`replay` is `all`, or not given"));
   std::shared_ptr<LiveStream::Viewer> viewer =
       live_->join(request.get_header_value("Last-Event-ID"), replay == "all");
   if (!viewer) {
-    return reply(response,
+    return reply(request, response,
                  api_problem(503, fmt::format("{} viewers are there already, or the writer is shutting down",
                                               kMaxViewers)));
   }

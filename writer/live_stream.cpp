@@ -45,7 +45,7 @@ LiveStream::Viewer::~Viewer() {
 
 bool LiveStream::Viewer::serve(const Write& write, const Alive& alive) {
   const auto now = steady_clock::now();
-  const RingItem item = reader_->next(std::min(now + kLooksForItsViewer, spoke_ + kKeepAlive));
+  const RingItem item = reader_->next(std::min(now + kLooksForItsViewer, spoke_ + stream_.keep_alive_));
   {
     const std::lock_guard lock(stream_.mutex_);
     if (stream_.over_) return false;
@@ -56,7 +56,7 @@ bool LiveStream::Viewer::serve(const Write& write, const Alive& alive) {
   } else if (const auto* drop = std::get_if<Drop>(&item)) {
     // Who asked for all that there is has not missed what was there before.
     if (!skips_first_drop_) text = sse_text(*drop);
-  } else if (steady_clock::now() - spoke_ >= kKeepAlive) {
+  } else if (steady_clock::now() - spoke_ >= stream_.keep_alive_) {
     text = ": still here\n\n";
   }
   if (!std::holds_alternative<std::monostate>(item)) skips_first_drop_ = false;

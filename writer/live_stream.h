@@ -25,7 +25,7 @@
 namespace s2::writer {
 
 inline constexpr std::size_t kMaxViewers = 64;
-inline constexpr std::chrono::seconds kKeepAlive{15};  // a comment after so long a silence
+inline constexpr std::chrono::milliseconds kKeepAlive{15'000};  // a comment after so long a silence
 
 // One item of the ring as the text that a viewer gets.
 std::string sse_text(const Envelope& envelope);
@@ -53,7 +53,8 @@ class LiveStream {
     std::chrono::steady_clock::time_point spoke_;
   };
 
-  explicit LiveStream(Writer& writer) : writer_(writer) {}
+  explicit LiveStream(Writer& writer, std::chrono::milliseconds keep_alive = kKeepAlive)
+      : writer_(writer), keep_alive_(keep_alive) {}
 
   // `last_event_id`: the header, or empty. From behind that number; without one, or 0, from now; with
   // `replay_all` from the oldest that the ring holds. Null: there are kMaxViewers, or it has ended.
@@ -64,6 +65,7 @@ class LiveStream {
 
  private:
   Writer& writer_;
+  const std::chrono::milliseconds keep_alive_;
   mutable std::mutex mutex_;
   std::list<Viewer*> viewers_;
   bool over_ = false;

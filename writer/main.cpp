@@ -122,6 +122,10 @@ int run(const std::vector<std::string>& arguments) {
       return make_producers(config.producer, *client, listener);
     };
   }
+  if (!config.stores()) {
+    log(fmt::format("nothing is durable: S2_BASIN and S2_ACCESS_TOKEN are not set, events live in the ring{}",
+                    config.journal_dir.empty() ? "" : " and the journal"));
+  }
   if (line->action == CommandLine::Action::recover) return run_recover(config, *client, signal_fd, log);
   const JournalLock journal = recover_at_start(config, client.get(), signal_fd, log);
   writer.journal_wait = config.journal_wait;
@@ -133,6 +137,7 @@ int run(const std::vector<std::string>& arguments) {
                                                        .port = config.listen_port,
                                                        .signal_fd = signal_fd,
                                                        .api_token = config.api_token,
+                                                       .keep_alive = config.keep_alive,
                                                        .shutdown_budget = config.shutdown.whole,
                                                        .writer = writer,
                                                        .make_producers = producers,

@@ -153,7 +153,8 @@ class LiveBrowser::Impl {
   }
 
   tl::expected<void, std::string> drive(std::chrono::milliseconds watched, bool mistake, OnEvent on_event) {
-    Command command{{"node", kProgram, devtools_, std::to_string(watched.count())}, {}, {}};
+    Command command{
+        {"node", kProgram, devtools_, std::to_string(watched.count())}, {{"TMPDIR", files_->path()}}, {}};
     if (mistake) command.words.emplace_back("throws");
     auto started = Talker::start(
         command, [this, on_event = std::move(on_event)](std::string_view line) { take(line, on_event); },

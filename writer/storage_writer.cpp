@@ -33,7 +33,7 @@ StorageWriter::StorageWriter(Ring& ring, Producers& producers, Durability& durab
       backlog_(options.journal, options.backlog, durability, [this](const Drop& drop) { dropped(drop); }),
       markers_(options.drop_style) {}
 
-tl::expected<void, std::string> StorageWriter::run(std::stop_token stop) {
+tl::expected<void, std::string> StorageWriter::run() {
   {
     std::lock_guard lock(mutex_);
     if (started_) return tl::unexpected<std::string>("the storage writer runs once, and has run");
@@ -41,22 +41,16 @@ tl::expected<void, std::string> StorageWriter::run(std::stop_token stop) {
     if (draining_) return cancelled();  // before this thread came to it: the reader is drain's now
     running_ = true;
   }
-  {
-    std::stop_callback on_stop(stop, [&] {
-      reader_->cancel();
-      backlog_.wake();
-      producers_.wake();
-    });
 #ifdef PLANTED_BUGS
-    if (planted(PlantedBug::tail_start_race)) reader_->skip_to_tail();
+  if (planted(PlantedBug::tail_start_race)) reader_->skip_to_tail();
 #endif
-    while (!stop.stop_requested()) {
-      if (take_one(stop, Deadline::max()) == Step::held_up && planted(PlantedBug::poison_record)) break;
-    }
-    if (planted(PlantedBug::dead_context_consume)) {
-      reader_->resume();
-      while (take_one(stop, std::chrono::steady_clock::now()) == Step::moved_on) {
-      }
+  const std::stop_token stop = cancel_.get_token();
+  while (!stop.stop_requested()) {
+    if (take_one(stop, Deadline::max()) == Step::held_up && planted(PlantedBug::poison_record)) break;
+  }
+  if (planted(PlantedBug::dead_context_consume)) {
+    reader_->resume();
+    while (take_one(stop, std::chrono::steady_clock::now()) == Step::moved_on) {
     }
   }
   {
@@ -65,6 +59,13 @@ tl::expected<void, std::string> StorageWriter::run(std::stop_token stop) {
     changed_.notify_all();
   }
   return cancelled();
+}
+
+void StorageWriter::cancel() {
+  if (!cancel_.request_stop()) return;
+  reader_->cancel();
+  backlog_.wake();
+  producers_.wake();
 }
 
 tl::expected<void, std::string> StorageWriter::cancelled() const {

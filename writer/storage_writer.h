@@ -59,8 +59,10 @@ class StorageWriter {
   StorageWriter(Ring& ring, Producers& producers, Durability& durability, AppendOutcomes& outcomes,
                 StorageOptions options);
 
-  // Until `stop`; see CancelledRun. A second call is an error.
-  tl::expected<void, std::string> run(std::stop_token stop);
+  // Until cancel(); see CancelledRun. A second call is an error.
+  tl::expected<void, std::string> run();
+  // Ends Run, wherever it waits. Any thread; does not wait. A second call does nothing.
+  void cancel();
 
   // Waits until everything up to `through` was taken by a producer, or told as dropped or lost; not
   // beyond close().
@@ -99,6 +101,7 @@ class StorageWriter {
   std::unique_ptr<RingReader> reader_;
   Backlog backlog_;  // between what was taken and what the reader gives; belongs to whoever reads
   DropMarkers markers_;
+  std::stop_source cancel_;
   EnvelopeRef in_hand_;  // read, and not taken by a producer yet; belongs to whoever reads
   SessionRef fed_;       // whose event a producer took last; belongs to whoever reads
 #ifdef PLANTED_BUGS

@@ -40,11 +40,10 @@ tl::expected<std::unique_ptr<Writer>, std::string> Writer::make(WriterOptions op
                                                                       .journal = writer->journal_.get(),
                                                                       .backlog = given.journal_backlog,
                                                                       .drop_style = given.drop_style});
-    writer->run_ =
-        std::jthread([storage = writer->storage_.get(), &log_line = writer->log_](std::stop_token stop) {
-          name_this_thread("storage-writer");
-          if (auto ran = storage->run(std::move(stop)); !ran) log_line(ran.error());
-        });
+    writer->run_ = std::jthread([storage = writer->storage_.get(), &log_line = writer->log_] {
+      name_this_thread("storage-writer");
+      if (auto ran = storage->run(); !ran) log_line(ran.error());
+    });
   }
   return writer;
 }
@@ -220,7 +219,7 @@ bool Writer::shutdown_step(ShutdownStep step, Deadline deadline) {
       cut_off_ = sessions_.seal();
       return true;
     case ShutdownStep::cancel:
-      if (storage_) run_.request_stop();  // Run's own callback wakes it, wherever it waits
+      if (storage_) storage_->cancel();
       return true;
     case ShutdownStep::drain:
       // A peer that fell silent with all of the window in flight must not hold up the ring's rest.

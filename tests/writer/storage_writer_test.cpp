@@ -37,18 +37,16 @@ class StorageWriterTest : public testing::Test {
 };
 
 TEST_F(StorageWriterTest, RunsOnce) {
-  std::stop_source stop;
-  stop.request_stop();
-  EXPECT_TRUE(storage.run(stop.get_token()));
-  EXPECT_FALSE(storage.run(stop.get_token()));
+  storage.cancel();
+  EXPECT_TRUE(storage.run());
+  EXPECT_FALSE(storage.run());
 }
 
 TEST_F(StorageWriterTest,
        CancelledRunConsumesNothingAndDrainTakesTheRest) {  // dead-context-consume, no-drain
   publish(20);
-  std::stop_source stop;
-  stop.request_stop();
-  ASSERT_TRUE(storage.run(stop.get_token()));
+  storage.cancel();
+  ASSERT_TRUE(storage.run());
   EXPECT_TRUE(s2.stored().empty());
   EXPECT_TRUE(storage.drain(20, in(kLong)));
   EXPECT_EQ(storage.close(in(kLong)), 0u);
@@ -58,12 +56,11 @@ TEST_F(StorageWriterTest,
 TEST_F(StorageWriterTest, CancelWhileItWaitsForRoomKeepsTheEnvelopeInHand) {
   s2.hang();
   s2.room(3);
-  std::stop_source stop;
-  std::jthread run([&] { ASSERT_TRUE(storage.run(stop.get_token())); });
+  std::jthread run([&] { ASSERT_TRUE(storage.run()); });
   publish(10);
   while (!storage.wait_taken(3, in(kLong))) {
   }
-  stop.request_stop();
+  storage.cancel();
   run.join();
   s2.answer();
   EXPECT_TRUE(storage.drain(10, in(kLong)));
@@ -76,12 +73,11 @@ TEST_F(StorageWriterTest, ARunThatComesTooLateLeavesTheDrainAlone) {  // stop-se
   s2.hang();
   s2.room(3);
   publish(10);
-  std::stop_source stop;
-  stop.request_stop();
+  storage.cancel();
   bool drained = false;
   std::jthread drain([&] { drained = storage.drain(10, in(kLong)); });
   ASSERT_TRUE(s2.wait_held_up());
-  ASSERT_TRUE(storage.run(stop.get_token()));
+  ASSERT_TRUE(storage.run());
   s2.answer();
   drain.join();
   EXPECT_TRUE(drained);
@@ -93,9 +89,8 @@ TEST_F(StorageWriterTest, DrainEndsAtItsDeadlineAndCloseHasABudgetOfItsOwn) {  /
   s2.hang();
   s2.room(3);
   publish(10);
-  std::stop_source stop;
-  stop.request_stop();
-  ASSERT_TRUE(storage.run(stop.get_token()));
+  storage.cancel();
+  ASSERT_TRUE(storage.run());
   EXPECT_FALSE(storage.drain(10, in(kShort)));
   s2.answer();  // in time for close
   EXPECT_EQ(storage.close(in(kLong)), 7u);
@@ -105,9 +100,8 @@ TEST_F(StorageWriterTest, DrainEndsAtItsDeadlineAndCloseHasABudgetOfItsOwn) {  /
 
 TEST_F(StorageWriterTest, DrainStopsAtTheCutOff) {  // endless-drain
   publish(10);
-  std::stop_source stop;
-  stop.request_stop();
-  ASSERT_TRUE(storage.run(stop.get_token()));
+  storage.cancel();
+  ASSERT_TRUE(storage.run());
   EXPECT_TRUE(storage.drain(4, in(kLong)));
   EXPECT_EQ(s2.wait_acked(10, in(kLong)), 0u);
   EXPECT_EQ(s2.stored().size(), 4u);
@@ -115,14 +109,13 @@ TEST_F(StorageWriterTest, DrainStopsAtTheCutOff) {  // endless-drain
 
 TEST_F(StorageWriterTest, DrainWithoutEndOfRunGivesUpAndCloseStillTellsAll) {  // stop-timeout-skip
   s2.hang();
-  std::stop_source stop;
-  std::jthread run([&] { ASSERT_TRUE(storage.run(stop.get_token())); });
+  std::jthread run([&] { ASSERT_TRUE(storage.run()); });
   publish(5);
   ASSERT_TRUE(storage.wait_taken(5, in(kLong)));
   EXPECT_FALSE(storage.drain(5, in(kShort)));
   EXPECT_EQ(storage.close(in(kShort)), 5u);
   EXPECT_EQ(ledger.losses(), (std::vector<Range>{{"a", 1, 5}}));
-  stop.request_stop();
+  storage.cancel();
 }
 
 // --- the whole writer ---

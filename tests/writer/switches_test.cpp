@@ -236,17 +236,16 @@ class CancelledRunSwitch : public testing::Test {
     AppendOutcomes outcomes{durability, sessions, [](std::string_view) {}};
     FakeProducers s2{outcomes};
     StorageWriter storage{*ring, s2, durability, outcomes, {.cancelled_run = how}};
-    std::stop_source stop;
     if (too_late) {
       storage.drain(0, in(kLong));
-      return storage.run(stop.get_token());
+      return storage.run();
     }
     tl::expected<void, std::string> ran;
-    std::jthread run([&] { ran = storage.run(stop.get_token()); });
+    std::jthread run([&] { ran = storage.run(); });
     sessions.start("a");
     sessions.publish("a", event());
     EXPECT_TRUE(storage.wait_taken(1, in(kLong)));
-    stop.request_stop();
+    storage.cancel();
     run.join();
     return ran;
   }

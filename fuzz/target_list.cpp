@@ -120,11 +120,19 @@ Target shutdown_target(std::string name, WriterWay way, const Size& size, bool b
   Target target;
   target.draws = false;
   target.name = by_default ? name : name + ":" + text_of(size);
-  target.about = way == WriterWay::direct
-                     ? "publishers of the reference writer, and its shutdown at any moment: nothing is drawn"
-                     : "the same over HTTP/2 bytes";
+  switch (way) {
+    case WriterWay::direct:
+      target.about = "publishers of the reference writer, and its shutdown at any moment: nothing is drawn";
+      break;
+    case WriterWay::none:
+      target.about = "the same up to the client: what is handed to it is stored at once";
+      break;
+    case WriterWay::http2:
+      target.about = "the same over HTTP/2 bytes";
+      break;
+  }
   target.program = [shape, way] { run_writer(shape, way); };
-  target.world = way == WriterWay::direct ? writer_world : writer_http2_world;
+  target.world = still_world;
   target.shape = [shape] { return describe(shape); };
   target.branches = [] { return writer_counts().branches; };
   return target;
@@ -148,6 +156,8 @@ std::optional<Target> make(std::string_view name, const std::optional<Size>& siz
   const Size two_publishers{2, 1, 1, 0, 0};
   if (name == "shutdown")
     return shutdown_target("shutdown", WriterWay::direct, size.value_or(two_publishers), !size);
+  if (name == "shutdown-no-client")
+    return shutdown_target("shutdown-no-client", WriterWay::none, size.value_or(two_publishers), !size);
   if (name == "shutdown-http2")
     return shutdown_target("shutdown-http2", WriterWay::http2, size.value_or(two_publishers), !size);
   if (name == "deletion" && !size) {
@@ -174,7 +184,8 @@ std::optional<Target> make(std::string_view name, const std::optional<Size>& siz
 
 std::vector<Target> targets() {
   std::vector<Target> all;
-  for (const char* name : {"writer", "writer-http2", "shutdown", "shutdown-http2", "deletion", "ring"})
+  for (const char* name :
+       {"writer", "writer-http2", "shutdown", "shutdown-no-client", "shutdown-http2", "deletion", "ring"})
     all.push_back(*make(name, std::nullopt));
   return all;
 }

@@ -1,7 +1,10 @@
-// Both networks; see writer_net.h.
+// The networks, and none; see writer_net.h.
 #include "fuzz/writer_net.h"
 
 #include <fmt/format.h>
+
+#include <map>
+#include <mutex>
 
 #include "emulator/host.h"
 #include "scenarios/memory_net.h"
@@ -21,7 +24,10 @@ class DirectNetwork final : public Network {
                                    const wire::AppendInput& input) { return ledger.sent(stream, input); },
               .on_commit = [&ledger](std::uint64_t name) { ledger.committed(name); },
               .on_under_way = [&ledger](const auto& sessions) { ledger.under_way(sessions); }}) {}
-  writer::AppendClient& client() override { return net_; }
+  std::unique_ptr<writer::Producers> producers(const writer::ProducerOptions& options,
+                                               writer::ProducerListener& listener) override {
+    return writer::make_producers(options, net_, listener);
+  }
   std::uint64_t attempts() const override { return net_.attempts(); }
 
  private:
@@ -111,7 +117,10 @@ class Http2Network final : public Network {
   }
   Http2Network(const Http2Network&) = delete;
   Http2Network& operator=(const Http2Network&) = delete;
-  writer::AppendClient& client() override { return *client_; }
+  std::unique_ptr<writer::Producers> producers(const writer::ProducerOptions& options,
+                                               writer::ProducerListener& listener) override {
+    return writer::make_producers(options, *client_, listener);
+  }
   std::uint64_t attempts() const override { return net_.connections() + received_; }
 
  private:
@@ -121,9 +130,90 @@ class Http2Network final : public Network {
   std::unique_ptr<writer::AppendClient> client_;
 };
 
+// Producers without a thread and a client: a record is stored in the call that submits it, and acknowledged
+// in the first call that asks for it. The smallest world that still has all of the writer before its
+// producer.
+class StoringProducers final : public writer::Producers {
+ public:
+  StoringProducers(WriterLedger& ledger, writer::ProducerListener& listener)
+      : ledger_(ledger), listener_(listener) {}
+
+  writer::Submit submit(const std::string& stream, std::uint64_t seq, wire::AppendRecord&& record,
+                        const std::stop_token&, writer::Deadline) override {
+    const std::lock_guard lock(mutex_);
+    if (closed_) return writer::Submit::closed;
+    wire::AppendInput input;
+    input.records.push_back(std::move(record));
+    ledger_.committed(ledger_.sent(stream, input));
+    Stored& stored = stored_[stream];
+    ++stored.tail;
+    stored.seqs.push_back(seq);
+    return writer::Submit::taken;
+  }
+  void wake() override {}
+  void flush(writer::Deadline) override { acknowledge(); }
+  std::size_t wait_acked(std::uint64_t, writer::Deadline) override { return acknowledge(); }
+  bool remove(const std::string&, writer::Deadline) override { return acknowledge() == 0; }
+  std::vector<writer::Unsaved> close(writer::Deadline) override {
+    {
+      const std::lock_guard lock(mutex_);
+      closed_ = true;
+    }
+    acknowledge();
+    return {};
+  }
+  void renew(const std::string&, std::optional<std::uint64_t>) override {}
+  std::vector<writer::Unsaved> close_left() override { return {}; }
+  std::size_t streams() const override {
+    const std::lock_guard lock(mutex_);
+    return stored_.size();
+  }
+
+ private:
+  struct Stored {
+    std::vector<std::uint64_t> seqs;  // not acknowledged yet
+    std::uint64_t tail = 0;
+  };
+
+  // What is unsettled behind it: nothing. One caller at a time, as the listener is told in order.
+  std::size_t acknowledge() {
+    const std::lock_guard one(acknowledging_);
+    std::map<std::string, Stored> due;
+    {
+      const std::lock_guard lock(mutex_);
+      for (auto& [stream, stored] : stored_) {
+        if (!stored.seqs.empty()) due[stream] = {std::exchange(stored.seqs, {}), stored.tail};
+      }
+    }
+    for (const auto& [stream, stored] : due) listener_.acked(stream, stored.seqs, stored.tail);
+    return 0;
+  }
+
+  WriterLedger& ledger_;
+  writer::ProducerListener& listener_;
+  std::mutex acknowledging_;
+  mutable std::mutex mutex_;
+  std::map<std::string, Stored> stored_;
+  bool closed_ = false;
+};
+
+class NoNetwork final : public Network {
+ public:
+  explicit NoNetwork(WriterLedger& ledger) : ledger_(ledger) {}
+  std::unique_ptr<writer::Producers> producers(const writer::ProducerOptions&,
+                                               writer::ProducerListener& listener) override {
+    return std::make_unique<StoringProducers>(ledger_, listener);
+  }
+  std::uint64_t attempts() const override { return 0; }
+
+ private:
+  WriterLedger& ledger_;
+};
+
 }  // namespace
 
 std::unique_ptr<Network> make_network(const WriterShape& shape, WriterWay way, WriterLedger& ledger) {
+  if (way == WriterWay::none) return std::make_unique<NoNetwork>(ledger);
   if (way == WriterWay::direct) return std::make_unique<DirectNetwork>(shape, ledger);
   return std::make_unique<Http2Network>(shape, ledger);
 }

@@ -1,11 +1,10 @@
-// The writer's world: draws a shape and lets it happen; see writer_world.h.
+// The writer's world: lets a shape happen; see writer_world.h. What is drawn: writer_shape.cpp.
 #include "fuzz/writer_world.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <filesystem>
@@ -27,24 +26,10 @@ using Clock = std::chrono::steady_clock;
 // Over all worlds of this process.
 std::atomic<std::uint64_t> branches_judged{0}, events_accepted{0};
 
-constexpr std::uint64_t kBigOneIn =
-    512;  // executions with an event over a limit: they cost many others' time
-constexpr std::uint64_t kUnstorableOneIn = 128;
-constexpr std::uint64_t kJournalOneIn = 16;  // and those with files
-constexpr std::uint64_t kTokenRefusedOneIn = 48;
-constexpr std::uint64_t kLastFaultyAppend = 6;
 // A hundred times what an execution has: then it does not end. Bytes of a big event in pieces make many
 // points.
 constexpr std::uint64_t kMostPoints = 100'000, kMostPointsOfBytes = 30'000'000;
-constexpr std::uint64_t kRoomyRing = 64;  // events: never full
-constexpr std::uint64_t kFewInFlight = 2;
-constexpr milliseconds kLongLinger{100};
 constexpr milliseconds kTooLate{2000};  // behind a deadline, when nothing on the network was slow
-
-template <class T, std::size_t N>
-T one_of(const std::array<T, N>& values) {
-  return values[sim::choose(N)];
-}
 
 // The ledger, and whoever waits for it to be settled.
 class Listener final : public writer::DurabilityListener {
@@ -165,10 +150,7 @@ class WriterRun {
     options.new_epoch = [n = 0]() mutable { return fmt::format("epoch-{}", ++n); };
     if (directory_) options.journal_dir = directory_->path();
     auto made = writer::Writer::make(
-        options,
-        [&](writer::ProducerListener& listener) {
-          return writer::make_producers(producer, network_->client(), listener);
-        },
+        options, [&](writer::ProducerListener& listener) { return network_->producers(producer, listener); },
         listener_, [](std::string_view) {});
     if (!made) {
       sim::fail("setup: " + made.error());
@@ -292,8 +274,10 @@ class WriterRun {
     storing_ = on;
   }
 
+  milliseconds time_for_an_end() const { return shape_.no_time ? milliseconds(0) : shape_.budget; }
+
   bool stop(std::size_t stream) {
-    const auto deadline = Clock::now() + shape_.budget;
+    const auto deadline = Clock::now() + time_for_an_end();
     if (sim::tracing()) sim::note("stops " + stream_name(stream));
     ledger_.may_set_markers(1);
     const std::uint64_t began = ledger_.accepted_so_far();
@@ -304,7 +288,7 @@ class WriterRun {
     if (storing_) ended_ |= 1U << stream;
     const writer::Stopped stopped = writer_->await_end(*end, deadline);
     ledger_.stopped(began, stream, stopped);
-    if (!stopped.complete && nothing_is_slow())
+    if (!stopped.complete && !shape_.no_time && nothing_is_slow())
       sim::fail("I7 false_failure: a stop is said to be incomplete, and nothing was slow");
     judge_time("I8", "a stop", watch);
     return true;
@@ -331,11 +315,11 @@ class WriterRun {
     sim::note("the shutdown begins");
     const Stopwatch watch;
     const writer::ShutdownReport report =
-        writer_->shutdown(shape_.budget, [](writer::Deadline) { return true; });
+        writer_->shutdown(time_for_an_end(), [](writer::Deadline) { return true; });
     const auto whole = sim::now() - began;
     judge_time("I8", "the shutdown", watch);
     // One that is too big for S2 is given up whenever its turn comes.
-    if (unhurried() && !shape_.unstorable_event && !loses_an_append(shape_) &&
+    if (unhurried() && !shape_.no_time && !shape_.unstorable_event && !loses_an_append(shape_) &&
         ledger_.given_up() > given_up && network_->attempts() == attempts)
       sim::fail("I4 lost: events were given up at the shutdown without one more attempt");
     join();
@@ -343,9 +327,10 @@ class WriterRun {
     // One that fell silent, or one connection that broke, leaves time for another attempt.
     const bool light = unhurried() && shape_.faults.size() <= 1 && shape_.refused_opens == 0 &&
                        shape_.in_flight_records > kFewInFlight;
-    ledger_.judge_end({.time_left = !loses_an_append(shape_) && (light || had_time_left(report, whole)),
-                       .unsaved = report.unsaved,
-                       .ended = storing_ ? ended_ : 0});
+    ledger_.judge_end(
+        {.time_left = !shape_.no_time && !loses_an_append(shape_) && (light || had_time_left(report, whole)),
+         .unsaved = report.unsaved,
+         .ended = storing_ ? ended_ : 0});
     const bool files_done = std::all_of(report.steps.begin(), report.steps.end(), [](const auto& outcome) {
       return outcome.step != writer::ShutdownStep::files || outcome.done;
     });
@@ -397,77 +382,6 @@ class WriterRun {
 
 }  // namespace
 
-WriterShape draw_shape(const WriterLimits& limits) {
-  WriterShape shape;
-  shape.publishers = 1 + sim::choose(limits.publishers);
-  shape.events = 1 + sim::choose(limits.events);
-  shape.sessions = 1 + sim::choose(limits.sessions);
-  shape.ring_events = one_of(std::array<std::uint64_t, 4>{kRoomyRing, kRoomyRing, 2, 1 + sim::choose(4)});
-  shape.batch_records = 1 + sim::choose(4);
-  shape.in_flight_records = one_of(std::array<std::uint64_t, 3>{8192, 8192, 1 + sim::choose(kFewInFlight)});
-  shape.linger = one_of(std::array{milliseconds(0), milliseconds(1), kLongLinger});
-  shape.budget = milliseconds(one_of(std::array{10'000, 10'000, 600'000, 400}));
-  shape.between = milliseconds(one_of(std::array{0, 0, 0, 60, 200}));
-  shape.big_event = sim::choose(kBigOneIn) == 0;
-  shape.unstorable_event = sim::choose(kUnstorableOneIn) == 0;
-  if (shape.unstorable_event) shape.linger = kLongLinger;  // it shows what else was left lying
-  shape.journal = sim::choose(kJournalOneIn) == 0;
-  for (std::uint64_t i = sim::choose(limits.faults + 1); i > 0; --i) {
-    shape.faults.push_back({static_cast<scenarios::DirectFault>(sim::choose(scenarios::kDirectFaults)),
-                            1 + sim::choose(kLastFaultyAppend)});
-  }
-  if (limits.faults > 0 && sim::choose(6) == 0) {
-    shape.refused_from = 1 + sim::choose(2);
-    shape.refused_opens = 1 + sim::choose(12);
-  }
-  for (std::uint64_t i = sim::choose(limits.acts + 1); i > 0; --i) {
-    shape.acts.push_back(static_cast<Act>(sim::choose(kActs)));
-  }
-  const bool renews = std::any_of(shape.acts.begin(), shape.acts.end(),
-                                  [](Act act) { return act == Act::inherit || act == Act::leave; });
-  if (limits.faults > 0 && !renews && sim::choose(kTokenRefusedOneIn) == 0) {
-    shape.faults.push_back({scenarios::DirectFault::token_refused, 1 + sim::choose(kLastFaultyAppend)});
-  }
-  shape.join_first = sim::choose(2) == 0;
-  shape.settle = shape.join_first && sim::choose(3) == 0;
-  shape.teardown = one_of(std::array{Teardown::shutdown, Teardown::shutdown, Teardown::stop_then_shutdown,
-                                     Teardown::stop_then_shutdown, Teardown::destroy});
-  return shape;
-}
-
-std::string describe(const WriterShape& shape) {
-  constexpr std::array<const char*, kActs> kNames = {"flush",
-                                                     "stop and start again",
-                                                     "storing off and on",
-                                                     "storing off",
-                                                     "pause",
-                                                     "another identity that inherits",
-                                                     "another identity that leaves all",
-                                                     "an event astray"};
-  constexpr std::array kTeardowns = {"shutdown", "stop, then shutdown", "destroyed"};
-  std::string text = fmt::format(
-      "{} publisher{} x {} event{}, {} session{}, ring {}, batch {}, in flight {}, linger {} ms, budget {} "
-      "ms",
-      shape.publishers, shape.publishers == 1 ? "" : "s", shape.events, shape.events == 1 ? "" : "s",
-      shape.sessions, shape.sessions == 1 ? "" : "s", shape.ring_events, shape.batch_records,
-      shape.in_flight_records, shape.linger.count(), shape.budget.count());
-  if (shape.between.count() > 0) text += fmt::format(", {} ms between events", shape.between.count());
-  if (shape.big_event) text += ", one event too big for its data";
-  if (shape.unstorable_event) text += ", one event too big for S2";
-  if (shape.journal) text += ", journal";
-  for (const auto& each : shape.faults)
-    text += fmt::format(", {} at append {}", scenarios::name_of(each.fault), each.append);
-  if (shape.refused_opens > 0)
-    text += fmt::format(", {} connections refused from {}", shape.refused_opens, shape.refused_from);
-  for (const Act act : shape.acts) text += fmt::format(", {}", kNames[static_cast<std::size_t>(act)]);
-  if (shape.settle) {
-    text += ", all stored first";
-  } else if (shape.join_first) {
-    text += ", publishers end first";
-  }
-  return text + fmt::format(", {}", kTeardowns[static_cast<std::size_t>(shape.teardown)]);
-}
-
 void run_writer(const WriterShape& shape, WriterWay way) {
   WriterRun(shape, way).run();
 }
@@ -478,6 +392,10 @@ void run_writer(const WriterLimits& limits) {
 
 sim::WorldOptions writer_world(sim::Chooser& chooser) {
   return {.chooser = chooser, .max_points = kMostPoints};
+}
+
+sim::WorldOptions still_world(sim::Chooser& chooser) {
+  return {.chooser = chooser, .max_points = kMostPoints, .clock_step = std::chrono::nanoseconds(0)};
 }
 
 sim::WorldOptions writer_http2_world(sim::Chooser& chooser) {

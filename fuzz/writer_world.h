@@ -3,7 +3,8 @@
 // Each execution draws a shape (publishers, events, sessions, capacity, batch, linger, faults, what happens
 // meanwhile, how it ends), lets it happen in whatever order the chooser takes, and holds every promise
 // against it (writer_ledger.h). Two ways over the network: appends handed over one by one (direct_s2.h), or
-// HTTP/2 bytes (memory_net.h). Compiled twice: with the writer as it is, and with its planted bugs.
+// HTTP/2 bytes (memory_net.h); and none, for searches of what comes before the client. Compiled twice: with
+// the writer as it is, and with its planted bugs.
 //
 // run_writer() is a body for sim::run(); any number may run, each on an OS thread of its own.
 #pragma once
@@ -18,7 +19,7 @@
 
 namespace s2::fuzz {
 
-enum class WriterWay : std::uint8_t { direct, http2 };
+enum class WriterWay : std::uint8_t { none, direct, http2 };
 
 // The most that a shape may draw: a failure is looked for again in smaller ones.
 struct WriterLimits {
@@ -44,11 +45,15 @@ enum class Act : std::uint8_t {
 inline constexpr std::uint64_t kActs = 8;
 enum class Teardown : std::uint8_t { shutdown, stop_then_shutdown, destroy };
 
+inline constexpr std::uint64_t kRoomyRing = 64;   // events: never full
+inline constexpr std::uint64_t kFewInFlight = 2;  // records: a third one waits for room
+
 struct WriterShape {
   std::uint64_t publishers = 1, events = 1, sessions = 1;
   std::uint64_t ring_events = 64;
   std::uint64_t batch_records = 50, in_flight_records = 8192;
   std::chrono::milliseconds linger{0}, budget{10'000};
+  bool no_time = false;                  // for a stop and for the shutdown
   std::chrono::milliseconds between{0};  // a publisher's events
   bool big_event = false, unstorable_event = false;
   bool journal = false;
@@ -72,6 +77,8 @@ void run_writer(const WriterLimits& limits);  // of a drawn shape
 // Limits for its executions.
 sim::WorldOptions writer_world(sim::Chooser& chooser);
 sim::WorldOptions writer_http2_world(sim::Chooser& chooser);
+// Reading a clock moves nothing: for searches that are to be exhausted, as two readings have no order then.
+sim::WorldOptions still_world(sim::Chooser& chooser);
 
 // Of this process, over all executions so far.
 struct WriterCounts {

@@ -103,18 +103,24 @@ class Classified final : public sim::Chooser {
 // What the ledger heard, in whatever order, and how long it took.
 using Outcome = std::tuple<std::uint64_t, std::chrono::nanoseconds, std::vector<std::string>>;
 
+struct SmallWorld {
+  WriterWay way = WriterWay::direct;
+  sim::WorldOptions (*world)(sim::Chooser&) = writer_world;
+  unsigned preemptions = 0;  // up to which it is exhausted
+};
+
 // Outcomes by class, of every order with at most so many preemptions, or of the first ones.
-std::map<std::uint64_t, Outcome> outcomes_of(const WriterShape& shape, unsigned preemptions,
-                                             std::uint64_t most) {
+std::map<std::uint64_t, Outcome> outcomes_of(const WriterShape& shape, const SmallWorld& small,
+                                             unsigned preemptions, std::uint64_t most) {
   std::map<std::uint64_t, Outcome> outcomes;
   const auto dfs = make_dfs({.preemptions = preemptions});
   Classified classified(*dfs);
-  sim::WorldOptions world = writer_world(classified);
+  sim::WorldOptions world = small.world(classified);
   world.keep_trace = true;
   bool more = true;
   for (std::uint64_t i = 0; more && i < most; ++i) {
     classified.begin();
-    const sim::Execution execution = sim::run(world, [&] { run_writer(shape, WriterWay::direct); });
+    const sim::Execution execution = sim::run(world, [&] { run_writer(shape, small.way); });
     more = dfs->end(execution);
     EXPECT_EQ(execution.ending, sim::Ending::finished) << execution.why;
     Outcome outcome{execution.points, execution.virtual_time, {}};
@@ -129,19 +135,26 @@ std::map<std::uint64_t, Outcome> outcomes_of(const WriterShape& shape, unsigned 
 // What the reduced search leaves out is of a class that it has seen: that is worth something only if the
 // orders of a class are one to the ledger, too.
 TEST(WriterWorld, OrdersOfOneClassEndInOneOutcomeAndTheReducedSearchVisitsEveryClass) {
-  for (const std::size_t publishers : {1U, 2U}) {
-    for (const bool faulty : {false, true}) {
-      WriterShape shape;
-      shape.publishers = publishers;
-      if (faulty) shape.faults.push_back({scenarios::DirectFault::cut_after_commit, 2});
-      const auto outcomes = outcomes_of(shape, 0, 10'000);
-      const auto dfs = make_dfs({.preemptions = 0, .reduced = true});
-      const Exploration reduced = explore(*dfs, {.rerun_one_in = 0, .world = writer_world},
-                                          [&] { run_writer(shape, WriterWay::direct); });
-      EXPECT_TRUE(reduced.exhausted);
-      EXPECT_EQ(dfs->classes(), outcomes.size()) << publishers << " publishers, " << shape.faults.size();
-      EXPECT_GT(outcomes.size(), 3U);
-      outcomes_of(shape, 2, 400);
+  for (const SmallWorld& small : {SmallWorld{}, SmallWorld{WriterWay::direct, still_world, 0},
+                                  SmallWorld{WriterWay::none, still_world, 1}}) {
+    for (const std::size_t publishers : {1U, 2U}) {
+      for (const bool faulty : {false, true}) {
+        // As many orders as take a second.
+        if (publishers > 1 && (faulty || small.way == WriterWay::none || small.world == writer_world))
+          continue;
+        if (faulty && small.way == WriterWay::none) continue;
+        WriterShape shape;
+        shape.publishers = publishers;
+        if (faulty) shape.faults.push_back({scenarios::DirectFault::cut_after_commit, 2});
+        const auto outcomes = outcomes_of(shape, small, small.preemptions, 20'000);
+        const auto dfs = make_dfs({.preemptions = small.preemptions, .reduced = true});
+        const Exploration reduced =
+            explore(*dfs, {.rerun_one_in = 0, .world = small.world}, [&] { run_writer(shape, small.way); });
+        EXPECT_TRUE(reduced.exhausted);
+        EXPECT_EQ(dfs->classes(), outcomes.size()) << publishers << " publishers, " << shape.faults.size();
+        EXPECT_GT(outcomes.size(), 3U);
+        outcomes_of(shape, small, 2, 400);
+      }
     }
   }
 }

@@ -1,0 +1,108 @@
+// The shapes of the writer's world: what is drawn, and in words; see writer_world.h.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "fuzz/writer_world.h"
+#include "sim/world.h"
+
+namespace s2::fuzz {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::uint64_t kBigOneIn =
+    512;  // executions with an event over a limit: they cost many others' time
+constexpr std::uint64_t kUnstorableOneIn = 128;
+constexpr std::uint64_t kNoTimeOneIn = 8;
+constexpr std::uint64_t kJournalOneIn = 16;  // and those with files
+constexpr std::uint64_t kTokenRefusedOneIn = 48;
+constexpr std::uint64_t kLastFaultyAppend = 6;
+constexpr milliseconds kLongLinger{100};
+
+template <class T, std::size_t N>
+T one_of(const std::array<T, N>& values) {
+  return values[sim::choose(N)];
+}
+
+}  // namespace
+
+WriterShape draw_shape(const WriterLimits& limits) {
+  WriterShape shape;
+  shape.publishers = 1 + sim::choose(limits.publishers);
+  shape.events = 1 + sim::choose(limits.events);
+  shape.sessions = 1 + sim::choose(limits.sessions);
+  shape.ring_events = one_of(std::array<std::uint64_t, 4>{kRoomyRing, kRoomyRing, 2, 1 + sim::choose(4)});
+  shape.batch_records = 1 + sim::choose(4);
+  shape.in_flight_records = one_of(std::array<std::uint64_t, 3>{8192, 8192, 1 + sim::choose(kFewInFlight)});
+  shape.linger = one_of(std::array{milliseconds(0), milliseconds(1), kLongLinger});
+  shape.budget = milliseconds(one_of(std::array{10'000, 10'000, 600'000, 400}));
+  shape.no_time = sim::choose(kNoTimeOneIn) == 0;
+  shape.between = milliseconds(one_of(std::array{0, 0, 0, 60, 200}));
+  if (shape.between.count() > 0 && shape.linger == kLongLinger)
+    shape.batch_records = kRoomyRing;  // the linger alone closes one
+  shape.big_event = sim::choose(kBigOneIn) == 0;
+  shape.unstorable_event = sim::choose(kUnstorableOneIn) == 0;
+  // What it leaves lying shows itself where the linger alone sends it, and nothing else is slow.
+  if (shape.unstorable_event) shape.linger = kLongLinger, shape.batch_records = kRoomyRing;
+  const std::uint64_t faults = shape.unstorable_event && sim::choose(4) != 0 ? 0 : limits.faults;
+  shape.journal = sim::choose(kJournalOneIn) == 0;
+  for (std::uint64_t i = sim::choose(faults + 1); i > 0; --i) {
+    shape.faults.push_back({static_cast<scenarios::DirectFault>(sim::choose(scenarios::kDirectFaults)),
+                            1 + sim::choose(kLastFaultyAppend)});
+  }
+  if (faults > 0 && sim::choose(6) == 0) {
+    shape.refused_from = 1 + sim::choose(2);
+    shape.refused_opens = 1 + sim::choose(12);
+  }
+  for (std::uint64_t i = sim::choose(limits.acts + 1); i > 0; --i) {
+    shape.acts.push_back(static_cast<Act>(sim::choose(kActs)));
+  }
+  const bool renews = std::any_of(shape.acts.begin(), shape.acts.end(),
+                                  [](Act act) { return act == Act::inherit || act == Act::leave; });
+  if (faults > 0 && !renews && sim::choose(kTokenRefusedOneIn) == 0) {
+    shape.faults.push_back({scenarios::DirectFault::token_refused, 1 + sim::choose(kLastFaultyAppend)});
+  }
+  shape.join_first = sim::choose(2) == 0;
+  shape.settle = shape.join_first && sim::choose(3) == 0;
+  shape.teardown = one_of(std::array{Teardown::shutdown, Teardown::shutdown, Teardown::stop_then_shutdown,
+                                     Teardown::stop_then_shutdown, Teardown::destroy});
+  return shape;
+}
+
+std::string describe(const WriterShape& shape) {
+  constexpr std::array<const char*, kActs> kNames = {"flush",
+                                                     "stop and start again",
+                                                     "storing off and on",
+                                                     "storing off",
+                                                     "pause",
+                                                     "another identity that inherits",
+                                                     "another identity that leaves all",
+                                                     "an event astray"};
+  constexpr std::array kTeardowns = {"shutdown", "stop, then shutdown", "destroyed"};
+  std::string text = fmt::format(
+      "{} publisher{} x {} event{}, {} session{}, ring {}, batch {}, in flight {}, linger {} ms, budget {} "
+      "ms",
+      shape.publishers, shape.publishers == 1 ? "" : "s", shape.events, shape.events == 1 ? "" : "s",
+      shape.sessions, shape.sessions == 1 ? "" : "s", shape.ring_events, shape.batch_records,
+      shape.in_flight_records, shape.linger.count(), shape.budget.count());
+  if (shape.between.count() > 0) text += fmt::format(", {} ms between events", shape.between.count());
+  if (shape.no_time) text += ", no time for an end";
+  if (shape.big_event) text += ", one event too big for its data";
+  if (shape.unstorable_event) text += ", one event too big for S2";
+  if (shape.journal) text += ", journal";
+  for (const auto& each : shape.faults)
+    text += fmt::format(", {} at append {}", scenarios::name_of(each.fault), each.append);
+  if (shape.refused_opens > 0)
+    text += fmt::format(", {} connections refused from {}", shape.refused_opens, shape.refused_from);
+  for (const Act act : shape.acts) text += fmt::format(", {}", kNames[static_cast<std::size_t>(act)]);
+  if (shape.settle) {
+    text += ", all stored first";
+  } else if (shape.join_first) {
+    text += ", publishers end first";
+  }
+  return text + fmt::format(", {}", kTeardowns[static_cast<std::size_t>(shape.teardown)]);
+}
+
+}  // namespace s2::fuzz

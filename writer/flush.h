@@ -23,7 +23,7 @@ struct FlushAnswer {
   std::uint64_t durable_through = 0;  // 504
   std::uint64_t pending = 0;          // 504: events up to the cut-off that are not known to be stored
   std::uint64_t cut_off = 0;          // 0: it could not be taken in time
-  Told told;                          // what is not stored, and never will be, of this branch
+  Told told = {};                     // what is not stored, and never will be, of this branch
 };
 
 // One line, for the log of the driver that was asked; see LimitedLog.

@@ -15,7 +15,7 @@ using std::chrono::milliseconds;
 constexpr std::uint64_t kBigOneIn =
     512;  // executions with an event over a limit: they cost many others' time
 constexpr std::uint64_t kUnstorableOneIn = 128;
-constexpr std::uint64_t kNoTimeOneIn = 8;
+constexpr std::uint64_t kNoTimeOneIn = 4;
 constexpr std::uint64_t kJournalOneIn = 16;  // and those with files
 constexpr std::uint64_t kTokenRefusedOneIn = 48;
 constexpr std::uint64_t kLastFaultyAppend = 6;
@@ -37,7 +37,7 @@ WriterShape draw_shape(const WriterLimits& limits) {
   shape.batch_records = 1 + sim::choose(4);
   shape.in_flight_records = one_of(std::array<std::uint64_t, 3>{8192, 8192, 1 + sim::choose(kFewInFlight)});
   shape.linger = one_of(std::array{milliseconds(0), milliseconds(1), kLongLinger});
-  shape.budget = milliseconds(one_of(std::array{10'000, 10'000, 600'000, 400}));
+  shape.budget = milliseconds(one_of(std::array{10'000, 10'000, 60'000, 400}));
   shape.no_time = sim::choose(kNoTimeOneIn) == 0;
   shape.between = milliseconds(one_of(std::array{0, 0, 0, 60, 200}));
   if (shape.between.count() > 0 && shape.linger == kLongLinger)

@@ -59,6 +59,9 @@ WriterShape draw_shape(const WriterLimits& limits) {
   for (std::uint64_t i = sim::choose(limits.acts + 1); i > 0; --i) {
     shape.acts.push_back(static_cast<Act>(sim::choose(kActs)));
   }
+  // A session that starts again before its stop is done.
+  if (shape.no_time && shape.acts.size() < limits.acts && sim::choose(2) == 0)
+    shape.acts.push_back(Act::restart);
   const bool renews = std::any_of(shape.acts.begin(), shape.acts.end(),
                                   [](Act act) { return act == Act::inherit || act == Act::leave; });
   if (faults > 0 && !renews && sim::choose(kTokenRefusedOneIn) == 0) {

@@ -54,7 +54,8 @@ int lock(Engine& world, pthread_mutex_t* mutex, const Nanos* deadline) {
   }
   const auto contest =
       world.contend(Kind::lock, state.id, state.contenders, deadline, [&] { return state.owner == 0; });
-  if (contest == Engine::Contest::over) return 0;
+  // Unwound while it stood here: it goes on behind the lock, and holds it as in quiet_lock().
+  if (contest == Engine::Contest::over && state.owner != 0) return 0;
   if (contest == Engine::Contest::timeout) return ETIMEDOUT;
   take(world, state);
   return 0;

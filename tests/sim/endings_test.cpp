@@ -74,6 +74,32 @@ TEST(Endings, AThreadThatStandsInADestructorIsGivenUpAndCounted) {
   EXPECT_EQ(run({.chooser = dice}, [] {}).ending, Ending::finished);  // and the next one is as good as new
 }
 
+TEST(Endings, AThreadThatIsUnwoundWhileItStandsAtALockHoldsItThen) {
+  int entered = 0;
+  for (std::uint64_t seed = 0; seed < 100; ++seed) {
+    Dice dice(seed);
+    int inside = 0;
+    const Execution execution = run({.chooser = dice}, [&] {
+      const auto mutex = std::make_shared<std::mutex>();
+      mutex->lock();
+      for (int i = 0; i < 2; ++i) {
+        std::thread([&, mutex] {
+          const std::lock_guard lock(*mutex);
+          ++inside;
+          while (true) std::this_thread::yield();  // for as long as its unwinding has patience
+        }).detach();
+      }
+      std::this_thread::sleep_for(1ms);  // both stand at the lock
+      mutex->unlock();
+      fail("enough");
+    });
+    ASSERT_EQ(execution.ending, Ending::failed);
+    EXPECT_LE(inside, 1) << "seed " << seed;
+    entered += inside;
+  }
+  EXPECT_GT(entered, 0);
+}
+
 TEST(Endings, ManyFailedExecutionsNeedNoMoreMemoryThanOne) {
   const auto resident = [] {
     std::FILE* file = std::fopen("/proc/self/statm", "r");

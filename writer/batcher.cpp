@@ -2,6 +2,7 @@
 #include "writer/batcher.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "writer/planted_bugs.h"
 
@@ -11,22 +12,21 @@ Batcher::Batcher(std::chrono::milliseconds linger, std::size_t max_records)
     : linger_(std::max(linger, std::chrono::milliseconds(0))),
       max_records_(std::clamp<std::size_t>(max_records, 1, wire::kMaxBatchRecords)) {}
 
+bool Batcher::takes_more(std::size_t metered) const {
+  return !batches_.empty() && !batches_.back().closed &&
+         batches_.back().batch.metered + metered <= wire::kMaxBatchMeteredBytes;
+}
+
 bool Batcher::begins_batch(std::size_t metered) const {
-  return batches_.empty() || batches_.back().closed ||
-         batches_.back().batch.metered + metered > wire::kMaxBatchMeteredBytes ||
-         planted(PlantedBug::linger_reset);
+  return !takes_more(metered) || planted(PlantedBug::linger_reset);
 }
 
 bool Batcher::add(std::uint64_t seq, wire::AppendRecord&& record, std::size_t metered, Time now) {
   bool became_due = false;
-  if (!batches_.empty() && !batches_.back().closed &&
-      batches_.back().batch.metered + metered > wire::kMaxBatchMeteredBytes) {
-    batches_.back().closed = true;
-    became_due = true;
-  }
-  if (batches_.empty() || batches_.back().closed) {
+  if (!takes_more(metered)) {
+    const bool is_full = !batches_.empty() && !std::exchange(batches_.back().closed, true);
     batches_.push_back(Growing{{}, now + linger_, false});
-    became_due = became_due || linger_.count() == 0;
+    became_due = is_full || linger_.count() == 0;
   }
   Growing& last = batches_.back();
   if (planted(PlantedBug::linger_reset)) last.due = now + linger_;

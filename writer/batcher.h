@@ -57,6 +57,7 @@ class Batcher {
     Time due;
     bool closed = false;  // full, or flushed
   };
+  bool takes_more(std::size_t metered) const;  // the last batch, a record of that size
 
   std::chrono::milliseconds linger_;
   std::size_t max_records_;

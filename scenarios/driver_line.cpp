@@ -5,18 +5,13 @@
 
 #include <nlohmann/json.hpp>
 
+#include "scenarios/json_number.h"
 #include "scenarios/writer_driver.h"
 
 namespace s2::scenarios {
 namespace {
 
 using nlohmann::json;
-
-std::optional<std::uint64_t> number(const json& object, const char* key) {
-  const auto at = object.find(key);
-  if (at == object.end() || !at->is_number_unsigned()) return std::nullopt;
-  return at->get<std::uint64_t>();
-}
 
 std::string text(const json& object, const char* key) {
   const auto at = object.find(key);
@@ -37,7 +32,8 @@ std::optional<Statement> parse_identity(const json& line) {
   said.kind = Statement::Kind::not_identified;
   said.text = text(line, "reason");
   if (!said.session.empty()) return said;
-  const auto after = number(line, "after"), pending = number(line, "pending"), left = number(line, "left");
+  const auto after = number_in(line, "after"), pending = number_in(line, "pending"),
+             left = number_in(line, "left");
   said.session = text(line, "identified");
   if (said.session.empty() || !after || !pending || !left) return std::nullopt;
   said.kind = Statement::Kind::identified;
@@ -65,8 +61,8 @@ std::optional<Statement> parse_object(const json& line) {
     const auto at = line.find(shape.key);
     if (at == line.end()) continue;
     if (!at->is_object()) return std::nullopt;
-    const auto first = number(*at, shape.first);
-    const auto second = shape.second ? number(*at, shape.second) : first;
+    const auto first = number_in(*at, shape.first);
+    const auto second = shape.second ? number_in(*at, shape.second) : first;
     if (!first || !second) return std::nullopt;
     Statement said;
     said.kind = shape.kind;
@@ -113,15 +109,15 @@ std::string stdio_line(const DriverOp& op, const std::string& current_session) {
 WriterLine parse_writer_line(std::string_view line) {
   const json parsed = json::parse(line, nullptr, false);
   if (!parsed.is_object()) return garbage(line);
-  if (const auto n = number(parsed, "published")) {
-    const auto seq = number(parsed, "seq");
+  if (const auto n = number_in(parsed, "published")) {
+    const auto seq = number_in(parsed, "seq");
     if (!seq) return garbage(line);
     return Published{*n, *seq};
   }
-  if (const auto n = number(parsed, "rejected")) return Rejected{*n, text(parsed, "reason")};
+  if (const auto n = number_in(parsed, "rejected")) return Rejected{*n, text(parsed, "reason")};
 
   std::optional<Statement> said;
-  if (const auto through = number(parsed, "acked")) {
+  if (const auto through = number_in(parsed, "acked")) {
     said = Statement{};
     said->kind = Statement::Kind::acked;
     said->through = *through;

@@ -11,6 +11,8 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "scenarios/json_number.h"
+
 namespace s2::scenarios {
 namespace {
 
@@ -29,12 +31,6 @@ constexpr const char* kAllOn =
 
 json parsed(const httplib::Result& result) {
   return json::parse(result->body, nullptr, /*allow_exceptions=*/false);
-}
-
-std::uint64_t number(const json& body, const char* name) {
-  return body.is_object() && body.contains(name) && body[name].is_number_unsigned()
-             ? body[name].get<std::uint64_t>()
-             : 0;
 }
 
 }  // namespace
@@ -162,7 +158,7 @@ class HttpCourier::Impl {
     const auto result = ops_client_.Post("/telemetry/events", op.event, kJson);
     if (!result) return;
     if (result->status != 200) return reject(fmt::format("status {}", result->status));
-    const std::uint64_t seq = number(parsed(result), "seq");
+    const std::uint64_t seq = number_in(parsed(result), "seq").value_or(0);
     line_(json{{"published", op.n}, {"seq", seq}}.dump());
   }
 
@@ -178,13 +174,14 @@ class HttpCourier::Impl {
     if (!result || (result->status != 200 && result->status != 504)) return;
     const json body = parsed(result);
     const bool flushed = result->status == 200;
-    const std::uint64_t through = number(body, flushed ? "through" : "durable_through");
+    const std::uint64_t through = number_in(body, flushed ? "through" : "durable_through").value_or(0);
     if (stops) return line_(json{{"stopped", {{"through", through}, {"session", op.session}}}}.dump());
     if (flushed) return line_(json{{"flushed", {{"through", through}, {"session", op.session}}}}.dump());
-    line_(
-        json{{"flush_failed",
-              {{"durable_through", through}, {"pending", number(body, "pending")}, {"session", op.session}}}}
-            .dump());
+    line_(json{{"flush_failed",
+                {{"durable_through", through},
+                 {"pending", number_in(body, "pending").value_or(0)},
+                 {"session", op.session}}}}
+              .dump());
   }
 
   void poll_acks() {
@@ -194,7 +191,7 @@ class HttpCourier::Impl {
       lock.unlock();
       if (const auto result = poll_client_.Get("/telemetry"); result && result->status == 200) {
         const json body = parsed(result);
-        const std::uint64_t through = number(body, "durable_through");
+        const std::uint64_t through = number_in(body, "durable_through").value_or(0);
         if (through > acked && body.contains("capture_session_id")) {
           acked = through;
           line_(json{{"acked", through}, {"session", body["capture_session_id"]}}.dump());

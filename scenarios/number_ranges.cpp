@@ -5,17 +5,17 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "scenarios/json_number.h"
+
 namespace s2::scenarios {
 namespace {
 
 using nlohmann::json;
 
-std::optional<std::uint64_t> number_at(const json& object, const char* key) {
-  if (!object.is_object()) return std::nullopt;
-  const auto found = object.find(key);
-  if (found == object.end() || !found->is_number_unsigned()) return std::nullopt;
-  const auto value = found->get<std::uint64_t>();
-  return value == 0 || value == NumberRanges::kOpen ? std::nullopt : std::optional(value);
+// An event's; 0 and what no event has are none.
+std::optional<std::uint64_t> event_number(const json& object, const char* key) {
+  const auto value = number_in(object, key);
+  return value == 0 || value == NumberRanges::kOpen ? std::nullopt : value;
 }
 
 const json& member(const json& object, const char* key) {
@@ -79,7 +79,7 @@ std::vector<MissingRange> NumberRanges::list() const {
 
 void StoredNumbers::take(std::string_view body) {
   const json envelope = json::parse(body, nullptr, /*allow_exceptions=*/false);
-  const auto seq = number_at(envelope, "seq");
+  const auto seq = event_number(envelope, "seq");
   if (!seq) return;
   const json& event = member(envelope, "event");
   const json& type = member(event, "type");
@@ -87,7 +87,7 @@ void StoredNumbers::take(std::string_view body) {
   if (ended_at_ && *seq > *ended_at_) elsewhere_.add(*ended_at_ + 1, *seq - 1);
   ended_at_.reset();
   if (type == "system_events_dropped") {
-    const auto from = number_at(member(event, "data"), "from");
+    const auto from = event_number(member(event, "data"), "from");
     dropped_.add(from.value_or(*seq), *seq);
     return;
   }

@@ -10,6 +10,7 @@
 #include <stdexcept>
 
 #include "scenarios/clock.h"
+#include "scenarios/json_number.h"
 #include "scenarios/number_ranges.h"
 #include "scenarios/origin.h"
 #include "scenarios/reach.h"
@@ -82,16 +83,11 @@ class Vm {
   const Clock::time_point deadline_;
 };
 
-std::optional<std::uint64_t> number(const json& body, const char* name) {
-  if (!body.is_object() || !body.contains(name) || !body[name].is_number_unsigned()) return std::nullopt;
-  return body[name].get<std::uint64_t>();
-}
-
 NumberRanges ranges(const json& body, const char* name) {
   NumberRanges all;
   if (!body.is_object() || !body.contains(name) || !body[name].is_array()) return all;
   for (const json& each : body[name]) {
-    const auto from = number(each, "from"), to = number(each, "to");
+    const auto from = number_in(each, "from"), to = number_in(each, "to");
     if (from && to && *from != 0 && *to != NumberRanges::kOpen) all.add(*from, *to);
   }
   return all;
@@ -109,7 +105,7 @@ struct Account {
 std::string ask_what_is_captured(Vm& vm, TeardownRecord& record) {
   const auto answer = vm.get("/telemetry", std::min(kAskFor, vm.left() / 2));
   if (answer.status != 200) return "";
-  record.last_accepted = number(answer.body, "seq");
+  record.last_accepted = number_in(answer.body, "seq");
   if (!answer.body.is_object() || !answer.body.contains("stream") || !answer.body["stream"].is_string())
     return "";
   const std::string stream = answer.body["stream"].get<std::string>();
@@ -125,21 +121,21 @@ void flush(Vm& vm, TeardownRecord& record, Account& said) {
   };
   said.gone = ranges(answer.body, "missing");
   said.unstored = ranges(answer.body, "unstored");
-  accepted(number(answer.body, "cut_off"));
-  if (answer.status == 200 && number(answer.body, "through")) {
+  accepted(number_in(answer.body, "cut_off"));
+  if (answer.status == 200 && number_in(answer.body, "through")) {
     record.flushed = true;
     record.flushed_ns = now_ns();
-    record.through = number(answer.body, "through");
-    record.drops = number(answer.body, "drops");
+    record.through = number_in(answer.body, "through");
+    record.drops = number_in(answer.body, "drops");
     if (*record.through > 0)
       accepted(record.through);  // with 0 it has stored nothing, however many there are
-    said.tail = number(answer.body, "tail");
+    said.tail = number_in(answer.body, "tail");
     // A writer that only counts them leaves it to the stream to tell which.
     said.unnamed =
-        number(answer.body, answer.body.contains("missing") ? "missing_more" : "drops").value_or(0);
+        number_in(answer.body, answer.body.contains("missing") ? "missing_more" : "drops").value_or(0);
   } else if (answer.status == 504) {
     record.reason = fmt::format("the flush did not finish by its deadline: {} events were pending",
-                                number(answer.body, "pending").value_or(0));
+                                number_in(answer.body, "pending").value_or(0));
   } else {
     record.reason = "the flush was not answered: " + answer.why;
   }

@@ -38,6 +38,7 @@ class DepthFirst final : public Dfs {
   std::uint64_t classes() const override { return classes_.size(); }
   std::uint64_t draw_seed() const override { return options_.draw_seed; }
   bool wants_every_point() const override { return options_.reduced; }
+  unsigned spurious_wakeups(unsigned) override { return 0; }
 
   void begin(std::uint64_t) override {
     draws_ = Prng(options_.draw_seed);

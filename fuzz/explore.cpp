@@ -29,7 +29,7 @@ void count(Exploration& sum, const sim::Execution& execution) {
 }  // namespace
 
 sim::WorldOptions plain_world(sim::Chooser& chooser) {
-  return {.chooser = chooser};
+  return {.chooser = chooser, .spurious_wakeups = kMostSpurious};
 }
 
 Exploration explore(Strategy& strategy, const ExploreOptions& options, const Program& program) {
@@ -37,7 +37,7 @@ Exploration explore(Strategy& strategy, const ExploreOptions& options, const Pro
   Tape tape(strategy);
   const sim::WorldOptions world = options.world(tape);
   if (options.warm_up) {
-    TapePlayer plain({}, mixed(options.seed));
+    TapePlayer plain({}, mixed(options.seed), 0);
     sim::run(options.world(plain), program);
   }
   const auto begin = RealClock::now();
@@ -55,7 +55,7 @@ Exploration explore(Strategy& strategy, const ExploreOptions& options, const Pro
     const bool fails = sim::is_failure(execution.ending);
     const bool again = fails || (options.rerun_one_in != 0 && i % options.rerun_one_in == 0);
     if (again && execution.ending != sim::Ending::abandoned) {
-      TapePlayer player(tape.indices(), draw_seed);
+      TapePlayer player(tape.indices(), draw_seed, tape.spurious());
       const sim::Execution rerun = sim::run(options.world(player), program);
       ++sum.reruns;
       if (rerun.trace_hash != execution.trace_hash) {

@@ -68,6 +68,7 @@ class Portfolio final : public Strategy {
   }
 
   std::uint64_t draw(std::uint64_t below) override { return current_->strategy->draw(below); }
+  unsigned spurious_wakeups(unsigned most) override { return current_->strategy->spurious_wakeups(most); }
 
   bool end(const sim::Execution& execution) override {
     current_->yield = kYieldMemory * current_->yield + (1 - kYieldMemory) * static_cast<double>(fresh_);

@@ -32,6 +32,13 @@ std::size_t TapePlayer::pick(const sim::Choices& choices, std::uint32_t) {
   return std::min<std::size_t>(indices_[next_++], choices.size() - 1);
 }
 
+// Where none is named, none would be taken.
+unsigned Follower::spurious_wakeups(unsigned most) {
+  const bool any = std::any_of(schedule_.deviations.begin(), schedule_.deviations.end(),
+                               [](const Deviation& one) { return one.source == sim::Source::spurious; });
+  return any ? most : 0;
+}
+
 std::size_t Follower::pick(const sim::Choices& choices, std::uint32_t repeat) {
   const sim::Standing& here = choices.here();
   for (const Deviation& one : schedule_.deviations) {

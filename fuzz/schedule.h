@@ -49,6 +49,7 @@ class Tape final : public sim::Chooser {
     indices_.clear();
     strategy_.begin(seed);
     every_point_ = strategy_.wants_every_point();
+    spurious_ = 0;
   }
   std::size_t choose(const sim::Choices& choices) override {
     const std::size_t index = strategy_.choose(choices);
@@ -58,12 +59,15 @@ class Tape final : public sim::Chooser {
   std::uint64_t draw(std::uint64_t below) override { return strategy_.draw(below); }
   bool wants_every_point() const override { return every_point_; }
   void touches(std::uint32_t object) override { strategy_.touches(object); }
+  unsigned spurious_wakeups(unsigned most) override { return spurious_ = strategy_.spurious_wakeups(most); }
   const std::vector<std::uint8_t>& indices() const { return indices_; }
+  unsigned spurious() const { return spurious_; }  // that were offered in the execution
 
  private:
   Strategy& strategy_;
   std::vector<std::uint8_t> indices_;
   bool every_point_ = false;
+  unsigned spurious_ = 0;
 };
 
 // What replaying strategies share: draws from the seed, the names of points, and the deviations that they
@@ -89,13 +93,16 @@ class Replayer : public sim::Chooser {
 // Repeats a tape, index by index; by the default policy after its end.
 class TapePlayer final : public Replayer {
  public:
-  TapePlayer(std::vector<std::uint8_t> indices, std::uint64_t draw_seed)
-      : Replayer(draw_seed), indices_(std::move(indices)) {}
+  // As many spurious wake-ups are offered as were when the tape was made: they are counted by the indices.
+  TapePlayer(std::vector<std::uint8_t> indices, std::uint64_t draw_seed, unsigned spurious)
+      : Replayer(draw_seed), indices_(std::move(indices)), spurious_(spurious) {}
+  unsigned spurious_wakeups(unsigned) override { return spurious_; }
 
  private:
   std::size_t pick(const sim::Choices& choices, std::uint32_t repeat) override;
   std::vector<std::uint8_t> indices_;
   std::size_t next_ = 0;
+  unsigned spurious_ = 0;
 };
 
 // Follows a schedule: the default policy, and its deviations where the points that they name are met and
@@ -104,6 +111,7 @@ class TapePlayer final : public Replayer {
 class Follower final : public Replayer {
  public:
   explicit Follower(const Schedule& schedule) : Replayer(schedule.draw_seed), schedule_(schedule) {}
+  unsigned spurious_wakeups(unsigned most) override;
 
  private:
   std::size_t pick(const sim::Choices& choices, std::uint32_t repeat) override;

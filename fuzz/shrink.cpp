@@ -30,6 +30,7 @@ class WithDraws final : public Strategy {
   bool end(const sim::Execution& execution) override { return inner_->end(execution); }
   std::uint64_t draw(std::uint64_t below) override { return draws_.below(below); }
   std::uint64_t draw_seed() const override { return draw_seed_; }
+  unsigned spurious_wakeups(unsigned most) override { return inner_->spurious_wakeups(most); }
 
  private:
   const std::unique_ptr<Strategy> inner_;
@@ -141,7 +142,7 @@ class Shrinker {
       const sim::Execution execution = sim::run(world, program_);
       strategy.end(execution);
       if (!same_(execution)) continue;
-      TapePlayer player(tape.indices(), draw_seed);
+      TapePlayer player(tape.indices(), draw_seed, tape.spurious());
       const sim::Execution again = sim::run(options_.world(player), program_);
       const auto length = [](const Schedule& one) {
         return std::pair(one.preemptions(), one.deviations.size());
@@ -173,12 +174,14 @@ class Shrinker {
       const sim::Execution execution = sim::run(world, program_);
       more = dfs->end(execution);
       if (!same_(execution)) continue;
-      TapePlayer player(tape.indices(), shrunk_.failure.schedule.draw_seed);
+      TapePlayer player(tape.indices(), shrunk_.failure.schedule.draw_seed, tape.spurious());
       const sim::Execution again = sim::run(options_.world(player), program_);
       keep(again, player.made());
       break;
     }
-    shrunk_.fewest = true;
+    // What was tried has no spurious wake-up in it.
+    shrunk_.fewest = std::none_of(deviations().begin(), deviations().end(),
+                                  [](const Deviation& one) { return one.source == sim::Source::spurious; });
   }
 
   const ShrinkOptions& options_;

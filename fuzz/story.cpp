@@ -38,7 +38,8 @@ std::string mark_text(const Mark& mark) {
     case sim::Source::signal:
       return chosen->preempts ? "a signal is delivered early here" : "a signal is delivered here";
     case sim::Source::spurious:
-      return chosen->target + " wakes for no reason here";
+      return chosen->target +
+             (chosen->preempts ? " wakes early here, for no reason" : " wakes for no reason here");
     case sim::Source::thread:
       break;
   }

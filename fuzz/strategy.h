@@ -4,6 +4,7 @@
 // seed of their own, the execution's draw seed, so that a schedule and the draws can be kept and changed
 // apart.
 #pragma once
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -18,6 +19,12 @@ namespace s2::fuzz {
 inline constexpr std::uint64_t kRareOneIn = 16;
 // So many in one execution: a program that begins anew after each time-out would never come to its end.
 inline constexpr unsigned kMostRare = 256;
+
+// In one execution of so many, spurious wake-ups are offered, one or two: who waits in no loop shows itself
+// by the first, and each point costs a choice until it has come. Depth first leaves them out: at every point
+// every waiter would be one alternative more.
+inline constexpr std::uint64_t kSpuriousOneIn = 16;
+inline constexpr unsigned kMostSpurious = 2;
 
 class Strategy : public sim::Chooser {
  public:
@@ -40,7 +47,11 @@ class SeededStrategy : public Strategy {
     const std::uint64_t rarity = random_.below(3);
     rare_one_in_ = rarity == 0 ? 0 : kRareOneIn * (rarity * rarity);
     rare_left_ = kMostRare;
+    Prng spurious(mixed(seed ^ 0x5B0C));
+    spurious_ =
+        spurious.one_in(kSpuriousOneIn) ? 1 + static_cast<unsigned>(spurious.below(kMostSpurious)) : 0;
   }
+  unsigned spurious_wakeups(unsigned most) override { return std::min(most, spurious_); }
   bool end(const sim::Execution&) override { return true; }
   std::uint64_t draw(std::uint64_t below) override { return draws_.below(below); }
   std::uint64_t draw_seed() const override { return draw_seed_; }
@@ -60,6 +71,7 @@ class SeededStrategy : public Strategy {
   Prng random_;
   std::uint64_t rare_one_in_ = kRareOneIn;
   unsigned rare_left_ = kMostRare;
+  unsigned spurious_ = 0;
 };
 
 std::unique_ptr<Strategy> make_random();  // an even die among the threads

@@ -13,6 +13,7 @@
 #include <optional>
 #include <thread>
 
+#include "fuzz/strategy.h"
 #include "fuzz/writer_journal.h"
 #include "fuzz/writer_net.h"
 #include "sim/world.h"
@@ -391,7 +392,7 @@ void run_writer(const WriterLimits& limits) {
 }
 
 sim::WorldOptions writer_world(sim::Chooser& chooser) {
-  return {.chooser = chooser, .max_points = kMostPoints};
+  return {.chooser = chooser, .max_points = kMostPoints, .spurious_wakeups = kMostSpurious};
 }
 
 sim::WorldOptions still_world(sim::Chooser& chooser) {
@@ -399,7 +400,7 @@ sim::WorldOptions still_world(sim::Chooser& chooser) {
 }
 
 sim::WorldOptions writer_http2_world(sim::Chooser& chooser) {
-  return {.chooser = chooser, .max_points = kMostPointsOfBytes};
+  return {.chooser = chooser, .max_points = kMostPointsOfBytes, .spurious_wakeups = kMostSpurious};
 }
 
 WriterCounts writer_counts() {

@@ -188,6 +188,9 @@ class Chooser {
   // A value drawn for the program under test: in [0, below), below > 0.
   virtual std::uint64_t draw(std::uint64_t below) = 0;
   virtual bool wants_every_point() const { return false; }
+  // How many of the spurious wake-ups that a world allows are offered in the execution that begins; asked
+  // once. While one is offered, every point with a waiter is a choice.
+  virtual unsigned spurious_wakeups(unsigned most) { return most; }
   // For one that wants every point: what the running thread touches between two points that others may touch,
   // too. Objects of mutexes and condition variables as in Standing, or one of kTouches…; semaphores,
   // read-write locks, futexes and once flags are not told: a step that begins or ends at a point of theirs

@@ -107,7 +107,7 @@ struct WorldOptions {
   std::chrono::nanoseconds clock_step{50};  // what a read of a clock costs
   std::chrono::nanoseconds idle_after =
       std::chrono::hours(1);                        // timers farther than this do not excuse an idle consumer
-  unsigned spurious_wakeups = 0;                    // how many are offered to the chooser in one execution
+  unsigned spurious_wakeups = 0;                    // how many the chooser may have offered in one execution
   std::function<void(const Point&)> on_point = {};  // at every point; must not block, may call fail()
   // Once, where the execution fails, on the stack of the thread that it fails in; must not block.
   std::function<void()> on_failure = {};

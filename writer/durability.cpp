@@ -266,7 +266,11 @@ Standing Durability::wait_settled(const SessionRef& session, std::uint64_t throu
     return window_.empty() || window_.front().seq > through;
   };
   ++waiters_;
-  changed_.wait_until(lock, deadline, [&] { return ended_ || settled(); });
+  if (!planted(PlantedBug::wait_without_loop)) {
+    changed_.wait_until(lock, deadline, [&] { return ended_ || settled(); });
+  } else if (!ended_ && !settled()) {
+    changed_.wait_until(lock, deadline);
+  }
   --waiters_;
   if (waiters_ == 0) changed_.notify_all();
   Standing standing = stand(session, through);

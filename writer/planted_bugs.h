@@ -50,6 +50,7 @@ enum class PlantedBug : std::uint8_t {
   early_ack,
   ack_when_sent,
   ack_off_by_one,
+  wait_without_loop,
   // batcher and producer
   linger_reset,
   no_flush_on_error,
@@ -94,7 +95,7 @@ struct PlantedBugRow {
   bool in_world = true;  // false: it stands in what the deterministic world leaves out (the HTTP driver)
 };
 
-inline constexpr std::array<PlantedBugRow, 55> kPlantedBugs = {{
+inline constexpr std::array<PlantedBugRow, 56> kPlantedBugs = {{
     {PlantedBug::seq_unlocked, "seq-unlocked", "ring",
      "sequence number and slot are taken under different locks", "lost, duplicated, reordered"},
     {PlantedBug::stranded_cursor, "stranded-cursor", "ring",
@@ -150,6 +151,8 @@ inline constexpr std::array<PlantedBugRow, 55> kPlantedBugs = {{
     {PlantedBug::ack_when_sent, "ack-when-sent", "client", "an event is acked when it is sent", "false ack"},
     {PlantedBug::ack_off_by_one, "ack-off-by-one", "client",
      "an acknowledgement is read as one event further", "false ack"},
+    {PlantedBug::wait_without_loop, "wait-without-loop", "handshake",
+     "a flush waits with an if, not a loop: any wake-up ends it", "false failure"},
     {PlantedBug::linger_reset, "linger-reset", "batcher", "every record restarts the linger",
      "late, lost at kill"},
     {PlantedBug::no_flush_on_error, "no-flush-on-error", "batcher",

@@ -22,7 +22,7 @@ sim::Execution run_bytes(std::string_view bytes, void (*program)()) {
 
 TEST(BytesChooser, NoBytesAreTheUsualOrderAndSoAreZeroes) {
   const std::string zeroes(1000, '\0');
-  TapePlayer usual({}, 0);
+  TapePlayer usual({}, 0, 0);
   const std::uint64_t hash = sim::run({.chooser = usual}, abba).trace_hash;
   EXPECT_EQ(run_bytes("", abba).trace_hash, hash);
   EXPECT_EQ(run_bytes(zeroes, abba).trace_hash, hash);

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <semaphore.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <condition_variable>
@@ -61,6 +62,50 @@ TEST(Explore, NoStrategyFindsAnythingInACleanProgram) {
     EXPECT_GE(found.reruns, found.executions / 10);
     EXPECT_EQ(found.differing, 0U);
   }
+}
+
+// Right as long as nobody wakes without a reason: an if where a loop belongs.
+void waits_in_no_loop() {
+  std::mutex mutex;
+  std::condition_variable ready;
+  bool done = false;
+  std::jthread setter([&] {
+    sim::name_thread("setter");
+    const std::lock_guard lock(mutex);
+    done = true;
+    ready.notify_one();
+  });
+  std::unique_lock lock(mutex);
+  if (!done) ready.wait(lock);
+  if (!done) sim::fail("went on: nothing was done");
+}
+
+TEST(Explore, AWaitInNoLoopIsFoundShrunkAndReplayedInThePlainWorld) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    const auto portfolio = make_portfolio();
+    const Exploration found = explore(*portfolio, {.seed = seed, .max_executions = 5000}, waits_in_no_loop);
+    ASSERT_TRUE(found.failure) << "seed " << seed;
+    EXPECT_EQ(found.differing, 0U) << found.failure->why;
+    const Shrunk shrunk = shrink(*found.failure, {}, waits_in_no_loop);
+    EXPECT_EQ(
+        std::count_if(shrunk.failure.schedule.deviations.begin(), shrunk.failure.schedule.deviations.end(),
+                      [](const Deviation& one) { return one.source == sim::Source::spurious; }),
+        1);
+    const auto token = token_of(shrunk.failure.schedule);
+    ASSERT_TRUE(token);
+    std::string error;
+    const auto read = schedule_of(*token, error);
+    ASSERT_TRUE(read) << error;
+    EXPECT_EQ(replay(*read, plain_world, waits_in_no_loop).trace_hash, shrunk.failure.trace_hash);
+  }
+}
+
+// At every point every waiter would be one alternative more: what is exhausted is said to be without them.
+TEST(Explore, DepthFirstTriesNoSpuriousWakeUps) {
+  const auto dfs = make_dfs({.preemptions = DfsOptions::kNoBound});
+  const Exploration found = explore(*dfs, {.seed = 1, .max_executions = 100'000}, waits_in_no_loop);
+  EXPECT_TRUE(found.exhausted);
+  EXPECT_FALSE(found.failure) << found.failure->why;
 }
 
 // Its work takes 200 points, and a timer that may fire at any of them: early ones must come to an end.

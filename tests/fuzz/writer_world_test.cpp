@@ -92,6 +92,7 @@ class Classified final : public sim::Chooser {
     return strategy_.draw(below);
   }
   bool wants_every_point() const override { return true; }
+  unsigned spurious_wakeups(unsigned most) override { return strategy_.spurious_wakeups(most); }
   void touches(std::uint32_t object) override { happened_.touches(object); }
   std::uint64_t steps() const { return happened_.steps(); }
 

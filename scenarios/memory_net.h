@@ -15,11 +15,32 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include "emulator/net.h"
 #include "writer/transport.h"
 
 namespace s2::scenarios {
+
+// What goes wrong once `byte` bytes of one direction are on their way, counted over all connections: to the
+// connection that carries the last of them. What is on its way by then still arrives, but for silence and
+// gone.
+struct ByteFault {
+  enum class Kind : std::uint8_t {
+    reset,      // both ends see a reset
+    half_open,  // what follows in this direction of the connection is not heard; the other one goes on
+    silence,    // nothing arrives any more, either way, on any connection, old or new
+    gone,       // the writer's machine: a drawn prefix of what is on its way arrives, and nothing ever again
+  };
+  Kind kind = Kind::reset;
+  bool to_server = true;
+  std::uint64_t byte = 1;  // at least 1
+  // half_open, silence: how long; then what was sent meanwhile arrives. 0: for ever.
+  std::chrono::milliseconds lasts{0};
+  // For so long new connections are refused, or their opening is not heard.
+  std::chrono::milliseconds closed{0};
+  bool refuses = false;
+};
 
 struct NetOptions {
   // A number below the given one: all chance comes from it. Called under the net's lock.
@@ -28,6 +49,10 @@ struct NetOptions {
   std::size_t piece_max = 16 * 1024;           // bytes that arrive at once; torn at drawn places below it
   bool tear = true;                   // at drawn places; otherwise only where a piece would be larger
   std::size_t capacity = 256 * 1024;  // bytes under way or unread, each way; then writing waits
+  // Of connection attempts: the first that is refused, from 1, and how many are in a row. 0: none.
+  std::uint64_t refused_from = 0, refused_opens = 0;
+  std::vector<ByteFault> faults = {};
+  std::function<void(const ByteFault&)> on_fault = {};  // it happens; called under the net's lock
 };
 
 class MemoryNet {

@@ -1,7 +1,8 @@
 // The inside of the network in memory: one lock, the loop's thread, and what its ends share.
 //
-// For memory_net.cpp (the loop) and memory_net_ends.cpp (the writer's and the emulator's ends) only. The lock
-// is the net's; callbacks of the emulator run on the loop's thread without it.
+// For memory_net.cpp (the loop), memory_net_ends.cpp (the writer's and the emulator's ends) and
+// memory_net_faults.cpp (what goes wrong) only. The lock is the net's; callbacks of the emulator run on the
+// loop's thread without it.
 #pragma once
 
 #include <algorithm>
@@ -23,16 +24,25 @@ namespace memory_net {
 using SteadyClock = std::chrono::steady_clock;
 using Time = SteadyClock::time_point;
 
+// What happens at an end of a connection: it opens, the opening is answered, so many bytes come, ...
+struct Arrival {
+  enum class What : std::uint8_t { opening, answer, bytes, end, reset, heard_again };
+  What what = What::bytes;
+  std::size_t bytes = 0;
+};
+
 // One direction of a connection, under the net's lock.
 struct Lane {
-  std::string arrived;                      // and not read yet
-  std::size_t under_way = 0;                // bytes
-  Time last_due{};                          // pieces keep their order
-  bool ended = false;                       // nothing follows what has arrived
-  bool reset = false;                       // and it ended badly
-  bool ending = false;                      // nothing more can be sent into it
-  bool resetting = false;                   // a reset is on its way, or was
-  std::vector<std::function<void()>> held;  // deliveries, while the direction is silent
+  std::string arrived;        // and not read yet
+  std::string under_way;      // and not arrived yet
+  Time last_due{};            // pieces keep their order
+  bool ended = false;         // nothing follows what has arrived
+  bool reset = false;         // and it ended badly
+  bool ending = false;        // nothing more can be sent into it
+  bool resetting = false;     // a reset is on its way, or was
+  bool silent = false;        // what is sent from now on waits in `kept`
+  std::vector<Arrival> kept;  // until the lane is heard again
+  std::vector<Arrival> held;  // came while the whole net was silent
 };
 
 struct Link {
@@ -41,6 +51,7 @@ struct Link {
   std::condition_variable changed;  // for the client's threads
   int waiting = 0;                  // so many of them
   bool connected = false;
+  bool to_refuse = false;  // an opening that is refused when it arrives
   bool refused = false;
   bool client_closed = false;
   bool server_closed = false;
@@ -57,10 +68,11 @@ class MemoryNet::Impl : public writer::Transport, public emulator::Loop {
   using Link = memory_net::Link;
   using LinkPtr = memory_net::LinkPtr;
   using Lane = memory_net::Lane;
+  using Arrival = memory_net::Arrival;
   using SteadyClock = memory_net::SteadyClock;
   using Time = memory_net::Time;
 
-  explicit Impl(NetOptions options) : options_(std::move(options)), thread_([this] { run(); }) {}
+  explicit Impl(NetOptions options);
 
   ~Impl() override {
     {
@@ -121,71 +133,73 @@ class MemoryNet::Impl : public writer::Transport, public emulator::Loop {
     return lane.last_due;
   }
 
-  void at(Time due, std::function<void()> event) {
-    events_.emplace(due, std::move(event));
+  // Lets something happen at the receiving end after the lane's latency, or when the lane is heard again.
+  void deliver(const LinkPtr& link, bool to_server, Time now, Arrival arrival) {
+    if (gone_) return;
+    Lane& lane = lane_of(*link, to_server);
+    if (lane.silent) return lane.kept.push_back(arrival);
+    at(due_time(lane, now), link, to_server, arrival);
+  }
+
+  void at(Time due, const LinkPtr& link, bool to_server, Arrival arrival) {
+    events_.emplace(due, Event{link, to_server, arrival});
     wake_loop();
   }
 
-  // Lets `event` happen at the receiving end after the lane's latency, or when the direction is heard again.
-  void deliver(const LinkPtr& link, bool to_server, Time now, std::function<void()> event) {
-    Lane& lane = to_server ? link->to_server : link->to_client;
-    at(due_time(lane, now), [this, link, to_server, event = std::move(event)] {
-      Lane& at_end = to_server ? link->to_server : link->to_client;
-      if (to_server ? server_deaf_ : client_deaf_) {
-        at_end.held.push_back(event);
-      } else {
-        event();
-      }
-    });
+  void arrive(const LinkPtr& link, bool to_server, Arrival arrival) {
+    if (gone_) return;
+    if (arrival.what == Arrival::What::heard_again) return hear_again(link, to_server);
+    if (to_server ? server_deaf_ : client_deaf_) return lane_of(*link, to_server).held.push_back(arrival);
+    happen(link, to_server, arrival);
   }
 
+  static Lane& lane_of(Link& link, bool to_server) { return to_server ? link.to_server : link.to_client; }
+
   std::size_t room(const Lane& lane) const {
-    const std::size_t used = lane.under_way + lane.arrived.size();
+    const std::size_t used = lane.under_way.size() + lane.arrived.size();
     return used >= options_.capacity ? 0 : options_.capacity - used;
   }
 
   // Puts as much on its way as there is room for; how much that is.
   std::size_t send(const LinkPtr& link, bool to_server, std::string_view bytes) {
-    Lane& lane = to_server ? link->to_server : link->to_client;
-    const std::size_t taken = std::min(bytes.size(), room(lane));
-    bytes = bytes.substr(0, taken);
-    const Time now = SteadyClock::now();
-    while (!bytes.empty()) {
-      const std::size_t most = std::min(bytes.size(), options_.piece_max);
-      const std::size_t size = most - static_cast<std::size_t>(options_.tear ? options_.draw(most) : 0);
-      lane.under_way += size;
-      deliver(link, to_server, now, [this, link, to_server, piece = std::string(bytes.substr(0, size))] {
-        Lane& at_end = to_server ? link->to_server : link->to_client;
-        at_end.under_way -= piece.size();
-        if (to_server ? link->server_closed : link->client_closed) {
-          end(link, !to_server, true);  // nobody is there any more
-        } else if (!at_end.ended) {
-          at_end.arrived += piece;
-        }
-        tell_receiver(link, to_server);
-        tell_sender(link, to_server);
-      });
-      bytes.remove_prefix(size);
+    bytes = bytes.substr(0, room(lane_of(*link, to_server)));
+    const std::size_t taken = bytes.size();
+    std::uint64_t& carried = to_server ? carried_to_server_ : carried_to_client_;
+    auto& faults = to_server ? faults_to_server_ : faults_to_client_;
+    while (!faults.empty() && faults.back().byte <= carried + bytes.size()) {
+      const ByteFault fault = faults.back();
+      faults.pop_back();
+      const auto before = static_cast<std::size_t>(std::max(fault.byte, carried) - carried);
+      put_on_its_way(link, to_server, bytes.substr(0, before));
+      bytes.remove_prefix(before);
+      carried += before;
+      go_wrong(fault, link);
+      if (gone_ || lane_of(*link, to_server).ending) return taken;  // the rest goes nowhere
     }
+    put_on_its_way(link, to_server, bytes);
+    carried += bytes.size();
     return taken;
   }
 
+  void put_on_its_way(const LinkPtr& link, bool to_server, std::string_view bytes) {
+    Lane& lane = lane_of(*link, to_server);
+    if (gone_) return;
+    const Time now = SteadyClock::now();
+    lane.under_way += bytes;
+    while (!bytes.empty()) {
+      const std::size_t most = std::min(bytes.size(), options_.piece_max);
+      const std::size_t size = most - static_cast<std::size_t>(options_.tear ? options_.draw(most) : 0);
+      deliver(link, to_server, now, {Arrival::What::bytes, size});
+      bytes.remove_prefix(size);
+    }
+  }
+
   void end(const LinkPtr& link, bool to_server, bool with_reset) {
-    Lane& lane = to_server ? link->to_server : link->to_client;
+    Lane& lane = lane_of(*link, to_server);
     if (lane.resetting || (lane.ending && !with_reset)) return;
     lane.ending = true;
     lane.resetting = with_reset;
-    deliver(link, to_server, SteadyClock::now(), [this, link, to_server, with_reset] {
-      Lane& at_end = to_server ? link->to_server : link->to_client;
-      at_end.ended = true;
-      at_end.reset = with_reset;
-      if (with_reset) {  // a reset ends both directions
-        Lane& other = to_server ? link->to_client : link->to_server;
-        other.ending = true;
-        tell_sender(link, !to_server);
-      }
-      tell_receiver(link, to_server);
-    });
+    deliver(link, to_server, SteadyClock::now(), {with_reset ? Arrival::What::reset : Arrival::What::end});
   }
 
   void tell_receiver(const LinkPtr& link, bool to_server) {
@@ -204,36 +218,19 @@ class MemoryNet::Impl : public writer::Transport, public emulator::Loop {
     }
   }
 
-  void connect(const LinkPtr& link) {
-    ++opened_;
-    links_.push_back(link);
-    deliver(link, true, SteadyClock::now(), [this, link] {
-      const bool taken = listening_ && !link->client_closed;
-      if (taken) {
-        backlog_.push_back(link);
-        if (on_connected_) soon(std::exchange(on_connected_, nullptr));
-      }
-      deliver(link, false, SteadyClock::now(), [link, taken] {
-        link->connected = taken;
-        link->refused = !taken;
-        wake_client(*link);
-      });
-    });
-  }
+  void connect(const LinkPtr& link);
+  // The arrival itself, at the receiving end.
+  void happen(const LinkPtr& link, bool to_server, Arrival arrival);
+  void bytes_arrive(const LinkPtr& link, bool to_server, std::size_t size);
 
-  void silence(bool to_server, bool to_client) {
-    server_deaf_ = to_server;
-    client_deaf_ = to_client;
-    std::erase_if(links_, [](const auto& link) { return link.expired(); });
-    for (const auto& weak : links_) {
-      const LinkPtr link = weak.lock();
-      if (!link) continue;
-      for (const bool direction : {true, false}) {
-        if (direction ? server_deaf_ : client_deaf_) continue;
-        for (auto& event : std::exchange((direction ? link->to_server : link->to_client).held, {})) event();
-      }
-    }
-  }
+  // --- what goes wrong ---
+  void go_wrong(const ByteFault& fault, const LinkPtr& link);
+  // From now on, until then.
+  void silence_lane(const LinkPtr& link, bool to_server, Time until);
+  void hear_again(const LinkPtr& link, bool to_server);
+  void silence(bool to_server, bool to_client);
+  void lose_the_writer();
+  void land_next();
 
   void run();
 
@@ -241,7 +238,12 @@ class MemoryNet::Impl : public writer::Transport, public emulator::Loop {
   mutable std::mutex mutex_;
   std::condition_variable changed_;  // for the loop's thread
   std::deque<std::function<void()>> posted_;
-  std::multimap<Time, std::function<void()>> events_;  // of the net itself; run with the lock held
+  struct Event {
+    LinkPtr link;
+    bool to_server = false;
+    Arrival arrival;
+  };
+  std::multimap<Time, Event> events_;
   std::function<void()> alarm_;
   Time alarm_due_{};
   bool ending_ = false;
@@ -254,6 +256,18 @@ class MemoryNet::Impl : public writer::Transport, public emulator::Loop {
   bool server_deaf_ = false;
   bool client_deaf_ = false;
   std::size_t opened_ = 0;
+
+  std::vector<ByteFault> faults_to_server_, faults_to_client_;   // the next one last
+  std::uint64_t carried_to_server_ = 0, carried_to_client_ = 0;  // bytes
+  Time silent_until_{};
+  Time closed_until_{};  // no new connections
+  bool closed_refuses_ = false;
+  bool gone_ = false;  // the writer's machine
+  struct Landing {
+    LinkPtr link;
+    std::size_t bytes = 0;
+  };
+  std::deque<Landing> landing_;  // what still arrives of what was on its way then
   std::thread thread_;
 };
 

@@ -17,19 +17,11 @@ void note(fmt::format_string<Arguments...> text, Arguments&&... arguments) {
   if (sim::tracing()) sim::note(fmt::format(text, std::forward<Arguments>(arguments)...));
 }
 
-// Orders of what is on its way that are judged after one send; the first so many.
-constexpr std::uint64_t kMostOrders = 24;
-
 // Parts of what is known, for sim::touches_unguarded(): where the order of calls makes a difference to it.
-constexpr std::uint32_t kCommutes = 0;
 constexpr std::uint32_t kOffers = 1;    // which number an event gets, and what held when it was offered
 constexpr std::uint32_t kAccepted = 2;  // what a flush or stop has to cover
 constexpr std::uint32_t kMarkers = 3;   // how many end markers there may be, and lives of sessions
 constexpr std::uint32_t kGivenUp = 4;   // what was told as lost so far
-
-[[gnu::cold]] void broken(std::string_view invariant, std::string_view kind, const std::string& what) {
-  sim::fail(fmt::format("{} {}: {}", invariant, kind, what));
-}
 
 std::uint64_t number_after(std::string_view text, std::string_view key) {
   const std::size_t at = text.find(key);
@@ -46,6 +38,10 @@ std::size_t stream_of(std::string_view name) {
 }
 
 }  // namespace
+
+void WriterLedger::broken(std::string_view invariant, std::string_view kind, const std::string& what) {
+  sim::fail(fmt::format("{} {}: {}", invariant, kind, what));
+}
 
 bool unhurried() {
   return sim::hurried() < kPunctual;
@@ -93,6 +89,7 @@ std::uint64_t WriterLedger::offered(Offer offer) {
 }
 
 void WriterLedger::accepted(std::uint64_t n, std::uint64_t seq) {
+  if (dead_) return;
   sim::touches_unguarded(kAccepted);
   note("event #{} is accepted as seq {}", n, seq);
   Event& event = events_[n - 1];
@@ -122,6 +119,7 @@ void WriterLedger::accepted(std::uint64_t n, std::uint64_t seq) {
 }
 
 void WriterLedger::rejected(std::uint64_t n) {
+  if (dead_) return;
   sim::touches_unguarded(kCommutes);
   note("event #{} is rejected", n);
   events_[n - 1].rejected = true;
@@ -130,6 +128,7 @@ void WriterLedger::rejected(std::uint64_t n) {
 }
 
 void WriterLedger::storing_changes(bool on) {
+  if (dead_) return;
   sim::touches_unguarded(kOffers);
   sim::touches_unguarded(kAccepted);
   note("storing goes {}", on ? "on" : "off");
@@ -139,6 +138,7 @@ void WriterLedger::storing_changes(bool on) {
 }
 
 void WriterLedger::storing_changed() {
+  if (dead_) return;
   sim::touches_unguarded(kAccepted);
   sim::touches_unguarded(kOffers);
   ++storing_changes_;
@@ -164,6 +164,7 @@ std::string WriterLedger::describe(std::uint64_t seq) const {
 // --- what the writer says ---
 
 void WriterLedger::acked(const writer::SessionIdentity& session, std::uint64_t through) {
+  if (dead_) return;
   sim::touches_unguarded(kCommutes);
   note("the writer says: {} is acked through {}", session.id, through);
   if (stream_of(session.id) == kMaxStreams)
@@ -180,6 +181,7 @@ void WriterLedger::acked(const writer::SessionIdentity& session, std::uint64_t t
 }
 
 void WriterLedger::dropped(const writer::SessionIdentity& session, std::uint64_t from, std::uint64_t to) {
+  if (dead_) return;
   sim::touches_unguarded(kOffers);
   note("the writer says: seq {} to {} of {} were dropped", from, to, session.id);
   // No more numbers were taken than events were offered, end markers set and failures told.
@@ -191,6 +193,7 @@ void WriterLedger::dropped(const writer::SessionIdentity& session, std::uint64_t
 
 void WriterLedger::lost(const writer::SessionIdentity& session, std::uint64_t from, std::uint64_t to,
                         const std::string& reason) {
+  if (dead_) return;
   sim::touches_unguarded(kGivenUp);
   note("the writer says: seq {} to {} of {} are lost: {}", from, to, session.id, reason);
   ++lost_calls_;
@@ -217,6 +220,7 @@ void WriterLedger::tell(std::size_t stream, std::uint64_t from, std::uint64_t to
 }
 
 void WriterLedger::flush_answered(std::uint64_t began, const writer::FlushAnswer& answer) {
+  if (dead_) return;
   sim::touches_unguarded(kCommutes);
   if (answer.flushed) {
     note("the flush is answered: all through {} is stored", answer.through);
@@ -233,6 +237,7 @@ void WriterLedger::flush_answered(std::uint64_t began, const writer::FlushAnswer
 }
 
 void WriterLedger::stopped(std::uint64_t began, std::size_t stream, const writer::Stopped& stopped) {
+  if (dead_) return;
   sim::touches_unguarded(kCommutes);
   note("the stop of {} is answered: {}", stream_name(stream), stopped.complete ? "complete" : "not complete");
   if (!stopped.complete) return;
@@ -247,6 +252,7 @@ void WriterLedger::stopped(std::uint64_t began, std::size_t stream, const writer
 }
 
 void WriterLedger::left(std::size_t stream, std::uint64_t through, bool judge_sends) {
+  if (dead_) return;
   sim::touches_unguarded(kOffers);
   sim::touches_unguarded(kAccepted);
   note("the streams before {} are left, and all through seq {}", stream_name(stream), through);
@@ -279,6 +285,20 @@ std::string WriterLedger::text_of(const Append& append) {
   for (const Stored& record : append.records)
     text += (text.empty() ? "seq " : ", ") + std::to_string(record.seq);
   return text;
+}
+
+void WriterLedger::received(const wire::AppendInput& input) {
+  for (const wire::AppendRecord& record : input.records) {
+    if (wire::is_command(record.headers)) continue;
+    const std::uint64_t seq = read(record.body).seq;
+    if (seq < numbers_.size() && numbers_[seq].stored) ++stored_before_;
+    return;
+  }
+}
+
+void WriterLedger::died() {
+  for (const std::uint32_t part : {kOffers, kAccepted, kMarkers, kGivenUp}) sim::touches_unguarded(part);
+  dead_ = true;
 }
 
 std::uint64_t WriterLedger::sent(const std::string& stream, const wire::AppendInput& input) {
@@ -353,7 +373,7 @@ void WriterLedger::lands(std::size_t stream_index, const Stored& record) {
       broken("I9", "wrong_stream",
              fmt::format("event #{} was published to session {}, and is stored in {}", record.n,
                          stream_name(event.offer.stream), stream_name(stream_index)));
-    if (punctual_ && event.seq != 0 && sim::hurried() < kPunctual &&
+    if (punctual_ && !dead_ && event.seq != 0 && sim::hurried() < kPunctual &&
         sim::now() - sim::hurried() - event.accepted_at > may_wait())
       broken("I4", "late",
              fmt::format("{} was stored {} ms after it was accepted, with a linger of {} ms",
@@ -378,123 +398,6 @@ void WriterLedger::lands(std::size_t stream_index, const Stored& record) {
   stream.last_stored = record.seq;
   stream.ends_with_marker = record.end_marker;
   if (record.end_marker) sim::touches_unguarded(kMarkers);
-}
-
-// --- what may land when everything ends now ---
-
-void WriterLedger::under_way(const UnderWay& sessions) {
-  sim::touches_unguarded(kCommutes);
-  std::uint64_t orders = 0;
-  land_in_every_order(sessions, {streams_, {}, std::vector<std::size_t>(sessions.size(), 0)}, orders);
-  branches_ += orders;
-}
-
-void WriterLedger::land_in_every_order(const UnderWay& sessions, const Landing& so_far,
-                                       std::uint64_t& orders) {
-  bool more = false;
-  for (std::size_t i = 0; i < sessions.size() && orders < kMostOrders; ++i) {
-    if (so_far.next[i] >= sessions[i].size()) continue;
-    more = true;
-    Landing landing = so_far;
-    // What is refused ends its session.
-    if (land(appends_[sessions[i][landing.next[i]]], landing)) {
-      ++landing.next[i];
-    } else {
-      landing.next[i] = sessions[i].size();
-    }
-    land_in_every_order(sessions, landing, orders);
-  }
-  if (!more) ++orders;
-}
-
-bool WriterLedger::land(const Append& append, Landing& landing) {
-  if (append.stream == kMaxStreams) return false;
-  Stream& stream = landing.streams[append.stream];
-  if (append.guarded_by_token && append.token != stream.token) return false;
-  if (append.match_seq_num != kNoGuard && append.match_seq_num != stream.tail) return false;
-  stream.tail += append.size;
-  if (append.size != append.records.size()) stream.token = append.new_token;
-  const auto has_landed = [&](std::uint64_t seq) {
-    return std::find(landing.landed.begin(), landing.landed.end(), seq) != landing.landed.end();
-  };
-  for (const Stored& record : append.records) {
-    const bool stored = record.seq < numbers_.size() && numbers_[record.seq].stored;
-    if (stored || has_landed(record.seq))
-      broken("I5", "duplicated",
-             fmt::format("{} is stored twice when all that is on its way lands", describe(record.seq)));
-    if (record.seq < stream.last_stored)
-      broken("I3", "reordered",
-             fmt::format("{} is stored behind seq {} when all that is on its way lands", describe(record.seq),
-                         stream.last_stored));
-    for (std::uint64_t seq = stream.last_stored + 1; seq < record.seq; ++seq) {
-      if (owed(seq) && events_[numbers_[seq].n - 1].offer.stream == append.stream && !has_landed(seq))
-        broken("I4", "lost",
-               fmt::format("{} is not stored, but seq {} behind it is when it lands now", describe(seq),
-                           record.seq));
-    }
-    stream.last_stored = record.seq;
-    landing.landed.push_back(record.seq);
-  }
-  return true;
-}
-
-// --- the end ---
-
-void WriterLedger::judge_journal(const std::vector<std::string>& lines) {
-  sim::touches_unguarded(kCommutes);
-  std::vector<bool> written(numbers_.size(), false);
-  std::uint64_t last = 0;
-  for (const std::string& line : lines) {
-    const Stored record = read(line);
-    if (record.seq <= last || record.seq >= written.size())
-      return broken("I3", "reordered",
-                    fmt::format("the journal holds {} behind seq {}", describe(record.seq), last));
-    last = record.seq;
-    written[record.seq] = true;
-  }
-  for (const std::uint64_t n : accepted_) {
-    if (!written[events_[n - 1].seq])
-      broken("I4", "lost", fmt::format("{} is not in the journal", describe(events_[n - 1].seq)));
-  }
-}
-
-std::uint64_t WriterLedger::pending() const {
-  sim::touches_unguarded(kCommutes);
-  std::uint64_t count = 0;
-  for (const std::uint64_t n : accepted_) count += owed(events_[n - 1].seq) ? 1 : 0;
-  return count;
-}
-
-void WriterLedger::judge_end(const End& end) {
-  sim::touches_unguarded(kCommutes);
-  for (const std::uint64_t n : accepted_) {
-    const Event& event = events_[n - 1];
-    if (event.storing != Storing::on) continue;
-    const Number& at = numbers_[event.seq];
-    if (!at.stored && at.told == Told::nothing)
-      broken("I7", "unreported_loss",
-             fmt::format("{} is neither stored nor told as gone", describe(event.seq)));
-    if (event.offer.unstorable) {
-      if (at.stored)
-        broken("I7", "unreported_loss",
-               fmt::format("{} is over the limit, and stored all the same", describe(event.seq)));
-      continue;
-    }
-    if ((at.told == Told::lost || at.told == Told::unknown) && event.seq > left_through_ && end.time_left)
-      broken("I4", "lost", fmt::format("{} was given up with time left", describe(event.seq)));
-  }
-  if (end.unsaved != told_)
-    broken("I7", "unreported_loss",
-           fmt::format("{} events are said to be unsaved, {} were told as gone", end.unsaved, told_));
-  if (!end.time_left) return;
-  // A marker may have been overwritten in the ring, and told so.
-  if (std::any_of(numbers_.begin(), numbers_.end(),
-                  [](const Number& at) { return at.n == 0 && at.told == Told::dropped; }))
-    return;
-  for (std::size_t i = 0; i < kMaxStreams; ++i) {
-    if ((end.ended >> i & 1U) != 0 && !streams_[i].ends_with_marker)
-      broken("I4", "lost", fmt::format("the end marker of session {} is not stored", stream_name(i)));
-  }
 }
 
 }  // namespace s2::fuzz

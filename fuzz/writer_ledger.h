@@ -76,7 +76,14 @@ class WriterLedger final : public writer::DurabilityListener {
   // What may land, by session, oldest first, if everything ends now.
   void under_way(const std::vector<std::vector<std::uint64_t>>& sessions);
 
+  // What the writer sends, as the service gets it.
+  void received(const wire::AppendInput& input);
+
   // --- the end ---
+  // The writer's machine is gone: nothing that it says from now on counts, and what still lands is judged by
+  // what it had said.
+  void died();
+  bool dead() const { return dead_; }
   struct End {
     bool time_left = false;     // no step of the shutdown ran into its deadline
     std::uint64_t unsaved = 0;  // what the shutdown reported
@@ -89,6 +96,8 @@ class WriterLedger final : public writer::DurabilityListener {
   // Events that have to be stored and are neither stored nor told as gone.
   std::uint64_t pending() const;
   std::uint64_t branches() const { return branches_; }  // orders of what was on its way that were judged
+  // Appends that the service got although it had stored their records: their acknowledgement was lost.
+  std::uint64_t stored_before() const { return stored_before_; }
 
  private:
   enum class Told : std::uint8_t { nothing, dropped, lost, unknown };
@@ -127,7 +136,10 @@ class WriterLedger final : public writer::DurabilityListener {
     bool ends_with_marker = false;
   };
   static constexpr std::uint64_t kNoGuard = ~std::uint64_t{0};
+  static constexpr std::uint32_t kCommutes = 0;  // for sim::touches_unguarded()
 
+  [[gnu::cold]] static void broken(std::string_view invariant, std::string_view kind,
+                                   const std::string& what);
   Number& number(std::uint64_t seq);
   bool must_be_stored(const Event& event) const;
   // For how long what is accepted is not sent, at most. A storage writer that is held up at the end of its
@@ -167,6 +179,8 @@ class WriterLedger final : public writer::DurabilityListener {
   std::size_t sends_judged_below_ = 0;  // streams: none of them may get anything more
   std::uint64_t given_up_ = 0;
   std::uint64_t branches_ = 0;
+  std::uint64_t stored_before_ = 0;
+  bool dead_ = false;
 };
 
 }  // namespace s2::fuzz

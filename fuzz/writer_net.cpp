@@ -5,6 +5,7 @@
 
 #include <map>
 #include <mutex>
+#include <thread>
 
 #include "emulator/host.h"
 #include "scenarios/memory_net.h"
@@ -81,18 +82,28 @@ std::string plan_of(const WriterShape& shape) {
 
 class Http2Network final : public Network {
  public:
-  Http2Network(const WriterShape& shape, WriterLedger& ledger)
+  Http2Network(const WriterShape& shape, WriterLedger& ledger, std::function<void()> on_death)
       : net_({.draw = sim::choose,
               .latency_max = std::chrono::microseconds(shape.one_piece ? 0 : sim::choose(3) * 150),
               // A big event in small pieces would be nothing but pieces.
               .piece_max = shape.one_piece || sim::choose(2) == 0 || shape.big_event ? std::size_t{16 * 1024}
                                                                                      : std::size_t{48},
-              .tear = !shape.one_piece}) {
+              .tear = !shape.one_piece,
+              .refused_from = shape.refused_from,
+              .refused_opens = shape.refused_opens,
+              .faults = shape.byte_faults,
+              .on_fault = [on_death = std::move(on_death)](const scenarios::ByteFault& fault) {
+                if (sim::tracing()) sim::note("the network: " + describe(fault));
+                if (fault.kind == scenarios::ByteFault::Kind::gone) on_death();
+              }}) {
     net_.in_loop([&] {
       host_ = std::make_unique<emulator::Host>(net_.loop(), emulator::Options{.faults_json = plan_of(shape)});
       host_->create_basin(scenarios::kDirectBasin, R"({"create_stream_on_append":true})");
       host_->world().moments.observe([this, &ledger](const emulator::ProtocolEvent& event) {
-        if (event.moment == emulator::Moment::append_received) ++received_;
+        if (event.moment == emulator::Moment::append_received) {
+          ++received_;
+          ledger.received(*event.input);
+        }
         if (event.moment != emulator::Moment::committed) return;
         ledger.committed(ledger.sent(event.stream, *event.input));
       });
@@ -122,8 +133,14 @@ class Http2Network final : public Network {
     return writer::make_producers(options, *client_, listener);
   }
   std::uint64_t attempts() const override { return net_.connections() + received_; }
+  void let_all_land() override {
+    std::this_thread::sleep_for(kTwinsLand);
+    for (int turns = 0; turns < 2; ++turns) net_.in_loop([] {});
+  }
 
  private:
+  static constexpr std::chrono::seconds kTwinsLand{1};  // the emulator's own late ones, too
+
   std::uint64_t received_ = 0;  // appends
   scenarios::MemoryNet net_;
   std::unique_ptr<emulator::Host> host_;
@@ -213,10 +230,11 @@ class NoNetwork final : public Network {
 
 }  // namespace
 
-std::unique_ptr<Network> make_network(const WriterShape& shape, WriterWay way, WriterLedger& ledger) {
+std::unique_ptr<Network> make_network(const WriterShape& shape, WriterWay way, WriterLedger& ledger,
+                                      std::function<void()> on_death) {
   if (way == WriterWay::none) return std::make_unique<NoNetwork>(ledger);
   if (way == WriterWay::direct) return std::make_unique<DirectNetwork>(shape, ledger);
-  return std::make_unique<Http2Network>(shape, ledger);
+  return std::make_unique<Http2Network>(shape, ledger, std::move(on_death));
 }
 
 }  // namespace s2::fuzz

@@ -5,6 +5,7 @@
 // client, and before the ledger that it tells what was sent and committed.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "fuzz/writer_ledger.h"
@@ -18,8 +19,11 @@ class Network {
   virtual std::unique_ptr<writer::Producers> producers(const writer::ProducerOptions& options,
                                                        writer::ProducerListener& listener) = 0;
   virtual std::uint64_t attempts() const = 0;  // connections and appends that the writer tried so far
+  virtual void let_all_land() {}               // returns when nothing is on its way to the service any more
 };
 
-std::unique_ptr<Network> make_network(const WriterShape& shape, WriterWay way, WriterLedger& ledger);
+// `on_death`: the writer's machine is gone; called under the network's lock.
+std::unique_ptr<Network> make_network(const WriterShape& shape, WriterWay way, WriterLedger& ledger,
+                                      std::function<void()> on_death);
 
 }  // namespace s2::fuzz

@@ -19,11 +19,35 @@ constexpr std::uint64_t kNoTimeOneIn = 4;
 constexpr std::uint64_t kJournalOneIn = 16;  // and those with files
 constexpr std::uint64_t kTokenRefusedOneIn = 48;
 constexpr std::uint64_t kLastFaultyAppend = 6;
+constexpr std::uint64_t kByteFaultOneIn = 3;  // of the faults
+constexpr std::uint64_t kGoneOneIn = 8;
+constexpr std::array<std::uint64_t, 3> kBytes = {300, 1500, 6000};
 constexpr milliseconds kLongLinger{100};
 
 template <class T, std::size_t N>
 T one_of(const std::array<T, N>& values) {
   return values[sim::choose(N)];
+}
+
+// Of a direction's bytes: the first ones are those of the connection, then come appends.
+std::uint64_t draw_byte() {
+  return 1 + sim::choose(one_of(kBytes));
+}
+
+scenarios::ByteFault draw_byte_fault() {
+  using Kind = scenarios::ByteFault::Kind;
+  scenarios::ByteFault fault;
+  fault.kind = one_of(std::array{Kind::reset, Kind::reset, Kind::half_open, Kind::half_open, Kind::silence});
+  fault.to_server = sim::choose(2) == 0;
+  fault.byte = draw_byte();
+  if (fault.kind == Kind::half_open) fault.lasts = milliseconds(one_of(std::array{0, 0, 30, 3000}));
+  if (fault.kind == Kind::silence) {
+    fault.lasts = milliseconds(one_of(std::array{30, 3000, 20'000}));
+  } else if (sim::choose(3) == 0) {
+    fault.closed = milliseconds(one_of(std::array{300, 8000}));
+    fault.refuses = sim::choose(2) == 0;
+  }
+  return fault;
 }
 
 }  // namespace
@@ -48,7 +72,12 @@ WriterShape draw_shape(const WriterLimits& limits) {
   if (shape.unstorable_event) shape.linger = kLongLinger, shape.batch_records = kRoomyRing;
   const std::uint64_t faults = shape.unstorable_event && sim::choose(4) != 0 ? 0 : limits.faults;
   shape.journal = sim::choose(kJournalOneIn) == 0;
+  const bool bytes = limits.way == WriterWay::http2;
   for (std::uint64_t i = sim::choose(faults + 1); i > 0; --i) {
+    if (bytes && sim::choose(kByteFaultOneIn) == 0) {
+      shape.byte_faults.push_back(draw_byte_fault());
+      continue;
+    }
     shape.faults.push_back({static_cast<scenarios::DirectFault>(sim::choose(scenarios::kDirectFaults)),
                             1 + sim::choose(kLastFaultyAppend)});
   }
@@ -67,11 +96,27 @@ WriterShape draw_shape(const WriterLimits& limits) {
   if (faults > 0 && !renews && sim::choose(kTokenRefusedOneIn) == 0) {
     shape.faults.push_back({scenarios::DirectFault::token_refused, 1 + sim::choose(kLastFaultyAppend)});
   }
+  if (bytes && sim::choose(kGoneOneIn) == 0) {
+    shape.byte_faults.push_back(
+        {.kind = scenarios::ByteFault::Kind::gone, .to_server = sim::choose(2) == 0, .byte = draw_byte()});
+  }
   shape.join_first = sim::choose(2) == 0;
   shape.settle = shape.join_first && sim::choose(3) == 0;
   shape.teardown = one_of(std::array{Teardown::shutdown, Teardown::shutdown, Teardown::stop_then_shutdown,
                                      Teardown::stop_then_shutdown, Teardown::destroy});
   return shape;
+}
+
+std::string describe(const scenarios::ByteFault& fault) {
+  constexpr std::array kKinds = {"connection reset", "half-open", "silence", "the machine is gone"};
+  std::string text = fmt::format("{} behind byte {} to the {}", kKinds[static_cast<std::size_t>(fault.kind)],
+                                 fault.byte, fault.to_server ? "service" : "writer");
+  if (fault.lasts.count() > 0) text += fmt::format(" for {} ms", fault.lasts.count());
+  if (fault.closed.count() > 0)
+    text +=
+        fmt::format(", then {} for {} ms", fault.refuses ? "connections refused" : "no connection answered",
+                    fault.closed.count());
+  return text;
 }
 
 std::string describe(const WriterShape& shape) {
@@ -99,6 +144,7 @@ std::string describe(const WriterShape& shape) {
     text += fmt::format(", {} at append {}", scenarios::name_of(each.fault), each.append);
   if (shape.refused_opens > 0)
     text += fmt::format(", {} connections refused from {}", shape.refused_opens, shape.refused_from);
+  for (const auto& each : shape.byte_faults) text += ", " + describe(each);
   for (const Act act : shape.acts) text += fmt::format(", {}", kNames[static_cast<std::size_t>(act)]);
   if (shape.settle) {
     text += ", all stored first";

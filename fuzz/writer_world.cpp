@@ -25,7 +25,7 @@ using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
 // Over all worlds of this process.
-std::atomic<std::uint64_t> branches_judged{0}, events_accepted{0};
+std::atomic<std::uint64_t> branches_judged{0}, events_accepted{0}, appends_stored_before{0}, deaths{0};
 
 // A hundred times what an execution has: then it does not end. Bytes of a big event in pieces make many
 // points.
@@ -51,7 +51,11 @@ class Listener final : public writer::DurabilityListener {
   }
   void wait_settled() {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return ledger_.pending() == 0; });
+    changed_.wait(lock, [this] { return ledger_.dead() || ledger_.pending() == 0; });
+  }
+  void died() {
+    ledger_.died();
+    changed();
   }
 
  private:
@@ -65,9 +69,31 @@ class Listener final : public writer::DurabilityListener {
   std::condition_variable changed_;
 };
 
-// Nothing goes wrong on the network, and no event waits for room.
+using scenarios::ByteFault;
+
+// Nothing goes wrong on the network while the writer lives, and no event waits for room.
 bool is_punctual(const WriterShape& shape) {
-  return shape.faults.empty() && shape.refused_opens == 0 && shape.in_flight_records > kFewInFlight;
+  return shape.faults.empty() && shape.refused_opens == 0 && shape.in_flight_records > kFewInFlight &&
+         std::all_of(shape.byte_faults.begin(), shape.byte_faults.end(),
+                     [](const ByteFault& each) { return each.kind == ByteFault::Kind::gone; });
+}
+
+// A peer may be silent while a connection opens: that takes what an opening may take.
+bool is_silent(const WriterShape& shape) {
+  return std::any_of(shape.byte_faults.begin(), shape.byte_faults.end(), [](const ByteFault& each) {
+    return each.kind == ByteFault::Kind::half_open || each.kind == ByteFault::Kind::silence ||
+           (each.closed.count() > 0 && !each.refuses);
+  });
+}
+
+// At most one connection broke, or one append was met by silence: that leaves time for another attempt.
+bool is_light(const WriterShape& shape) {
+  const auto closes = [](const ByteFault& each) { return each.closed.count() > 0; };
+  const auto resets = std::count_if(shape.byte_faults.begin(), shape.byte_faults.end(),
+                                    [](const auto& each) { return each.kind == ByteFault::Kind::reset; });
+  return shape.faults.size() + static_cast<std::size_t>(resets) <= 1 && shape.refused_opens == 0 &&
+         shape.in_flight_records > kFewInFlight && !is_silent(shape) &&
+         std::none_of(shape.byte_faults.begin(), shape.byte_faults.end(), closes);
 }
 
 // An append was refused for good: it is lost, and told so.
@@ -119,7 +145,7 @@ class WriterRun {
         way_(way),
         ledger_(shape.ring_events, shape.linger, is_punctual(shape)),
         listener_(ledger_),
-        network_(make_network(shape, way, ledger_)) {
+        network_(make_network(shape, way, ledger_, [this] { listener_.died(); })) {
     if (shape_.journal) directory_.emplace();
   }
 
@@ -127,15 +153,20 @@ class WriterRun {
     if (!make_writer()) return;
     for (std::size_t i = 0; i < shape_.sessions; ++i) start(i);
     for (std::size_t i = 0; i < shape_.publishers; ++i) publishers_.emplace_back([this, i] { publish(i); });
-    for (const Act act : shape_.acts) perform(act);
+    for (const Act act : shape_.acts) {
+      if (!ledger_.dead()) perform(act);
+    }
     if (shape_.yields) std::this_thread::yield();
     if (shape_.join_first) join();
     if (shape_.settle) listener_.wait_settled();
-    end();
+    if (!ledger_.dead()) end();
     join();
     writer_.reset();
+    if (ledger_.dead()) network_->let_all_land();
     network_.reset();
-    branches_judged += ledger_.branches();
+    deaths += ledger_.dead() ? 1 : 0;
+    branches_judged += ledger_.branches() + (ledger_.dead() ? 1 : 0);
+    appends_stored_before += ledger_.stored_before();
   }
 
  private:
@@ -171,7 +202,7 @@ class WriterRun {
 
   void publish(std::size_t publisher) {
     sim::name_thread(fmt::format("publisher{}", publisher + 1));
-    for (std::uint64_t i = 0; i < shape_.events; ++i) {
+    for (std::uint64_t i = 0; i < shape_.events && !ledger_.dead(); ++i) {
       if (shape_.between.count() > 0) std::this_thread::sleep_for(shape_.between);
       const std::size_t now = identity_,
                         stream = now != kMaxStreams ? now : (publisher + i) % shape_.sessions;
@@ -318,16 +349,16 @@ class WriterRun {
     const writer::ShutdownReport report =
         writer_->shutdown(time_for_an_end(), [](writer::Deadline) { return true; });
     const auto whole = sim::now() - began;
+    if (ledger_.dead()) return;
     judge_time("I8", "the shutdown", watch);
     // One that is too big for S2 is given up whenever its turn comes.
     if (unhurried() && !shape_.no_time && !shape_.unstorable_event && !loses_an_append(shape_) &&
-        ledger_.given_up() > given_up && network_->attempts() == attempts)
+        !is_silent(shape_) && ledger_.given_up() > given_up && network_->attempts() == attempts)
       sim::fail("I4 lost: events were given up at the shutdown without one more attempt");
     join();
     if (storing_) ended_ |= active;
-    // One that fell silent, or one connection that broke, leaves time for another attempt.
-    const bool light = unhurried() && shape_.faults.size() <= 1 && shape_.refused_opens == 0 &&
-                       shape_.in_flight_records > kFewInFlight;
+    if (ledger_.dead()) return;
+    const bool light = unhurried() && is_light(shape_);
     ledger_.judge_end(
         {.time_left = !shape_.no_time && !loses_an_append(shape_) && (light || had_time_left(report, whole)),
          .unsaved = report.unsaved,
@@ -340,10 +371,13 @@ class WriterRun {
   }
 
   // Then a flush and a stop have every reason to succeed.
-  bool nothing_is_slow() const { return is_punctual(shape_) && unhurried() && !shape_.unstorable_event; }
+  bool nothing_is_slow() const {
+    return !ledger_.dead() && is_punctual(shape_) && unhurried() && !shape_.unstorable_event;
+  }
 
   // By its deadline in any case; at once where nothing is slow.
   void judge_time(const char* invariant, const char* what, const Stopwatch& watch) const {
+    if (ledger_.dead()) return;
     const bool at_once = is_punctual(shape_) && unhurried();
     if (watch.elapsed() > (at_once ? milliseconds(kPunctual) : shape_.budget + kTooLate))
       sim::fail(fmt::format("{} late: {} took {} ms of {} ms{}", invariant, what, watch.elapsed_ms().count(),
@@ -404,7 +438,7 @@ sim::WorldOptions writer_http2_world(sim::Chooser& chooser) {
 }
 
 WriterCounts writer_counts() {
-  return {branches_judged, events_accepted};
+  return {branches_judged, events_accepted, appends_stored_before, deaths};
 }
 
 }  // namespace s2::fuzz

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "scenarios/direct_s2.h"
+#include "scenarios/memory_net.h"
 #include "sim/world.h"
 
 namespace s2::fuzz {
@@ -61,6 +62,7 @@ struct WriterShape {
   bool one_piece = false;  // HTTP/2 bytes arrive at once and whole; otherwise that is drawn
   std::vector<scenarios::PlannedFault> faults;
   std::uint64_t refused_from = 0, refused_opens = 0;
+  std::vector<scenarios::ByteFault> byte_faults;  // over HTTP/2 bytes only
   std::vector<Act> acts;
   bool join_first = false;  // publishers end before the teardown
   bool settle = false;      // and all that they published is stored
@@ -70,6 +72,7 @@ struct WriterShape {
 // By sim::choose().
 WriterShape draw_shape(const WriterLimits& limits);
 std::string describe(const WriterShape& shape);
+std::string describe(const scenarios::ByteFault& fault);
 
 void run_writer(const WriterShape& shape, WriterWay way);
 void run_writer(const WriterLimits& limits);  // of a drawn shape
@@ -82,8 +85,10 @@ sim::WorldOptions still_world(sim::Chooser& chooser);
 
 // Of this process, over all executions so far.
 struct WriterCounts {
-  std::uint64_t branches = 0;  // orders judged of what was on its way
-  std::uint64_t events = 0;    // accepted
+  std::uint64_t branches = 0;       // orders judged of what was on its way
+  std::uint64_t events = 0;         // accepted
+  std::uint64_t stored_before = 0;  // appends sent again whose acknowledgement was lost; over HTTP/2 bytes
+  std::uint64_t deaths = 0;         // machines that were gone; each is one of the branches
 };
 WriterCounts writer_counts();
 

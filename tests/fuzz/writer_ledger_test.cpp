@@ -185,5 +185,41 @@ TEST(WriterLedger, WhatIsOnItsWayIsJudgedAsIfItLandedNow) {
             "I4 lost");
 }
 
+// What still lands of a writer that is gone is judged by what it had said; what it says afterwards is
+// nothing.
+TEST(WriterLedger, WhatLandsAfterADeathIsJudgedByWhatWasSaidBefore) {
+  EXPECT_EQ(verdict([](Story& story) {
+              story.publish(2);
+              story.ledger.died();
+              story.ledger.acked(story.session, 2);
+              story.ledger.lost(story.session, 2, 2, "not sent");
+              story.store({Story::record(1, 1)});
+              story.store({Story::record(2, 2)});
+            }),
+            "");
+  EXPECT_EQ(verdict([](Story& story) {
+              story.publish(2);
+              story.ledger.lost(story.session, 2, 2, "not sent");
+              story.ledger.died();
+              story.store({Story::record(1, 1)});
+              story.store({Story::record(2, 2)});
+            }),
+            "I7 false_failure");
+  EXPECT_EQ(verdict([](Story& story) {
+              story.publish(2);
+              story.ledger.died();
+              story.ledger.lost(story.session, 1, 1, "not sent");
+              story.store({Story::record(2, 2)});
+            }),
+            "I4 lost");
+  EXPECT_EQ(verdict([](Story& story) {
+              story.publish(1);
+              story.store({Story::record(1, 1)});
+              story.ledger.died();
+              story.store({Story::record(1, 1)});
+            }),
+            "I5 duplicated");
+}
+
 }  // namespace
 }  // namespace s2::fuzz

@@ -37,7 +37,65 @@ TEST(WriterWorld, EveryPromiseHoldsInDrawnShapesWhateverTheOrder) {
 }
 
 TEST(WriterWorld, EveryPromiseHoldsOverHttp2Bytes) {
+  const WriterCounts before = writer_counts();
   expect_held(explore_writer([] { run_writer(WriterLimits{.way = WriterWay::http2}); }, 500), 500);
+  EXPECT_GT(writer_counts().stored_before, before.stored_before) << "lost acknowledgements are drawn";
+  EXPECT_GT(writer_counts().deaths, before.deaths);
+}
+
+// Answers that are cut off at each byte in turn: in some executions that leaves an append in doubt that is
+// stored, and it is sent again.
+TEST(WriterWorld, ABatchWhoseAcknowledgementIsLostOverBytesIsSentAgainAndStoredOnce) {
+  const std::uint64_t before = writer_counts().stored_before;
+  for (const auto kind : {scenarios::ByteFault::Kind::reset, scenarios::ByteFault::Kind::half_open}) {
+    for (std::uint64_t byte = 1; byte < 600; byte += 7) {
+      WriterShape shape;
+      shape.publishers = 2;
+      shape.batch_records = 1;
+      shape.byte_faults.push_back({.kind = kind, .to_server = false, .byte = byte});
+      expect_held(explore_writer([&] { run_writer(shape, WriterWay::http2); }, 2), 2);
+    }
+  }
+  EXPECT_GT(writer_counts().stored_before, before + 20);
+}
+
+// Of what is under way any prefix may land when the machine is gone; nobody waits for it any more.
+TEST(WriterWorld, WhatAMachineThatIsGoneHadUnderWayLandsAndBreaksNothing) {
+  const WriterCounts before = writer_counts();
+  for (std::uint64_t byte = 50; byte < 2000; byte += 50) {
+    WriterShape shape;
+    shape.publishers = 2;
+    shape.events = 3;
+    shape.batch_records = 2;
+    shape.join_first = shape.settle = true;
+    shape.byte_faults.push_back(
+        {.kind = scenarios::ByteFault::Kind::gone, .to_server = byte % 100 == 0, .byte = byte});
+    expect_held(explore_writer([&] { run_writer(shape, WriterWay::http2); }, 5), 5);
+  }
+  EXPECT_GT(writer_counts().deaths, before.deaths + 100);
+  EXPECT_EQ(writer_counts().branches - before.branches, writer_counts().deaths - before.deaths);
+}
+
+TEST(WriterWorld, TheFaultsOfBytesAreDrawnAndToldInPlainWords) {
+  std::map<std::string, int> seen;
+  for (std::uint64_t seed = 1; seed < 400; ++seed) {
+    const auto strategy = make_random();
+    explore(*strategy, {.seed = seed, .max_executions = 1, .rerun_one_in = 0, .warm_up = false}, [&] {
+      for (const auto way : {WriterWay::http2, WriterWay::direct}) {
+        const WriterShape shape = draw_shape({.way = way});
+        EXPECT_TRUE(shape.byte_faults.empty() || way == WriterWay::http2);
+        for (const auto& fault : shape.byte_faults) {
+          EXPECT_NE(describe(shape).find(describe(fault)), std::string::npos);
+          ++seen[describe(fault).substr(0, describe(fault).find(" behind"))];
+          if (fault.closed.count() > 0) ++seen[fault.refuses ? "refuses" : "does not answer"];
+          if (fault.lasts.count() > 0) ++seen["for a while"];
+        }
+      }
+    });
+  }
+  for (const char* each : {"connection reset", "half-open", "silence", "the machine is gone", "refuses",
+                           "does not answer", "for a while"})
+    EXPECT_GT(seen[each], 0) << each;
 }
 
 // A linger that ended between two looks of the producer was slept over: the batch stayed where it was until

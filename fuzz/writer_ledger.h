@@ -142,11 +142,8 @@ class WriterLedger final : public writer::DurabilityListener {
                                    const std::string& what);
   Number& number(std::uint64_t seq);
   bool must_be_stored(const Event& event) const;
-  // For how long what is accepted is not sent, at most. A storage writer that is held up at the end of its
-  // nap misses the batch that lingers: what came meanwhile waits for the next one.
-  std::chrono::nanoseconds may_wait() const {
-    return (sim::hurried().count() == 0 ? linger_ : 2 * linger_) + kPunctual;
-  }
+  // For how long what is accepted is not sent, at most.
+  std::chrono::nanoseconds may_wait() const { return linger_ + kPunctual; }
   bool owed(std::uint64_t seq) const;  // accepted, has to be stored, neither stored nor told
   void lands(std::size_t stream, const Stored& record);
   void tell(std::size_t stream, std::uint64_t from, std::uint64_t to, Told told);

@@ -169,6 +169,7 @@ class StoringProducers final : public writer::Producers {
   }
   void wake() override {}
   std::optional<writer::Lingering> lingering(const std::string&) const override { return std::nullopt; }
+  void send_now(const std::string&) override {}  // nothing lingers
   void flush(writer::Deadline) override { acknowledge(); }
   std::size_t wait_acked(std::uint64_t, writer::Deadline) override { return acknowledge(); }
   bool remove(const std::string&, writer::Deadline) override { return acknowledge() == 0; }

@@ -67,6 +67,11 @@ class AllProducers final : public Producers {
     return at == producers_.end() ? std::nullopt : at->second->lingering();
   }
 
+  void send_now(const std::string& stream) override {
+    const std::lock_guard lock(mutex_);
+    if (const auto at = producers_.find(stream); at != producers_.end()) at->second->send_now();
+  }
+
   void flush(Deadline answer_by) override {
     for (const auto& producer : all()) producer->flush(answer_by);
   }

@@ -111,6 +111,9 @@ class Producers {
   // The stream's batch that lingers, if it does: the next record comes to it, unless flush() is called.
   virtual std::optional<Lingering> lingering(const std::string& stream) const = 0;
 
+  // Sends what lingers now, in that stream. Does not wait.
+  virtual void send_now(const std::string& stream) = 0;
+
   // Sends what lingers now, in all streams. Does not wait. Somebody wants the answers by `answer_by`: until
   // then no pause and no single silent peer takes more than a part of what is left.
   virtual void flush(Deadline answer_by) = 0;

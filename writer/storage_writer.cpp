@@ -81,6 +81,15 @@ void StorageWriter::nap(Deadline deadline) {
   const auto left = batch->due - std::chrono::steady_clock::now();
   if (left < kLeastNap) return;
   reader_->nap({std::min(deadline, batch->due - left / 8), batch->records, batch->bytes, fed_}, rouses);
+  napped_beside_ = batch->due;
+}
+
+// What came during a nap was meant for the batch that lingered beside it. Where that was due before all of it
+// was handed over, the rest has lingered for long enough.
+void StorageWriter::send_what_was_slept_over() {
+  if (napped_beside_ && std::chrono::steady_clock::now() >= *napped_beside_)
+    producers_.send_now(fed_->stream);
+  napped_beside_.reset();
 }
 
 StorageWriter::Step StorageWriter::take_one(const std::stop_token& stop, Deadline deadline) {
@@ -91,7 +100,12 @@ StorageWriter::Step StorageWriter::take_one(const std::stop_token& stop, Deadlin
     } else {
       RingItem item = reader_->try_next();
       if (std::holds_alternative<std::monostate>(item)) {
+        send_what_was_slept_over();
         nap(deadline);
+        item = reader_->try_next();
+      }
+      if (std::holds_alternative<std::monostate>(item)) {
+        napped_beside_.reset();  // nothing came meanwhile
         item = reader_->next(deadline);
       }
       if (std::holds_alternative<std::monostate>(item)) return Step::held_up;

@@ -20,6 +20,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <tl/expected.hpp>
@@ -85,6 +86,7 @@ class StorageWriter {
   enum class Step { moved_on, held_up };
   tl::expected<void, std::string> cancelled() const;
   void nap(Deadline deadline);
+  void send_what_was_slept_over();
   Step take_one(const std::stop_token& stop, Deadline deadline);
   Step hand_over(const std::stop_token& stop, Deadline deadline);
   Step hand_over_marker(const EnvelopeRef& marker, const std::stop_token& stop, Deadline deadline);
@@ -102,8 +104,9 @@ class StorageWriter {
   Backlog backlog_;  // between what was taken and what the reader gives; belongs to whoever reads
   DropMarkers markers_;
   std::stop_source cancel_;
-  EnvelopeRef in_hand_;  // read, and not taken by a producer yet; belongs to whoever reads
-  SessionRef fed_;       // whose event a producer took last; belongs to whoever reads
+  EnvelopeRef in_hand_;                    // read, and not taken by a producer yet; belongs to whoever reads
+  std::optional<Deadline> napped_beside_;  // when that batch is due; belongs to whoever reads
+  SessionRef fed_;                         // whose event a producer took last; belongs to whoever reads
 #ifdef PLANTED_BUGS
   void ship_off();
   std::vector<EnvelopeRef> off_;  // read while storing was off: pre-enable-leak, off-window-drain

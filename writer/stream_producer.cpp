@@ -75,6 +75,13 @@ std::optional<Lingering> StreamProducer::lingering() const {
   return batcher_.lingering();
 }
 
+void StreamProducer::send_now() {
+  const std::lock_guard lock(mutex_);
+  flush_batcher();
+  poked_ = true;
+  thread_cv_.notify_one();
+}
+
 void StreamProducer::flush(Deadline answer_by) {
   const std::lock_guard lock(mutex_);
   want_answers(answer_by);

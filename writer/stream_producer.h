@@ -55,6 +55,7 @@ class StreamProducer {
                                const std::stop_token& stop, Deadline deadline);
   void wake();
   std::optional<Lingering> lingering() const;
+  void send_now();
   void flush(Deadline answer_by);
   // Waits until nothing with seq <= through is unsettled; returns how many still are at the deadline.
   std::size_t wait_settled(std::uint64_t through, Deadline deadline);

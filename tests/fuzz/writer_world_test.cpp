@@ -114,6 +114,19 @@ TEST(WriterWorld, ALingerThatEndsBetweenTwoLooksOfTheProducerIsNotSleptOver) {
   expect_held(explore_writer([&] { run_writer(shape, WriterWay::direct); }, 3000), 3000);
 }
 
+// A storage writer that was held up at the end of its sleep missed the batch that had lingered: what came
+// meanwhile lingered once more.
+TEST(WriterWorld, NothingLingersTwiceWhereTheStorageWriterOversleeps) {
+  WriterShape shape;
+  shape.publishers = 2;
+  shape.events = 3;
+  shape.batch_records = kRoomyRing;
+  shape.linger = milliseconds(100);
+  shape.between = milliseconds(60);
+  shape.join_first = shape.settle = true;
+  expect_held(explore_writer([&] { run_writer(shape, WriterWay::direct); }, 20'000), 20'000);
+}
+
 // A Run that did not return in time was telling what the ring had dropped, while the end of the shutdown told
 // the same events as lost.
 TEST(WriterWorld, WhatIsGoneIsToldOnceThoughTheShutdownIsInAHurry) {

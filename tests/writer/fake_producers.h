@@ -118,6 +118,9 @@ class FakeProducers : public Producers {
     std::lock_guard lock(mutex_);
     return batch_;
   }
+  void send_now(const std::string&) override {
+    set([&] { flush_through_ = queue_.size(); });
+  }
   void flush(Deadline) override {
     set([&] { flush_through_ = queue_.size(); });
   }

@@ -2,6 +2,7 @@
 #include "fuzz/explore.h"
 
 #include "fuzz/core_clock.h"
+#include "fuzz/crash.h"
 
 namespace s2::fuzz {
 namespace {
@@ -36,6 +37,7 @@ Exploration explore(Strategy& strategy, const ExploreOptions& options, const Pro
   Exploration sum;
   Tape tape(strategy);
   const sim::WorldOptions world = options.world(tape);
+  CrashWatch crashes(tape, strategy, options, program);
   if (options.warm_up) {
     TapePlayer plain({}, mixed(options.seed), 0);
     sim::run(options.world(plain), program);
@@ -47,6 +49,7 @@ Exploration explore(Strategy& strategy, const ExploreOptions& options, const Pro
     if (options.max_core_time != kNoCoreBound && CoreClock::now() - core_begin >= options.max_core_time)
       break;
     tape.begin(mixed(options.seed * 0x9E3779B97F4A7C15ULL + i * options.shards + options.shard));
+    crashes.begins(i + 1);
     const sim::Execution execution = sim::run(world, program);
     const std::uint64_t draw_seed = strategy.draw_seed();
     const std::string found_by = strategy.name();

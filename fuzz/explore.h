@@ -32,6 +32,9 @@ struct ExploreOptions {
   unsigned shard = 0, shards = 1;  // of a campaign: the same seed, other executions
   World world = plain_world;
   std::function<bool()> stop = {};  // asked between executions
+  // What to say of the token where the program crashes: the line that makes it again. If it is there, the
+  // search goes on in a child of the process (crash.h).
+  std::function<std::string(const std::string& token)> on_crash = {};
 };
 
 struct Failure {

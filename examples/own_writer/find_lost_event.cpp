@@ -4,7 +4,7 @@
 //   find-lost-event [first|careful] [--executions N] [--seed N]      which queue; first, 100000 and 1 by
 //   find-lost-event [first|careful] --replay TOKEN                   default
 //
-// Exit codes: 0 nothing was lost, 1 an event was, 2 bad usage.
+// Exit codes: 0 nothing was lost, 1 an event was, or the writer crashed, 2 bad usage.
 #include <algorithm>
 #include <charconv>
 #include <iostream>
@@ -135,6 +135,10 @@ int main(int argc, char** argv) {
     return sim::is_failure(execution.ending) ? 1 : 0;
   }
 
+  const auto again = [&](const std::string& order) {
+    return "again: " + std::string(argv[0]) + " " + queue + " --replay '" + order + "'";
+  };
+  options.on_crash = again;  // a crash of the writer is told with its order, too
   const auto strategy = fuzz::make_portfolio();
   const fuzz::Exploration found = fuzz::explore(*strategy, options, program);
   std::cout << found.executions << " executions, " << found.points << " points\n";
@@ -148,6 +152,6 @@ int main(int argc, char** argv) {
             << schedule.preemptions() << " preemption(s)"
             << (smallest.fewest ? ", and no order of this life with fewer loses it" : "") << ":\n\n";
   tell(schedule, program);
-  std::cout << "\nagain: " << argv[0] << " " << queue << " --replay '" << fuzz::text_of(schedule) << "'\n";
+  std::cout << "\n" << again(fuzz::text_of(schedule)) << "\n";
   return 1;
 }

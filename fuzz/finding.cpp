@@ -75,27 +75,6 @@ void classify(sim::Ending ending, const std::string& why, Finding& finding) {
   }
 }
 
-std::string replay_text(const std::string& target, const std::string& mutant, const Schedule& schedule) {
-  return target + (mutant.empty() ? "" : "+" + mutant) + "/" + text_of(schedule);
-}
-
-std::optional<ReplayToken> parse_replay_token(std::string_view text, std::string& error) {
-  const std::size_t slash = text.find('/');
-  if (slash == std::string_view::npos) {
-    error = "a token is TARGET[+BUG]/SCHEDULE, as a failure prints it";
-    return std::nullopt;
-  }
-  ReplayToken token;
-  const std::string_view head = text.substr(0, slash);
-  const std::size_t plus = head.find('+');
-  token.target = head.substr(0, plus);
-  if (plus != std::string_view::npos) token.mutant = head.substr(plus + 1);
-  auto schedule = schedule_of(text.substr(slash + 1), error);
-  if (!schedule) return std::nullopt;
-  token.schedule = std::move(*schedule);
-  return token;
-}
-
 std::vector<std::string> steps_of(sim::Execution execution, const Schedule& followed) {
   const SourceLines places(execution);
   name_objects(execution, places);

@@ -35,14 +35,6 @@ struct Finding {
 // Fills in invariant, kind, by and detail. "I4 lost: what" says itself what it is; other endings are I8.
 void classify(sim::Ending ending, const std::string& why, Finding& finding);
 
-// `target[+mutant]/schedule`: a token where it has at most kMostTokenBytes.
-std::string replay_text(const std::string& target, const std::string& mutant, const Schedule& schedule);
-struct ReplayToken {
-  std::string target, mutant;
-  Schedule schedule;
-};
-std::optional<ReplayToken> parse_replay_token(std::string_view text, std::string& error);
-
 // The story of an execution, a line each; `followed` as replay() gives it.
 std::vector<std::string> steps_of(sim::Execution execution, const Schedule& followed);
 

@@ -41,6 +41,14 @@ std::optional<std::string> token_of(const Schedule& schedule);
 inline constexpr std::size_t kMostScheduleBytes = 1024 * 1024;
 std::optional<Schedule> schedule_of(std::string_view token, std::string& error);
 
+// `target[+mutant]/schedule`: a token where it has at most kMostTokenBytes.
+std::string replay_text(const std::string& target, const std::string& mutant, const Schedule& schedule);
+struct ReplayToken {
+  std::string target, mutant;
+  Schedule schedule;
+};
+std::optional<ReplayToken> parse_replay_token(std::string_view text, std::string& error);
+
 // Keeps which index was chosen where, at next to no cost, while a strategy chooses.
 class Tape final : public sim::Chooser {
  public:

@@ -22,9 +22,9 @@ static_assert(kLetters.size() >= sim::kKinds);
 std::string plain(std::string_view name) {
   std::string text(name);
   for (char& c : text) {
-    if (c <= ' ' || c > '~' || c == ',' || c == ':') c = '_';
+    if (c <= ' ' || c > '~' || c == ',' || c == ':' || c == '\'') c = '_';
   }
-  return text;
+  return text.empty() ? "_" : text;
 }
 
 std::size_t number_of(std::vector<std::string>& names, const std::string& name) {
@@ -143,7 +143,10 @@ std::optional<Schedule> schedule_of(std::string_view token, std::string& error) 
   if (!reader.number(schedule.draw_seed, 16) || !reader.take(':'))
     return refuse("no seed in hexadecimal before the second colon");
   std::vector<std::string> names;
-  for (Reader list(reader.until(':')); !list.empty();) names.emplace_back(list.until(','));
+  for (Reader list(reader.until(':')); !list.empty();) {
+    names.emplace_back(list.until(','));
+    if (plain(names.back()) != names.back()) return refuse("a thread's name is empty, or not printable");
+  }
   while (!reader.empty()) {
     const std::size_t left = reader.rest().size();
     const bool read = read_deviation(reader, names, schedule.deviations.emplace_back());
@@ -152,6 +155,27 @@ std::optional<Schedule> schedule_of(std::string_view token, std::string& error) 
     }
   }
   return schedule;
+}
+
+std::string replay_text(const std::string& target, const std::string& mutant, const Schedule& schedule) {
+  return target + (mutant.empty() ? "" : "+" + mutant) + "/" + text_of(schedule);
+}
+
+std::optional<ReplayToken> parse_replay_token(std::string_view text, std::string& error) {
+  const std::size_t slash = text.find('/');
+  if (slash == std::string_view::npos) {
+    error = "a token is TARGET[+BUG]/SCHEDULE, as a failure prints it";
+    return std::nullopt;
+  }
+  ReplayToken token;
+  const std::string_view head = text.substr(0, slash);
+  const std::size_t plus = head.find('+');
+  token.target = head.substr(0, plus);
+  if (plus != std::string_view::npos) token.mutant = head.substr(plus + 1);
+  auto schedule = schedule_of(text.substr(slash + 1), error);
+  if (!schedule) return std::nullopt;
+  token.schedule = std::move(*schedule);
+  return token;
 }
 
 }  // namespace s2::fuzz

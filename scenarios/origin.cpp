@@ -8,6 +8,8 @@
 #include <stdexcept>
 #include <string_view>
 
+#include "scenarios/escape.h"
+
 namespace s2::scenarios {
 namespace {
 
@@ -18,7 +20,7 @@ constexpr std::uint16_t kHttpsPort = 443;
 
 Origin parse_origin(const std::string& url) {
   const auto bad = [&] {
-    return std::invalid_argument(fmt::format("`{}` is no URL, expected http://… or https://…", url));
+    return std::invalid_argument(fmt::format("`{}` is no URL, expected http://… or https://…", visible(url)));
   };
   Origin origin;
   std::string_view rest = url;

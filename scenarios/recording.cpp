@@ -8,6 +8,8 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "scenarios/json_number.h"
+
 // The recording's bytes, as they are in the file.
 asm(".pushsection .rodata\n"
     ".global s2_recording_begin\n"
@@ -25,6 +27,8 @@ extern const char s2_recording_end[];
 
 namespace s2::scenarios {
 namespace {
+
+constexpr std::uint64_t kMaxTimeUs = std::uint64_t{24} * 3600 * 1'000'000;  // a day: longer is a slip
 
 std::string unpack(std::string_view packed) {
   const std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context(ZSTD_createDCtx(), &ZSTD_freeDCtx);
@@ -54,19 +58,19 @@ tl::expected<std::vector<RecordedEvent>, std::string> parse_recording(std::strin
     const auto parsed = nlohmann::json::parse(one, nullptr, false);
     if (!parsed.is_object()) return tl::unexpected(fmt::format("line {}: expected a JSON object", line));
     if (line == 1) {
-      if (parsed.value("version", 0) != 1) {
+      if (number_in(parsed, "version") != 1U) {
         return tl::unexpected(std::string(R"(line 1: expected the header {"version":1,…})"));
       }
       continue;
     }
-    const auto at = parsed.find("t_us");
+    const auto at = number_in(parsed, "t_us");
     const auto event = parsed.find("event");
-    if (at == parsed.end() || !at->is_number_integer() || event == parsed.end()) {
+    if (!at || *at > kMaxTimeUs || event == parsed.end()) {
       return tl::unexpected(fmt::format("line {}: expected `t_us`, a whole number, and `event`", line));
     }
     auto shape = shape_of_json(event->dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
     if (!shape) return tl::unexpected(fmt::format("line {}: `event` is an object with a `type`", line));
-    events.push_back({at->get<std::int64_t>(), std::move(*shape)});
+    events.push_back({static_cast<std::int64_t>(*at), std::move(*shape)});
   }
   if (events.empty()) return tl::unexpected(std::string("it holds no event"));
   return events;

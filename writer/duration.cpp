@@ -36,7 +36,7 @@ tl::expected<std::int64_t, std::string> parse_size(std::string_view text) {
   tl::unexpected<std::string> bad("expected a size such as 64KiB, 1MiB or 4096B");
   std::int64_t number = 0;
   std::string_view unit;
-  if (!split(text, number, unit)) return bad;
+  if (!split(text, number, unit) || number < 0) return bad;
   std::int64_t factor = unit == "B" ? 1 : unit == "KiB" ? 1024 : unit == "MiB" ? 1024 * 1024 : 0;
   if (factor == 0 || number > std::numeric_limits<std::int64_t>::max() / (1024 * 1024)) return bad;
   return number * factor;

@@ -3,10 +3,13 @@
 
 #include <charconv>
 
+#include "writer/log.h"
+
 namespace s2::writer {
 namespace {
 
 constexpr std::string_view kPlaceholder = "{basin}";
+constexpr std::size_t kShownBytes = 200;  // of what is no endpoint
 
 bool starts_with_scheme(std::string_view text, std::string_view scheme) {
   return text.size() >= scheme.size() && text.substr(0, scheme.size()) == scheme;
@@ -28,7 +31,7 @@ std::string Endpoint::authority() const {
 tl::expected<BasinEndpoint, std::string> parse_basin_endpoint(std::string_view text, std::string_view basin) {
   const std::string given(text.empty() ? kCloudBasinEndpoint : text);
   const auto bad = [&](std::string_view why) {
-    return tl::unexpected("S2_BASIN_ENDPOINT \"" + given + "\": " + std::string(why) +
+    return tl::unexpected("S2_BASIN_ENDPOINT \"" + one_line(given, kShownBytes) + "\": " + std::string(why) +
                           "; expected http(s)://host[:port], with or without {basin} in the host");
   };
   BasinEndpoint out;

@@ -31,16 +31,35 @@ void append_front(std::string& json, std::string_view session_id) {
   json += R"(,"seq":)"sv;
 }
 
+// The slower parser takes a NUL for the end of the text.
+bool is_any_json(std::string_view text) {
+  return text.find('\0') == std::string_view::npos && nlohmann::json::accept(text);
+}
+
+// What this reader takes, the slower parser takes as well, and it is not deep; that one has the last word
+// about all else.
+bool is_plain_json(std::string_view text) {
+  wire::JsonReader reader(text);
+  return reader.skip() && reader.end() && reader.skipped_only_common_numbers();
+}
+
 // What is wrong with a member's JSON text; nothing where it is valid. Text that is JSON but not UTF-8 cannot
 // be: the parser checks both.
 std::optional<std::string> objection_to(std::string_view text, const char* name) {
-  // What this reader takes, the slower parser takes as well; that one has the last word about all else.
-  wire::JsonReader reader(text);
-  if (reader.skip() && reader.end() && reader.skipped_only_common_numbers()) return std::nullopt;
+  if (is_plain_json(text)) return std::nullopt;
   if (!within_json_depth(text))
     return fmt::format("the event's {} nests deeper than {}", name, kMaxJsonDepth);
-  if (!nlohmann::json::accept(text)) return fmt::format("the event's {} is not JSON", name);
+  if (!is_any_json(text)) return fmt::format("the event's {} is not JSON", name);
   return std::nullopt;
+}
+
+// JSON text as a part of one line: a line break in it stands between two of its words.
+void append_on_one_line(std::string& out, std::string_view text) {
+  const std::size_t from = out.size();
+  out.append(text);
+  for (const char c : {'\n', '\r'}) {
+    for (std::size_t at = out.find(c, from); at != std::string::npos; at = out.find(c, at)) out[at] = ' ';
+  }
 }
 
 }  // namespace
@@ -65,6 +84,10 @@ bool within_json_depth(std::string_view text) {
     }
   }
   return true;
+}
+
+bool is_json(std::string_view text) {
+  return is_plain_json(text) || is_any_json(text);
 }
 
 std::string json_quoted(std::string_view text) {
@@ -100,12 +123,13 @@ tl::expected<PreparedEvent, std::string> PreparedEvent::make(std::string_view se
   json.append(R"(,"category":")"sv).append(*category);
   wire::append_json_string(json += R"(","source":{"kind":)"sv, event.source.kind);
   wire::append_json_string(json += R"(,"event":)"sv, event.source.event);
-  json.append(R"(,"metadata":)"sv).append(metadata);
+  append_on_one_line(json += R"(,"metadata":)"sv, metadata);
   wire::append_json_string(json += R"(},"detail_level":)"sv, event.detail_level);
   wire::append_json_string(json += R"(,"url":)"sv, event.url);
   json += R"(,"data":)"sv;
   prepared.data_at_ = json.size();
-  json.append(data).append(kKept);
+  append_on_one_line(json, data);
+  json += kKept;
   return prepared;
 }
 

@@ -22,7 +22,7 @@ inline constexpr std::size_t kMaxEnvelopeBytes = 1'000'000;  // marshalled
 struct Source {
   std::string kind;
   std::string event;
-  std::string metadata_json;  // JSON text; empty: {}
+  std::string metadata_json;  // JSON text, on any number of lines; empty: {}
 };
 
 struct Event {
@@ -81,6 +81,9 @@ class PreparedEvent {
 // parser or printer recurses into it.
 inline constexpr int kMaxJsonDepth = 256;
 bool within_json_depth(std::string_view text);
+
+// Whether `text` is one JSON value in UTF-8, of any depth.
+bool is_json(std::string_view text);
 
 // `text` as a JSON string with its quotes; bytes that are not UTF-8 become U+FFFD.
 std::string json_quoted(std::string_view text);

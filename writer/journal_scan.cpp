@@ -40,9 +40,10 @@ struct LineHead {
   std::uint64_t seq = 0;
 };
 
-// The first two members of an envelope, as envelope.cpp writes them.
+// The first two members of an envelope, as envelope.cpp writes them. Of a whole one: a torn line that ends in
+// a brace is none.
 std::optional<LineHead> head_of(std::string_view line) {
-  if (!line.starts_with(kSessionHead) || !line.ends_with('}')) return std::nullopt;
+  if (!line.starts_with(kSessionHead) || !line.ends_with('}') || !is_json(line)) return std::nullopt;
   line.remove_prefix(kSessionHead.size());
   std::size_t end = 1;
   while (end < line.size() && line[end] != '"') end += line[end] == '\\' ? 2 : 1;

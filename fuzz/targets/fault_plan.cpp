@@ -9,7 +9,7 @@
 using namespace s2;
 using s2::fuzz::must;
 
-FUZZ_TARGET(input) {
+FUZZ_TARGET(fault_plan, input) {
   emulator::FaultPlan plan(1);
   try {
     plan.replace(std::string(input));

@@ -7,7 +7,7 @@
 using namespace s2;
 using s2::fuzz::must;
 
-FUZZ_TARGET(input) {
+FUZZ_TARGET(history, input) {
   constexpr std::size_t kStates = 2000;  // of the search: enough for what a few lines can say
   const auto history = scenarios::parse_history(input, "h");
   if (!history) {

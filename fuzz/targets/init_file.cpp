@@ -8,7 +8,7 @@
 using namespace s2;
 using s2::fuzz::must;
 
-FUZZ_TARGET(input) {
+FUZZ_TARGET(init_file, input) {
   const auto resources = emulator::resources_from_json(input);
   if (!resources) return must(resources.error().find('\n') == std::string::npos, "an error is one line");
   emulator::Service service;

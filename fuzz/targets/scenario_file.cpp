@@ -7,7 +7,7 @@
 using namespace s2;
 using s2::fuzz::must;
 
-FUZZ_TARGET(input) {
+FUZZ_TARGET(scenario_file, input) {
   const auto parsed = scenarios::parse_scenario(input, "f");
   if (!parsed) return must(parsed.error().find('\n') == std::string::npos, "an error is one line");
   const auto again = scenarios::parse_scenario(scenarios::print_scenario(*parsed), "f");

@@ -102,7 +102,7 @@ sim::Execution run(std::string_view input) {
 
 }  // namespace
 
-FUZZ_TARGET(input) {
+FUZZ_TARGET(schedule, input) {
   static const bool warm = (run({}), true);  // statics and once flags are met before anything is compared
   must(warm, "the program runs");
   const sim::Execution execution = run(input);

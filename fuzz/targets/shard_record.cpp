@@ -8,7 +8,7 @@
 using namespace s2;
 using s2::fuzz::must;
 
-FUZZ_TARGET(input) {
+FUZZ_TARGET(shard_record, input) {
   (void)fuzz::parse_ledger_address(input);
   const auto record = fuzz::shard_record_of_json(input);
   if (!record) return;

@@ -10,7 +10,7 @@
 using namespace s2;
 using s2::fuzz::must;
 
-FUZZ_TARGET(input) {
+FUZZ_TARGET(stdio_lines, input) {
   const std::string_view text = fuzz::text_of(input);
   writer::LineSplitter whole, torn;
   std::vector<std::string> lines, pieces;

@@ -19,6 +19,10 @@ inline void must(bool holds, const char* claim) {
   std::abort();
 }
 
+inline void must_be_line(std::string_view error) {
+  must(!error.empty() && error.find('\n') == std::string_view::npos, "an error is one line");
+}
+
 // Cuts text into pieces; the first bytes say how long each is, over and over.
 template <class OnPiece>
 void in_pieces(std::string_view lengths, std::string_view text, OnPiece&& on_piece) {
@@ -41,10 +45,23 @@ inline std::string_view text_of(std::string_view input) {
 
 }  // namespace s2::fuzz
 
-#define FUZZ_TARGET(input)                                                         \
-  static void fuzz_one(std::string_view input);                                    \
+// A target is a function of its file's name. Where S2_REPLAYS_CORPORA is set, many are one program, which
+// calls them by name (tests/fuzz/corpora); else it is libFuzzer's.
+#ifdef S2_REPLAYS_CORPORA
+namespace s2::fuzz {
+using OneInput = void (*)(std::string_view input);
+bool add_target(const char* name, OneInput target);
+}  // namespace s2::fuzz
+#define FUZZ_TARGET(name, input)                                                                 \
+  static void fuzz_##name(std::string_view input);                                               \
+  [[maybe_unused]] static const bool is_added_##name = s2::fuzz::add_target(#name, fuzz_##name); \
+  static void fuzz_##name(std::string_view input)
+#else
+#define FUZZ_TARGET(name, input)                                                   \
+  static void fuzz_##name(std::string_view input);                                 \
   extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t n) { \
-    fuzz_one({reinterpret_cast<const char*>(data), n});                            \
+    fuzz_##name({reinterpret_cast<const char*>(data), n});                         \
     return 0;                                                                      \
   }                                                                                \
-  static void fuzz_one(std::string_view input)
+  static void fuzz_##name(std::string_view input)
+#endif

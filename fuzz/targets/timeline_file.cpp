@@ -8,7 +8,7 @@
 using namespace s2;
 using s2::fuzz::must;
 
-FUZZ_TARGET(input) {
+FUZZ_TARGET(timeline_file, input) {
   const auto ledger = scenarios::ledger_from_json(input);
   if (!ledger) return;
   const std::string printed = scenarios::ledger_to_json(*ledger);

@@ -9,7 +9,7 @@
 using namespace s2;
 using s2::fuzz::must;
 
-FUZZ_TARGET(input) {
+FUZZ_TARGET(tokens, input) {
   if (const auto identity = scenarios::parse_token(input)) {
     const auto again = scenarios::parse_token(scenarios::print_token(*identity));
     must(again && *again == *identity, "a token comes back");

@@ -8,7 +8,7 @@
 using namespace s2;
 using s2::fuzz::must;
 
-FUZZ_TARGET(input) {
+FUZZ_TARGET(wire_compress, input) {
   constexpr std::size_t kLimit = 64 * 1024;  // bytes
   for (const auto how : {wire::Compression::none, wire::Compression::gzip, wire::Compression::zstd}) {
     const auto out = wire::decompress(how, input, kLimit, wire::DecodeErrorKind::bad_frame);

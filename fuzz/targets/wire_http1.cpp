@@ -30,7 +30,7 @@ void append_events(std::string& story, std::vector<wire::HttpEvent>& events) {
   events.clear();
 }
 
-FUZZ_TARGET(input) {
+FUZZ_TARGET(wire_http1, input) {
   const std::string_view text = fuzz::text_of(input);
   const auto tell = [&](wire::HttpPeer& peer, bool torn) {
     std::string story;

@@ -9,7 +9,7 @@
 using namespace s2;
 using s2::fuzz::must;
 
-FUZZ_TARGET(input) {
+FUZZ_TARGET(wire_http2, input) {
   const std::string_view text = fuzz::text_of(input);
   for (const bool with_preface : {false, true}) {
     const auto server = wire::make_http2_server();

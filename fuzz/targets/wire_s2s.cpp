@@ -8,7 +8,7 @@
 using namespace s2;
 using s2::fuzz::must;
 
-FUZZ_TARGET(input) {
+FUZZ_TARGET(wire_s2s, input) {
   const std::string_view text = fuzz::text_of(input);
   wire::S2sDecoder whole;
   std::vector<wire::S2sFrame> frames;

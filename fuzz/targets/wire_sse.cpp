@@ -8,7 +8,7 @@
 using namespace s2;
 using s2::fuzz::must;
 
-FUZZ_TARGET(input) {
+FUZZ_TARGET(wire_sse, input) {
   constexpr std::size_t kHeld = 4096;  // bytes, so that the limit is met
   const std::string_view text = fuzz::text_of(input);
   wire::SseDecoder whole(kHeld), torn(kHeld);

@@ -8,7 +8,7 @@
 using namespace s2;
 using s2::fuzz::must;
 
-FUZZ_TARGET(input) {
+FUZZ_TARGET(wire_text, input) {
   const auto back = wire::base64_decode(wire::base64_encode(input));
   must(back && *back == input, "base64 comes back");
   if (const auto bytes = wire::base64_decode(input))

@@ -84,6 +84,15 @@ TEST(Token, KeepsEveryKindOfDeviation) {
   EXPECT_EQ(schedule_of(*token, error), schedule) << *token;
 }
 
+TEST(Token, AThreadWithoutANameComesBackUnderOne) {
+  Schedule schedule;
+  schedule.deviations = {{"", sim::Kind::lock, 1, 0, sim::Source::thread, "main", true}};
+  std::string error;
+  const auto read = schedule_of(text_of(schedule), error);
+  ASSERT_TRUE(read) << error;
+  EXPECT_EQ(text_of(*read), text_of(schedule));
+}
+
 TEST(Token, TooManyDeviationsGiveNone) {
   Schedule schedule;
   for (std::uint32_t i = 0; i < 60; ++i) {
@@ -93,9 +102,9 @@ TEST(Token, TooManyDeviationsGiveNone) {
 }
 
 TEST(Token, WhatIsNoTokenIsRefusedInOneLine) {
-  for (const char* text :
-       {"", "s2r1", "s2r1:", "s2r1:xyz:a:", "s2r1:1:a:0b", "s2r1:1:a:5b1-0", "s2r1:1:a:0b1=0",
-        "s2r1:1:a:0b1-0.", "s2r1:1:a:0b1-0x", "s2r1:1:a:0b1-9", "s2r2:1:a:", "s2r1:1"}) {
+  for (const char* text : {"", "s2r1", "s2r1:", "s2r1:xyz:a:", "s2r1:1:a:0b", "s2r1:1:a:5b1-0",
+                           "s2r1:1:a:0b1=0", "s2r1:1:a:0b1-0.", "s2r1:1:a:0b1-0x", "s2r1:1:a:0b1-9",
+                           "s2r2:1:a:", "s2r1:1", "s2r1:1:,a:0b1-1", "s2r1:1:a\n:0b1-0"}) {
     std::string error;
     EXPECT_FALSE(schedule_of(text, error)) << text;
     EXPECT_FALSE(error.empty());

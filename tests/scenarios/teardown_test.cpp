@@ -240,6 +240,9 @@ TEST(Teardown, AddressesAreLookedAtBeforeAnythingIsDone) {
     change(request);
     return objection_to(request);
   };
+  const std::string broken = wrong([](TeardownRequest& r) { r.service.endpoint = "http://b\n.example"; });
+  EXPECT_NE(broken, "");
+  EXPECT_EQ(broken.find('\n'), std::string::npos) << broken;
   for (const char* url :
        {"htp://typo", "10.0.0.7:8080", "http://", "http://host:port", "http://host:0", "http://a b"}) {
     EXPECT_NE(wrong([&](TeardownRequest& r) { r.telemetry = url; }).find("--telemetry: `"),

@@ -177,7 +177,11 @@ TEST(Recording, HoldsARealBrowsersEventsInOrderOfTime) {
 TEST(Recording, ABadLineIsNamed) {
   EXPECT_EQ(parse_recording("{\"version\":1}\n{\"t_us\":1,\"event\":{\"type\":\"a\"}}\nnot\n").error(),
             "line 3: expected a JSON object");
-  EXPECT_EQ(parse_recording("{\"version\":2}\n").error().substr(0, 6), "line 1");
+  for (const char* header : {"{\"version\":2}\n", "{\"version\":\"1\"}\n"})
+    EXPECT_EQ(parse_recording(header).error().substr(0, 6), "line 1");
+  EXPECT_EQ(
+      parse_recording("{\"version\":1}\n{\"t_us\":-1,\"event\":{\"type\":\"a\"}}\n").error().substr(0, 6),
+      "line 2");
 }
 
 TEST(Probes, AreFoundWhereverTheyStandAndOnlyOfThisRun) {

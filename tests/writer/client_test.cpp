@@ -375,7 +375,8 @@ TEST(Endpoint, WhatIsNotOneIsOneClearLine) {
   for (const char* bad : {"ftp://h", "http://", "http://h:0", "http://h:99999", "http://h:", "http://h:x",
                           "http://h/p", "http://[::1", "http://a b", "http://h\r\nx: y"}) {
     const auto made = parse_basin_endpoint(bad, "b");
-    EXPECT_FALSE(made) << bad;
+    ASSERT_FALSE(made) << bad;
+    EXPECT_EQ(made.error().find_first_of("\r\n"), std::string::npos) << bad;
   }
 }
 

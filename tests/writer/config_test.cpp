@@ -173,7 +173,8 @@ TEST(Duration, ReadsUnitsAndRefusesTheRest) {
   }
   EXPECT_EQ(parse_size("64KiB"), 65536);
   EXPECT_FALSE(parse_size("64"));
-  EXPECT_FALSE(parse_size("9999999999999999MiB"));
+  for (const char* bad : {"9999999999999999MiB", "-1B", "-9223372036854775807MiB"})
+    EXPECT_FALSE(parse_size(bad)) << bad;
 }
 
 }  // namespace

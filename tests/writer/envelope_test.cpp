@@ -95,6 +95,15 @@ TEST(Envelope, InvalidUtf8IsReplacedNotThrown) {
             "b");
 }
 
+// It is one in the journal and in the live stream.
+TEST(Envelope, IsALineThoughItsDataAndMetadataStandOnSeveral) {
+  Event event = console_event("{\n  \"a\": [1,\r\n 2]\n}");
+  event.source.metadata_json = "{\r\n}";
+  const std::string text = sealed(event).json;
+  EXPECT_EQ(text.find_first_of("\r\n"), std::string::npos) << text;
+  EXPECT_EQ(json::parse(text)["event"]["data"], json::parse(event.data_json));
+}
+
 TEST(Envelope, DataThatIsNotJsonOrNestsTooDeepIsAnError) {
   EXPECT_FALSE(PreparedEvent::make("cap-1", console_event("{\"a\":"), 1));
   EXPECT_FALSE(PreparedEvent::make("cap-1", console_event("\"\xff\""), 1));
@@ -118,7 +127,8 @@ TEST(Envelope, TakesAsDataExactlyWhatAParserOfJsonTakes) {
   }
   EXPECT_TRUE(agrees(digits));
   EXPECT_TRUE(agrees("0." + digits));
-  EXPECT_TRUE(agrees(std::string("1\0", 2)));
+  for (const std::string& text : {std::string("1\0", 2), std::string("{}\0}", 4)})
+    EXPECT_FALSE(PreparedEvent::make("cap-1", console_event(text), 1)) << "a NUL is no end";
   ASSERT_TRUE(rc::check([&] {
     const auto part = rc::gen::element<std::string>("{", "}", "[", "]", ",", ":", R"("a":)", R"("a")", "\"",
                                                     "1", "0", "-", ".", "e5", "true", "null", " ", R"(\n)",

@@ -286,6 +286,22 @@ TEST(Recovery, ATornLastLineIsCutAndSaid) {
   EXPECT_EQ(it.bodies(), envelopes("a", 1, 1));
 }
 
+// The next process ends the torn line with a newline where no recovery has cut it.
+TEST(Recovery, ALineThatWasTornBehindABraceIsNoEvent) {
+  Recovering it("brace");
+  it.journal.process("dead");
+  it.journal.line(envelope("a", 1));
+  const std::string torn = envelope("a", 2, R"({"k":1})");
+  it.journal.raw(torn.substr(0, torn.find('}') + 1) + "\n");
+  const std::string not_stored = journal_line(envelope("a", 3), false);
+  it.journal.raw(not_stored.substr(0, not_stored.find('}') + 1) + "\n");
+  const std::string deep = std::string(kMaxJsonDepth, '[') + std::string(kMaxJsonDepth, ']');
+  it.journal.line(envelope("a", 4, deep));
+  it.run();
+  EXPECT_EQ(it.bodies(), (std::vector{envelope("a", 1), envelope("a", 4, deep)}));
+  EXPECT_NE(it.log.find("2 lines are no whole events"), std::string::npos) << it.log;
+}
+
 TEST(Recovery, AnOutageBeyondItsTimeIsSaidAndNothingIsSettled) {
   Recovering it("outage");
   it.journal.process("dead");

@@ -376,8 +376,10 @@ StreamProducer::Time StreamProducer::next_look() const {
   Time next = end_by_;
   if (looked_at_ < retry_at_) next = std::min(next, retry_at_);
   if (const auto due = batcher_.due(); due && *due > looked_at_) next = std::min(next, *due);
-  if (in_session_ && awaiting())
-    next = std::min(next, Clock::now() + std::max(ack_patience() / 10, milliseconds(1)));
+  if (in_session_ && awaiting()) {
+    const milliseconds patience = ack_patience();  // it looks at the clock, too: one look, then the other
+    next = std::min(next, Clock::now() + std::max(patience / 10, milliseconds(1)));
+  }
   return next;
 }
 

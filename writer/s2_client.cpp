@@ -107,14 +107,21 @@ class S2Channel final : public AppendChannel {
   tl::expected<std::vector<wire::SequencedRecord>, ReadError> read_back(std::uint64_t from, std::size_t count,
                                                                         Time deadline) override;
 
-  void abort() override {
+  void cut() override {
     std::vector<std::shared_ptr<HttpLink>> links;
     {
       const std::lock_guard lock(mutex_);
-      aborted_ = true;
       links = links_;
     }
     for (const auto& link : links) link->close();
+  }
+
+  void abort() override {
+    {
+      const std::lock_guard lock(mutex_);
+      aborted_ = true;
+    }
+    cut();
   }
 
  private:

@@ -74,6 +74,8 @@ class AppendChannel {
   virtual tl::expected<std::vector<wire::SequencedRecord>, ReadError> read_back(std::uint64_t from,
                                                                                 std::size_t count,
                                                                                 Time deadline) = 0;
+  // Any thread: as if the peer broke the connections that there are. A call that waits for it fails at once.
+  virtual void cut() {}
   virtual void abort() = 0;
 };
 

@@ -92,9 +92,33 @@ void StreamProducer::want_answers(Deadline by) {
   const Time now = Clock::now();
   wanted_by_ = wanted_by_ <= now ? by : std::min(wanted_by_, by);
   wanted_last_ = wanted_last_ <= now ? by : std::max(wanted_last_, by);
+  bound_turn(by, kLeastPatience);
   flush_batcher();
   poked_ = hurry_ = true;
   thread_cv_.notify_one();
+}
+
+// Called with the lock held. A call that began before anybody waited has a deadline of its own, which may be
+// the later one: it gets no more than a part of what is left.
+void StreamProducer::bound_turn(Time by, milliseconds least) {
+  if (!in_turn_ || planted(PlantedBug::silence_eats_deadline)) return;
+  const Time now = Clock::now();
+  const auto left = std::chrono::duration_cast<milliseconds>(by - now);
+  cut_at_ = std::min(cut_at_, now + std::max(left / 2, least));
+}
+
+template <class Holds>
+bool StreamProducer::wait_for_thread(std::unique_lock<std::mutex>& lock, Time deadline, const Holds& holds) {
+  while (cut_at_ < deadline) {
+    const Time cut_at = cut_at_;  // a new turn of the thread changes it
+    if (settled_cv_.wait_until(lock, cut_at, holds)) return true;
+    if (Clock::now() < cut_at_) continue;
+    cut_at_ = Time::max();
+    lock.unlock();  // it may have to wait for a reader, which wakes us
+    channel_->cut();
+    lock.lock();
+  }
+  return settled_cv_.wait_until(lock, deadline, holds);
 }
 
 void StreamProducer::flush_batcher() {
@@ -129,8 +153,8 @@ void StreamProducer::hide_acks() {
 
 std::size_t StreamProducer::wait_settled(std::uint64_t through, Deadline deadline) {
   std::unique_lock lock(mutex_);
-  settled_cv_.wait_until(lock, deadline,
-                         [&] { return unsettled_.empty() || unsettled_.front().seq > through || ended_; });
+  wait_for_thread(lock, deadline,
+                  [&] { return unsettled_.empty() || unsettled_.front().seq > through || ended_; });
   return static_cast<std::size_t>(std::count_if(unsettled_.begin(), unsettled_.end(),
                                                 [&](const Taken& taken) { return taken.seq <= through; }));
 }
@@ -143,12 +167,12 @@ void StreamProducer::retire(Deadline answer_by) {
 
 bool StreamProducer::wait_ended(Deadline deadline) {
   std::unique_lock lock(mutex_);
-  return settled_cv_.wait_until(lock, deadline, [&] { return ended_; });
+  return wait_for_thread(lock, deadline, [&] { return ended_; });
 }
 
 bool StreamProducer::wait_retired(Deadline deadline) {
   std::unique_lock lock(mutex_);
-  settled_cv_.wait_until(lock, deadline, [&] { return ended_ || !retired_; });
+  wait_for_thread(lock, deadline, [&] { return ended_ || !retired_; });
   return ended_;
 }
 
@@ -162,6 +186,7 @@ void StreamProducer::begin_close(Deadline deadline) {
   if (closing_) return;
   closing_ = true;
   close_deadline_ = deadline;
+  bound_turn(deadline, kLeastPatienceAtTheEnd);
   flush_batcher();
   poked_ = true;
   thread_cv_.notify_one();
@@ -196,6 +221,7 @@ void StreamProducer::run() {
     }
     if (step()) continue;
     std::unique_lock lock(mutex_);
+    in_turn_ = false;
     const Time until = next_look();
     const auto news = [this] { return poked_; };
     if (until == Time::max()) {
@@ -213,6 +239,8 @@ void StreamProducer::run() {
 
 bool StreamProducer::look_around() {
   poked_ = false;
+  in_turn_ = true;
+  cut_at_ = Time::max();
   looked_at_ = Clock::now();
   if (closing_ && !last_minute_) {
     // A pause that an outage earned must not eat the grace: the next attempt is now.

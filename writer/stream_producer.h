@@ -84,6 +84,9 @@ class StreamProducer {
   bool look_around();    // under the lock; false: time to leave
   void flush_batcher();  // under the lock
   void want_answers(Deadline by);
+  void bound_turn(Time by, std::chrono::milliseconds least);
+  template <class Holds>
+  bool wait_for_thread(std::unique_lock<std::mutex>& lock, Time deadline, const Holds& holds);
   std::optional<std::chrono::milliseconds> time_left() const;
   bool step();  // true: something moved, look again at once
   void take_news();
@@ -133,6 +136,8 @@ class StreamProducer {
   std::size_t unsettled_bytes_ = 0;
   bool poked_ = false;              // the thread must look again
   bool hurry_ = false;              // a flush: the pause before the next attempt is cut short
+  bool in_turn_ = false;            // of its loop: it may sit in a call that the peer does not answer
+  Time cut_at_ = Time::max();       // then whoever waits ends that call
   Time wanted_by_ = Time::min();    // the nearest deadline of a flush()
   Time wanted_last_ = Time::min();  // and the last
   bool retired_ = false;

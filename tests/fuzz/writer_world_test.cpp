@@ -76,6 +76,22 @@ TEST(WriterWorld, WhatAMachineThatIsGoneHadUnderWayLandsAndBreaksNothing) {
   EXPECT_EQ(writer_counts().branches - before.branches, writer_counts().deaths - before.deaths);
 }
 
+// A write that nobody took any more, begun before the shutdown, had its own time-out of 5 s and ate the whole
+// grace; so did an opening that nobody answered.
+TEST(WriterWorld, ACallThatTheSilentPeerLetsWaitTakesAPartOfTheGraceOnly) {
+  WriterShape shape;
+  shape.big_event = true;
+  shape.budget = milliseconds(400);
+  shape.acts = {Act::pause};
+  shape.byte_faults.push_back({.kind = scenarios::ByteFault::Kind::half_open, .byte = 3000});
+  expect_held(explore_writer([&] { run_writer(shape, WriterWay::http2); }, 100), 100);
+
+  shape.big_event = false;
+  shape.byte_faults = {
+      {.kind = scenarios::ByteFault::Kind::reset, .byte = 100, .closed = milliseconds(5000)}};
+  expect_held(explore_writer([&] { run_writer(shape, WriterWay::http2); }, 100), 100);
+}
+
 TEST(WriterWorld, TheFaultsOfBytesAreDrawnAndToldInPlainWords) {
   std::map<std::string, int> seen;
   for (std::uint64_t seed = 1; seed < 400; ++seed) {

@@ -60,7 +60,7 @@ History::Op History::start_append(const std::string& basin, const std::string& s
   for (const wire::AppendRecord& record : input.records) {
     start.record_hashes.push_back(record_hash(record.body));
     if (wire::is_command(record.headers) && record.headers.front().value == "fence") {
-      start.set_fencing_token = record.body;
+      start.set_fencing_token = std::string(record.body);
     }
   }
   start.fencing_token = input.fencing_token;

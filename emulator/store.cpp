@@ -10,9 +10,9 @@ void Store::append(wire::AppendRecord&& record, std::uint64_t timestamp, std::si
                    std::uint64_t arrival) {
   timestamp = std::max(timestamp, tail_.timestamp);
   if (!records_.empty()) arrival = std::max(arrival, records_.back().arrival);  // a clock that was set back
-  records_.push_back(
-      Held{wire::SequencedRecord{tail_.seq_num, timestamp, std::move(record.headers), std::move(record.body)},
-           metered_bytes, arrival});
+  records_.push_back(Held{wire::SequencedRecord{tail_.seq_num, timestamp, std::move(record.headers),
+                                                std::move(record.body).to_string()},
+                          metered_bytes, arrival});
   tail_ = {tail_.seq_num + 1, timestamp};
   metered_bytes_ += metered_bytes;
 }

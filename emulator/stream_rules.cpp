@@ -70,9 +70,9 @@ Result<std::size_t> check_append_input(const wire::AppendInput& input) {
 
 std::optional<Command> command_of(const wire::AppendRecord& record) {
   if (!wire::is_command(record.headers)) return std::nullopt;
-  if (record.headers[0].value == kFence) return Fence{record.body};
+  if (record.headers[0].value == kFence) return Fence{std::string(record.body)};
   std::uint64_t trim_point = 0;
-  for (char byte : record.body) trim_point = trim_point << 8 | static_cast<unsigned char>(byte);
+  for (char byte : record.body.view()) trim_point = trim_point << 8 | static_cast<unsigned char>(byte);
   return Trim{trim_point};
 }
 

@@ -183,8 +183,9 @@ tl::expected<void, std::string> CampaignLedger::append(const ShardRecord& record
   {
     const auto producers = writer::make_producers(parts_->producer, *parts_->client, told);
     wire::AppendRecord wanted;
-    wanted.body = to_json_line_within(record, kMostRecordBytes);
-    wanted.body.pop_back();  // a record needs no end of line
+    std::string line = to_json_line_within(record, kMostRecordBytes);
+    line.pop_back();  // a record needs no end of line
+    wanted.body = std::move(line);
     const auto deadline = LedgerClock::now() + kAppendWithin;
     const auto taken = producers->submit(parts_->address.stream, kTheOne, std::move(wanted), {}, deadline);
     if (taken == writer::Submit::too_large) why = "the result is larger than a record of S2 may be";

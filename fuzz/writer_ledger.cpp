@@ -311,7 +311,7 @@ std::uint64_t WriterLedger::sent(const std::string& stream, const wire::AppendIn
   if (input.fencing_token) append.token = *input.fencing_token, append.guarded_by_token = true;
   for (const wire::AppendRecord& record : input.records) {
     if (wire::is_command(record.headers)) {
-      append.new_token = record.body;
+      append.new_token = std::string(record.body);
     } else {
       append.records.push_back(read(record.body));
     }

@@ -37,7 +37,7 @@ void append_position(std::string& out, const StreamPosition& position) {
 
 // `"headers":[["n","v"]],"body":"…"`, without what is empty; `separator` stands before the first of them.
 void append_headers_and_body(std::string& out, std::string_view separator, const std::vector<Header>& headers,
-                             const std::string& body, Format format) {
+                             std::string_view body, Format format) {
   if (!headers.empty()) {
     out += separator;
     separator = ",";

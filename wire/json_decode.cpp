@@ -16,6 +16,13 @@ bool parse_bytes(JsonReader& reader, Format format, std::string& out) {
   return true;
 }
 
+bool parse_bytes(JsonReader& reader, Format format, Bytes& out) {
+  std::string own;
+  if (!parse_bytes(reader, format, own)) return false;
+  out = std::move(own);
+  return true;
+}
+
 bool parse_header(JsonReader& reader, Format format, Header& out) {
   int count = 0;
   const bool understood = reader.array([&] {

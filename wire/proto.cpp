@@ -47,7 +47,7 @@ std::size_t bytes_size(std::size_t size) {
 std::size_t scalar_size(std::uint64_t value) {
   return value == 0 ? 0 : varint_size(value);
 }
-std::size_t scalar_size(const std::string& value) {
+std::size_t scalar_size(std::string_view value) {
   return value.empty() ? 0 : bytes_size(value.size());
 }
 
@@ -117,7 +117,7 @@ void write_scalar(Out& to, std::uint32_t field, std::uint64_t value) {
   if (value != 0) to.add_uint64(field, value);
 }
 
-void write_scalar(Out& to, std::uint32_t field, const std::string& value) {
+void write_scalar(Out& to, std::uint32_t field, std::string_view value) {
   if (!value.empty()) to.add_bytes(field, value);
 }
 
@@ -170,6 +170,13 @@ bool read_bytes(ProtoFields& fields, std::string& out) {
   std::string_view bytes;
   if (!fields.bytes(bytes)) return false;
   out = bytes;
+  return true;
+}
+
+bool read_bytes(ProtoFields& fields, Bytes& out) {
+  std::string own;
+  if (!read_bytes(fields, own)) return false;
+  out = std::move(own);
   return true;
 }
 

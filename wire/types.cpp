@@ -3,7 +3,7 @@
 
 namespace s2::wire {
 
-std::size_t metered_bytes(const std::vector<Header>& headers, const std::string& body) {
+std::size_t metered_bytes(const std::vector<Header>& headers, std::string_view body) {
   std::size_t total = 8 + 2 * headers.size() + body.size();
   for (const Header& header : headers) total += header.name.size() + header.value.size();
   return total;

@@ -6,8 +6,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
 #include <vector>
 
 namespace s2::wire {
@@ -35,10 +39,40 @@ struct Header {
   bool operator==(const Header&) const = default;
 };
 
+// Bytes to be sent: its own, or a part of something that it keeps alive and that nobody changes.
+class Bytes {
+ public:
+  Bytes() = default;
+  Bytes(std::string own) : held_(std::move(own)) {}
+  Bytes(const char* own) : held_(std::string(own)) {}
+  Bytes(std::shared_ptr<const void> owner, std::string_view part) : held_(Part{std::move(owner), part}) {}
+
+  std::string_view view() const {
+    const auto* part = std::get_if<Part>(&held_);
+    return part != nullptr ? part->bytes : std::string_view(std::get<std::string>(held_));
+  }
+  operator std::string_view() const { return view(); }
+  std::size_t size() const { return view().size(); }
+  bool empty() const { return view().empty(); }
+  // Its own without a copy.
+  std::string to_string() && {
+    auto* own = std::get_if<std::string>(&held_);
+    return own != nullptr ? std::move(*own) : std::string(view());
+  }
+  bool operator==(const Bytes& other) const { return view() == other.view(); }
+
+ private:
+  struct Part {
+    std::shared_ptr<const void> owner;
+    std::string_view bytes;
+  };
+  std::variant<std::string, Part> held_;
+};
+
 struct AppendRecord {
   std::optional<std::uint64_t> timestamp;  // milliseconds
   std::vector<Header> headers;
-  std::string body;  // bytes
+  Bytes body;
   bool operator==(const AppendRecord&) const = default;
 };
 
@@ -73,7 +107,7 @@ struct ReadBatch {
 };
 
 // 8 + 2 a header + bytes of all header names and values + bytes of the body.
-std::size_t metered_bytes(const std::vector<Header>& headers, const std::string& body);
+std::size_t metered_bytes(const std::vector<Header>& headers, std::string_view body);
 std::size_t metered_bytes(const AppendRecord& record);
 std::size_t metered_bytes(const SequencedRecord& record);
 std::size_t metered_bytes(const std::vector<AppendRecord>& records);

@@ -112,7 +112,7 @@ bool AppendWindow::matches(std::size_t index, const std::vector<wire::SequencedR
   const auto& records = slot.batch.input.records;
   if (stored.size() < records.size()) return false;
   for (std::size_t i = 0; i < records.size(); ++i) {
-    if (stored[i].seq_num != slot.doubted + i || stored[i].body != records[i].body ||
+    if (stored[i].seq_num != slot.doubted + i || stored[i].body != records[i].body.view() ||
         stored[i].headers != records[i].headers) {
       return false;
     }

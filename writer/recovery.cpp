@@ -204,7 +204,7 @@ class StreamRecovery {
       if (!text) return give_up(std::move(text.error()));
       wire::AppendRecord record;
       record.body = std::move(*text);
-      const auto parsed = nlohmann::json::parse(record.body, nullptr, /*allow_exceptions=*/false);
+      const auto parsed = nlohmann::json::parse(record.body.view(), nullptr, /*allow_exceptions=*/false);
       const std::size_t size = wire::metered_bytes(record);
       if (!parsed.is_object() || size > wire::kMaxBatchMeteredBytes) {
         if (!lines.empty()) break;

@@ -14,10 +14,10 @@ namespace {
 
 constexpr const char* kLeft = "left to the branch that inherits";
 
-wire::AppendRecord record_of(const Envelope& envelope) {
+wire::AppendRecord record_of(const EnvelopeRef& envelope) {
   wire::AppendRecord record;
-  record.timestamp = static_cast<std::uint64_t>(std::max<std::int64_t>(envelope.published_us, 0) / 1000);
-  record.body = envelope.json;
+  record.timestamp = static_cast<std::uint64_t>(std::max<std::int64_t>(envelope->published_us, 0) / 1000);
+  record.body = wire::Bytes(envelope, envelope->json);  // the text is the ring's
   return record;
 }
 
@@ -136,7 +136,7 @@ StorageWriter::Step StorageWriter::hand_over(const std::stop_token& stop, Deadli
   if (planted(PlantedBug::pre_enable_leak)) ship_off();
   off_.clear();
 #endif
-  switch (offer(*in_hand_, stop, deadline)) {
+  switch (offer(in_hand_, stop, deadline)) {
     case Submit::taken:
       if (planted(PlantedBug::early_ack)) durability_.acked({&in_hand_->seq, 1});
       if (fed_ != in_hand_->session) fed_ = in_hand_->session;
@@ -164,14 +164,14 @@ StorageWriter::Step StorageWriter::hand_over(const std::stop_token& stop, Deadli
 }
 
 // Until a producer answers for it, `stop` is requested or `deadline` comes.
-Submit StorageWriter::offer(const Envelope& envelope, const std::stop_token& stop, Deadline deadline) {
+Submit StorageWriter::offer(const EnvelopeRef& envelope, const std::stop_token& stop, Deadline deadline) {
   wire::AppendRecord record = record_of(envelope);
   Deadline until;  // long past: where there is room, nobody looks at the clock
   while (true) {
     // What is not taken is left whole (producer.h).
     Submit answer =
         // NOLINTNEXTLINE(bugprone-use-after-move)
-        producers_.submit(envelope.session->stream, envelope.seq, std::move(record), stop, until);
+        producers_.submit(envelope->session->stream, envelope->seq, std::move(record), stop, until);
     if (answer == Submit::stopped && planted(PlantedBug::stop_timeout_skip)) answer = Submit::timed_out;
     if (answer == Submit::too_many_streams) {
       std::unique_lock lock(mutex_);
@@ -191,7 +191,7 @@ Submit StorageWriter::offer(const Envelope& envelope, const std::stop_token& sto
 // What cannot be stored of it for good is left out: the drop was told.
 StorageWriter::Step StorageWriter::hand_over_marker(const EnvelopeRef& marker, const std::stop_token& stop,
                                                     Deadline deadline) {
-  const Submit answer = offer(*marker, stop, deadline);
+  const Submit answer = offer(marker, stop, deadline);
   if (answer == Submit::stopped || answer == Submit::timed_out || answer == Submit::closed)
     return Step::held_up;
   markers_.pop();
@@ -210,7 +210,7 @@ void StorageWriter::dropped(const Drop& drop) {
 #ifdef PLANTED_BUGS
 void StorageWriter::ship_off() {
   for (const EnvelopeRef& envelope : off_) {
-    producers_.submit(envelope->session->stream, envelope->seq, record_of(*envelope), {},
+    producers_.submit(envelope->session->stream, envelope->seq, record_of(envelope), {},
                       std::chrono::steady_clock::now() + kHeldUpPoll);
   }
   off_.clear();

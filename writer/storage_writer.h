@@ -90,7 +90,7 @@ class StorageWriter {
   Step take_one(const std::stop_token& stop, Deadline deadline);
   Step hand_over(const std::stop_token& stop, Deadline deadline);
   Step hand_over_marker(const EnvelopeRef& marker, const std::stop_token& stop, Deadline deadline);
-  Submit offer(const Envelope& envelope, const std::stop_token& stop, Deadline deadline);
+  Submit offer(const EnvelopeRef& envelope, const std::stop_token& stop, Deadline deadline);
   void skip(const std::string& reason);
   std::uint64_t tell_unsaved(std::vector<Unsaved> unsaved);
   void dropped(const Drop& drop);

@@ -31,7 +31,8 @@ struct Seen {
     return [this](const ProtocolEvent& event) {
       const std::lock_guard lock(mutex);
       events.push_back(event);
-      bodies.push_back(event.input && !event.input->records.empty() ? event.input->records[0].body : "");
+      bodies.emplace_back(event.input && !event.input->records.empty() ? event.input->records[0].body.view()
+                                                                       : "");
     };
   }
   std::string moments() {

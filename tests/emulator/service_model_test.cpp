@@ -43,13 +43,13 @@ struct Model {
       std::uint64_t timestamp = record.timestamp.value_or(now);
       if (config.timestamping_mode == TimestampingMode::arrival) timestamp = now;
       if (!config.timestamping_uncapped && timestamp > now) timestamp = now;
-      records.push_back({std::max(timestamp, tail_timestamp()), now, record.body});
+      records.push_back({std::max(timestamp, tail_timestamp()), now, std::string(record.body)});
       if (wire::is_command(record.headers)) {
         if (record.headers[0].value == "fence") {
-          token = record.body;
+          token = std::string(record.body);
         } else {
           std::uint64_t point = 0;
-          for (const unsigned char byte : record.body) point = point * 256 + byte;
+          for (const unsigned char byte : record.body.view()) point = point * 256 + byte;
           trim_to = std::max(trim_to, std::min(point, tail()));
         }
       }

@@ -37,7 +37,8 @@ class Seen {
     return [this](const ProtocolEvent& event) {
       const std::lock_guard lock(mutex_);
       events_.push_back(event);
-      if (event.input && !event.input->records.empty()) bodies_.push_back(event.input->records[0].body);
+      if (event.input && !event.input->records.empty())
+        bodies_.emplace_back(event.input->records[0].body.view());
       changed_.notify_all();
     };
   }

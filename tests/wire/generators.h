@@ -84,7 +84,7 @@ inline rc::Gen<wire::AppendInput> append_input(const rc::Gen<std::string>& conte
   const auto record = rc::gen::build<wire::AppendRecord>(
       rc::gen::set(&wire::AppendRecord::timestamp, optionally(number())),
       rc::gen::set(&wire::AppendRecord::headers, headers(content, content)),
-      rc::gen::set(&wire::AppendRecord::body, content));
+      rc::gen::set(&wire::AppendRecord::body, rc::gen::cast<wire::Bytes>(content)));
   return rc::gen::build<wire::AppendInput>(
       rc::gen::set(&wire::AppendInput::records,
                    rc::gen::scale(0.3, rc::gen::container<std::vector<wire::AppendRecord>>(record))),
@@ -112,7 +112,7 @@ inline rc::Gen<wire::AppendInput> valid_append_input() {
       rc::gen::set(&wire::AppendRecord::headers,
                    headers(rc::gen::suchThat(bytes(), [](const std::string& name) { return !name.empty(); }),
                            bytes())),
-      rc::gen::set(&wire::AppendRecord::body, bytes()));
+      rc::gen::set(&wire::AppendRecord::body, rc::gen::cast<wire::Bytes>(bytes())));
   return rc::gen::mapcat(rc::gen::inRange<std::size_t>(1, 21), [record](std::size_t count) {
     return rc::gen::build<wire::AppendInput>(rc::gen::set(
         &wire::AppendInput::records, rc::gen::container<std::vector<wire::AppendRecord>>(count, record)));

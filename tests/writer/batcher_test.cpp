@@ -12,7 +12,7 @@ using Time = Batcher::Time;
 
 wire::AppendRecord record_of_size(std::size_t metered) {
   wire::AppendRecord record;
-  record.body.assign(metered - 8, 'x');
+  record.body = std::string(metered - 8, 'x');
   return record;
 }
 

@@ -77,7 +77,7 @@ struct ClientRig {
     std::vector<std::uint64_t> out;
     if (!records) return out;
     for (const auto& record : *records) {
-      if (!wire::is_command(record.headers)) out.push_back(std::stoull(record.body));
+      if (!wire::is_command(record.headers)) out.push_back(std::stoull(std::string(record.body)));
     }
     return out;
   }
@@ -225,7 +225,7 @@ TEST(Client, ManyStreamsAtOnceKeepToTheirOwn) {
     EXPECT_EQ(records->size(), 21U);  // and the fence
     for (const auto& record : *records) {
       if (wire::is_command(record.headers)) continue;
-      EXPECT_EQ(std::stoull(record.body) % 10, n);
+      EXPECT_EQ(std::stoull(std::string(record.body)) % 10, n);
     }
   }
 }

@@ -13,7 +13,7 @@ template <class Each>
 void each_committed(const emulator::ProtocolEvent& moment, Each each) {
   if (moment.moment != emulator::Moment::committed || moment.input == nullptr) return;
   for (const wire::AppendRecord& record : moment.input->records) {
-    const auto envelope = nlohmann::json::parse(record.body, nullptr, false);
+    const auto envelope = nlohmann::json::parse(record.body.view(), nullptr, false);
     if (envelope.is_object() && envelope["seq"].is_number()) each(envelope);
   }
 }

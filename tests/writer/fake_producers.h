@@ -106,7 +106,7 @@ class FakeProducers : public Producers {
     if (closed_) return Submit::closed;
     if (seq <= left_through_) return Submit::left;
     if (!has_room()) return stop.stop_requested() ? Submit::stopped : Submit::timed_out;
-    queue_.push_back({stream, seq, std::move(record.body)});
+    queue_.push_back({stream, seq, std::move(record.body).to_string()});
     streams_.insert(stream);
     changed_.notify_all();
     return Submit::taken;

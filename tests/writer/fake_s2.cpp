@@ -111,7 +111,7 @@ class FakeChannel final : public AppendChannel {
     std::vector<wire::SequencedRecord> out;
     for (std::size_t i = std::max(from, s2_.trimmed_below); i < s2_.records_.size() && out.size() < count;
          ++i) {
-      out.push_back({i, 0, s2_.records_[i].headers, s2_.records_[i].body});
+      out.push_back({i, 0, s2_.records_[i].headers, std::string(s2_.records_[i].body)});
     }
     return out;
   }
@@ -164,7 +164,7 @@ void FakeS2::foreign_append(wire::AppendInput input) {
 std::variant<wire::AppendAck, wire::ApiError> FakeS2::apply(const wire::AppendInput& input, bool foreign) {
   for (const auto& record : input.records) {
     if (is_fence(record) && !may_fence && !foreign) return api_error(403, "permission_denied");
-    if (record.body.find("bad") == 0) return api_error(422, "invalid");
+    if (record.body.view().starts_with("bad")) return api_error(422, "invalid");
   }
   if (input.fencing_token && *input.fencing_token != token_) {
     wire::ApiError error;
@@ -181,7 +181,7 @@ std::variant<wire::AppendAck, wire::ApiError> FakeS2::apply(const wire::AppendIn
   wire::AppendAck ack;
   ack.start.seq_num = records_.size();
   for (const auto& record : input.records) {
-    if (is_fence(record)) token_ = record.body;
+    if (is_fence(record)) token_ = std::string(record.body);
     records_.push_back(record);
   }
   ack.end.seq_num = ack.tail.seq_num = records_.size();

@@ -48,7 +48,7 @@ wire::AppendRecord record_of(std::uint64_t seq, bool bad = false) {
 }
 
 std::uint64_t seq_of(const wire::AppendRecord& record) {
-  return std::stoull(record.body.substr(3));
+  return std::stoull(std::string(record.body.view().substr(3)));
 }
 
 Submit put(Producers& producers, std::uint64_t seq, bool bad = false, const std::string& stream = "s") {
@@ -58,7 +58,7 @@ Submit put(Producers& producers, std::uint64_t seq, bool bad = false, const std:
 std::vector<std::uint64_t> stored_seqs(const FakeS2& s2) {
   std::vector<std::uint64_t> out;
   for (const auto& record : s2.stored()) {
-    if (record.body.rfind("other", 0) != 0) out.push_back(seq_of(record));
+    if (!record.body.view().starts_with("other")) out.push_back(seq_of(record));
   }
   return out;
 }
@@ -188,7 +188,7 @@ TEST(Producer, ARecordOverOneMebibyteIsRefusedAtOnce) {
   Heard heard;
   auto producers = make_producers(quick_options(), s2, heard);
   wire::AppendRecord record;
-  record.body.assign(wire::kMaxBatchMeteredBytes - 7, 'x');
+  record.body = std::string(wire::kMaxBatchMeteredBytes - 7, 'x');
   EXPECT_EQ(producers->submit("s", 1, std::move(record), std::stop_token(), Clock::now() + kLong),
             Submit::too_large);
 }

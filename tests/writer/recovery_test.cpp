@@ -86,7 +86,7 @@ class Recovering {
   }
   std::vector<std::string> bodies() const {
     std::vector<std::string> all;
-    for (const wire::AppendRecord& record : s2.stored()) all.push_back(record.body);
+    for (const wire::AppendRecord& record : s2.stored()) all.emplace_back(record.body);
     return all;
   }
 

@@ -155,17 +155,19 @@ class StoringProducers final : public writer::Producers {
   StoringProducers(WriterLedger& ledger, writer::ProducerListener& listener)
       : ledger_(ledger), listener_(listener) {}
 
-  writer::Submit submit(const std::string& stream, std::uint64_t seq, wire::AppendRecord&& record,
-                        const std::stop_token&, writer::Deadline) override {
+  writer::Submitted submit(const std::string& stream, std::span<writer::Submission> records,
+                           const std::stop_token&, writer::Deadline) override {
     const std::lock_guard lock(mutex_);
-    if (closed_) return writer::Submit::closed;
+    if (closed_) return {writer::Submit::closed};
     wire::AppendInput input;
-    input.records.push_back(std::move(record));
-    ledger_.committed(ledger_.sent(stream, input));
     Stored& stored = stored_[stream];
-    ++stored.tail;
-    stored.seqs.push_back(seq);
-    return writer::Submit::taken;
+    for (writer::Submission& each : records) {
+      input.records.push_back(std::move(each.record));
+      stored.seqs.push_back(each.seq);
+    }
+    ledger_.committed(ledger_.sent(stream, input));
+    stored.tail += records.size();
+    return {writer::Submit::taken, records.size()};
   }
   void wake() override {}
   std::optional<writer::Lingering> lingering(const std::string&) const override { return std::nullopt; }

@@ -1,6 +1,7 @@
 // The producers of all streams: a map that remove() keeps small. See producer.h for the contract.
 #include "writer/producer.h"
 
+#include <algorithm>
 #include <map>
 #include <mutex>
 #include <set>
@@ -20,21 +21,24 @@ class AllProducers final : public Producers {
       : options_(std::move(options)), client_(client), listener_(listener) {}
   ~AllProducers() override { close(std::chrono::steady_clock::now()); }
 
-  Submit submit(const std::string& stream, std::uint64_t seq, wire::AppendRecord&& record,
-                const std::stop_token& stop, Deadline deadline) override {
-    const std::size_t metered = wire::metered_bytes(record);
-    if (metered > wire::kMaxBatchMeteredBytes) {
+  Submitted submit(const std::string& stream, std::span<Submission> records, const std::stop_token& stop,
+                   Deadline deadline) override {
+    const auto too_large = std::ranges::find_if(records, [](const Submission& each) {
+      return wire::metered_bytes(each.record) > wire::kMaxBatchMeteredBytes;
+    });
+    if (too_large == records.begin()) {
 #ifdef PLANTED_BUGS
       for (const auto& producer : all()) producer->source_failed();
 #endif
-      return Submit::too_large;
+      return {Submit::too_large};
     }
+    records = {records.begin(), too_large};
     while (true) {
       std::shared_ptr<StreamProducer> producer;
       {
         const std::lock_guard lock(mutex_);
-        if (closed_) return Submit::closed;
-        if (seq <= left_through_) return Submit::left;
+        if (closed_) return {Submit::closed};
+        if (records.front().seq <= left_through_) return {Submit::left};
         auto at = producers_.find(stream);
         if (at != producers_.end() && at->second->ended()) {
           producers_.erase(at);
@@ -42,18 +46,17 @@ class AllProducers final : public Producers {
         }
         if (at == producers_.end()) {
           forget_ended();
-          if (producers_.size() >= kMaxStreams) return Submit::too_many_streams;
+          if (producers_.size() >= kMaxStreams) return {Submit::too_many_streams};
           at = producers_.emplace(stream, make(stream)).first;
 #ifdef PLANTED_BUGS
-          if (planted(PlantedBug::restart_loses) && removed_.erase(stream) > 0) return Submit::taken;
+          if (planted(PlantedBug::restart_loses) && removed_.erase(stream) > 0) return {Submit::taken, 1};
 #endif
         }
         producer = at->second;
       }
-      // A producer that has ended, or is left, takes nothing: the record is whole when it is asked again.
-      // NOLINTNEXTLINE(bugprone-use-after-move)
-      const auto result = producer->submit(seq, std::move(record), metered, stop, deadline);
-      if (result && *result != Submit::closed) return *result;
+      // A producer that has ended, or is left, takes nothing: the records are whole when it is asked again.
+      const auto result = producer->submit(records, stop, deadline);
+      if (result && result->answer != Submit::closed) return *result;
     }
   }
 
@@ -200,6 +203,14 @@ class AllProducers final : public Producers {
 };
 
 }  // namespace
+
+Submit Producers::submit(const std::string& stream, std::uint64_t seq, wire::AppendRecord&& record,
+                         const std::stop_token& stop, Deadline deadline) {
+  Submission one{seq, std::move(record)};
+  const Submit answer = submit(stream, {&one, 1}, stop, deadline).answer;
+  if (answer != Submit::taken) record = std::move(one.record);
+  return answer;
+}
 
 std::unique_ptr<Producers> make_producers(ProducerOptions options, AppendClient& client,
                                           ProducerListener& listener) {

@@ -43,6 +43,18 @@ enum class Submit {
   left,  // renew() left it to another process; nothing was taken
 };
 
+// A record for a stream, under the writer's number.
+struct Submission {
+  std::uint64_t seq = 0;
+  wire::AppendRecord record;
+};
+
+// About the first of some records; where it was taken, so many from it on were.
+struct Submitted {
+  Submit answer = Submit::taken;
+  std::size_t taken = 0;
+};
+
 enum class FailureKind {
   refused,     // S2 said no to exactly these records, for good (422, 413, …): not stored
   superseded,  // another token fences the stream: not stored
@@ -102,9 +114,13 @@ class Producers {
   virtual ~Producers() = default;
 
   // Waits for room (records, bytes: named limits above) until `deadline`, or until `stop` is requested *and*
-  // wake() is called. With room it never waits, and takes the record whatever `stop` and `deadline` say.
-  virtual Submit submit(const std::string& stream, std::uint64_t seq, wire::AppendRecord&& record,
-                        const std::stop_token& stop, Deadline deadline) = 0;
+  // wake() is called. With room it never waits, and takes the record whatever `stop` and `deadline` say. Of
+  // several (at least one; their numbers rise) it waits for the first, and takes as many as there is room
+  // for.
+  virtual Submitted submit(const std::string& stream, std::span<Submission> records,
+                           const std::stop_token& stop, Deadline deadline) = 0;
+  Submit submit(const std::string& stream, std::uint64_t seq, wire::AppendRecord&& record,
+                const std::stop_token& stop, Deadline deadline);
   // Makes each waiting submit() look at its stop token: call it right after request_stop().
   virtual void wake() = 0;
 

@@ -100,6 +100,18 @@ RingItem RingReader::try_next() {
   return take();
 }
 
+std::optional<Drop> RingReader::try_run(std::size_t most, std::vector<EnvelopeRef>& run) {
+  std::lock_guard lock(ring_.mutex_);
+  if (cancelled_ || position_ >= ring_.last_) return std::nullopt;
+  if (auto drop = missed()) return drop;
+  const std::uint64_t oldest = ring_.last_ + 1 - ring_.slots_.size();
+  for (std::size_t bytes = 0; most > 0 && bytes < kRunBytes && position_ < ring_.last_; --most) {
+    run.push_back(ring_.slots_[++position_ - oldest]);
+    bytes += run.back()->json.size();
+  }
+  return std::nullopt;
+}
+
 void RingReader::nap(const Nap& nap, std::uint64_t rouses) {
   std::unique_lock lock(ring_.mutex_);
   if (cancelled_ || position_ < ring_.last_ || rouses_ != rouses) return;

@@ -28,6 +28,8 @@ namespace s2::writer {
 
 inline constexpr std::int64_t kDefaultRingEvents = 1024;
 inline constexpr std::int64_t kDefaultRingBytes = 64 * 1024 * 1024;  // marshalled bytes
+inline constexpr std::size_t kRunBytes =
+    1024 * 1024;                               // marshalled, of a run of envelopes that is read at once
 inline constexpr std::int64_t kNapShare = 16;  // a nap lets no more than this part of the ring's room fill up
 
 struct RingLimits {
@@ -105,6 +107,9 @@ class RingReader {
   RingItem next(std::chrono::steady_clock::time_point deadline);
   // The same without a wait.
   RingItem try_next();
+  // What was missed, or, where nothing was, the envelopes that follow, as far as they are there: `most` at
+  // most, and no more behind kRunBytes; `run` gets them. Cancelled: nothing.
+  std::optional<Drop> try_run(std::size_t most, std::vector<EnvelopeRef>& run);
   // Sleeps until the nap is over, or cancel() or rouse() comes; not at all where something is there already,
   // or where there were more than `rouses` by now.
   void nap(const Nap& nap, std::uint64_t rouses);

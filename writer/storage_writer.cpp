@@ -93,54 +93,71 @@ void StorageWriter::send_what_was_slept_over() {
 }
 
 StorageWriter::Step StorageWriter::take_one(const std::stop_token& stop, Deadline deadline) {
-  if (!in_hand_ && markers_.empty()) {
+  if (in_hand_.empty() && markers_.empty()) {
     if (!backlog_.empty()) {
-      in_hand_ = backlog_.next(stop, deadline);
-      if (!in_hand_ && !backlog_.empty()) return Step::held_up;
-    } else {
-      RingItem item = reader_->try_next();
-      if (std::holds_alternative<std::monostate>(item)) {
-        send_what_was_slept_over();
-        nap(deadline);
-        item = reader_->try_next();
-      }
-      if (std::holds_alternative<std::monostate>(item)) {
-        napped_beside_.reset();  // nothing came meanwhile
-        item = reader_->next(deadline);
-      }
-      if (std::holds_alternative<std::monostate>(item)) return Step::held_up;
-      if (const Drop* drop = std::get_if<Drop>(&item)) backlog_.add(*drop);
-      if (EnvelopeRef* envelope = std::get_if<EnvelopeRef>(&item)) in_hand_ = std::move(*envelope);
+      if (EnvelopeRef envelope = backlog_.next(stop, deadline)) in_hand_.push_back(std::move(envelope));
+      if (in_hand_.empty() && !backlog_.empty()) return Step::held_up;
+    } else if (!read(deadline)) {
+      return Step::held_up;
     }
   }
-  if (const EnvelopeRef marker = markers_.due(in_hand_ ? in_hand_->seq : 0))
+  if (const EnvelopeRef marker = markers_.due(first_in_hand()))
     return hand_over_marker(marker, stop, deadline);
-  if (in_hand_) return hand_over(stop, deadline);
-  moved_on();
+  if (!in_hand_.empty()) return hand_over(stop, deadline);
+  moved_on(0);
   return Step::moved_on;
+}
+
+// What the ring has behind what was read; false: nothing came by the deadline, or it was cancelled.
+bool StorageWriter::read(Deadline deadline) {
+  const std::uint64_t most = planted(PlantedBug::one_batch_drain) ? 1 : kRunEvents;
+  const auto read_run = [&] {
+    return reader_->try_run(std::min(most, read_through_ - reader_->position()), in_hand_);
+  };
+  std::optional<Drop> drop = read_run();
+  const auto is_there = [&] { return drop || !in_hand_.empty(); };
+  if (!is_there()) {
+    send_what_was_slept_over();
+    nap(deadline);
+    drop = read_run();
+  }
+  if (!is_there()) {
+    napped_beside_.reset();  // nothing came meanwhile
+    RingItem item = reader_->next(deadline);
+    if (std::holds_alternative<std::monostate>(item)) return false;
+    if (EnvelopeRef* envelope = std::get_if<EnvelopeRef>(&item)) in_hand_.push_back(std::move(*envelope));
+    if (const Drop* missed = std::get_if<Drop>(&item)) drop = *missed;
+  }
+  if (drop) backlog_.add(*drop);
+  return true;
 }
 
 StorageWriter::Step StorageWriter::hand_over(const std::stop_token& stop, Deadline deadline) {
   if (planted(PlantedBug::dead_context_consume) && stop.stop_requested()) {
-    moved_on();
+    moved_on(1);
     return Step::moved_on;
   }
-  if (!in_hand_->store) {
+  const EnvelopeRef first = in_hand_.front();
+  if (!first->store) {
 #ifdef PLANTED_BUGS
-    off_.push_back(in_hand_);
+    off_.push_back(first);
 #endif
-    moved_on();
+    moved_on(1);
     return Step::moved_on;
   }
 #ifdef PLANTED_BUGS
   if (planted(PlantedBug::pre_enable_leak)) ship_off();
   off_.clear();
 #endif
-  switch (offer(in_hand_, stop, deadline)) {
+  const auto run_end = std::ranges::find_if(
+      in_hand_, [&](const EnvelopeRef& each) { return !each->store || each->session != first->session; });
+  const Submitted submitted = offer({in_hand_.begin(), run_end}, stop, deadline);
+  switch (submitted.answer) {
     case Submit::taken:
-      if (planted(PlantedBug::early_ack)) durability_.acked({&in_hand_->seq, 1});
-      if (fed_ != in_hand_->session) fed_ = in_hand_->session;
-      moved_on();
+      for (std::size_t i = 0; planted(PlantedBug::early_ack) && i < submitted.taken; ++i)
+        durability_.acked({&in_hand_[i]->seq, 1});
+      if (fed_ != first->session) fed_ = first->session;
+      moved_on(submitted.taken);
       return Step::moved_on;
     case Submit::too_large:
       if (planted(PlantedBug::poison_record)) return Step::held_up;
@@ -150,10 +167,10 @@ StorageWriter::Step StorageWriter::hand_over(const std::stop_token& stop, Deadli
       skip("another writer has fenced the stream");
       return Step::moved_on;
     case Submit::stopped:
-      if (planted(PlantedBug::full_queue_cancel)) moved_on();
+      if (planted(PlantedBug::full_queue_cancel)) moved_on(1);
       return Step::held_up;
     case Submit::left:  // told as lost by leave()
-      moved_on();
+      moved_on(1);
       return Step::moved_on;
     case Submit::closed:
     case Submit::timed_out:
@@ -163,44 +180,45 @@ StorageWriter::Step StorageWriter::hand_over(const std::stop_token& stop, Deadli
   return Step::held_up;
 }
 
-// Until a producer answers for it, `stop` is requested or `deadline` comes.
-Submit StorageWriter::offer(const EnvelopeRef& envelope, const std::stop_token& stop, Deadline deadline) {
-  wire::AppendRecord record = record_of(envelope);
+// Envelopes of one session. Until a producer answers for the first, `stop` is requested or `deadline` comes.
+Submitted StorageWriter::offer(std::span<const EnvelopeRef> run, const std::stop_token& stop,
+                               Deadline deadline) {
+  std::vector<Submission> records;
+  records.reserve(run.size());
+  for (const EnvelopeRef& envelope : run) records.push_back({envelope->seq, record_of(envelope)});
   Deadline until;  // long past: where there is room, nobody looks at the clock
   while (true) {
-    // What is not taken is left whole (producer.h).
-    Submit answer =
-        // NOLINTNEXTLINE(bugprone-use-after-move)
-        producers_.submit(envelope->session->stream, envelope->seq, std::move(record), stop, until);
+    Submitted submitted = producers_.submit(run.front()->session->stream, records, stop, until);
+    Submit& answer = submitted.answer;
     if (answer == Submit::stopped && planted(PlantedBug::stop_timeout_skip)) answer = Submit::timed_out;
     if (answer == Submit::too_many_streams) {
       std::unique_lock lock(mutex_);
       changed_.wait_for(lock, kHeldUpPoll, [&] { return stop.stop_requested(); });
     } else if (answer != Submit::timed_out) {
-      return answer;
+      return submitted;
     }
-    // Held up: the ring may be overwriting what comes behind the envelope in hand.
+    // Held up: the ring may be overwriting what comes behind what is in hand.
     if (auto drop = reader_->take_drop()) backlog_.add(*drop);
     const Deadline now = std::chrono::steady_clock::now();
     until = std::min(deadline, now + kHeldUpPoll);
     if (planted(PlantedBug::stop_timeout_skip) && deadline == Deadline::max()) continue;
-    if (stop.stop_requested() || now >= deadline) return Submit::timed_out;
+    if (stop.stop_requested() || now >= deadline) return {Submit::timed_out};
   }
 }
 
 // What cannot be stored of it for good is left out: the drop was told.
 StorageWriter::Step StorageWriter::hand_over_marker(const EnvelopeRef& marker, const std::stop_token& stop,
                                                     Deadline deadline) {
-  const Submit answer = offer(marker, stop, deadline);
+  const Submit answer = offer({&marker, 1}, stop, deadline).answer;
   if (answer == Submit::stopped || answer == Submit::timed_out || answer == Submit::closed)
     return Step::held_up;
   markers_.pop();
-  if (!in_hand_) moved_on();
+  if (in_hand_.empty()) moved_on(0);
   return Step::moved_on;
 }
 
 void StorageWriter::dropped(const Drop& drop) {
-  markers_.add(durability_.dropped(drop), in_hand_ ? in_hand_->seq : 0);
+  markers_.add(durability_.dropped(drop), first_in_hand());
   if (!planted(PlantedBug::drop_livelock)) return;
   if (SessionRef session = durability_.session_of(drop.to + 1)) {
     outcomes_.tell_failure(session, drop.from, drop.count, "overwritten");
@@ -218,16 +236,19 @@ void StorageWriter::ship_off() {
 #endif
 
 void StorageWriter::skip(const std::string& reason) {
-  EnvelopeRef skipped = in_hand_;
+  const EnvelopeRef skipped = in_hand_.front();
   durability_.lost({&skipped->seq, 1}, reason);
   if (planted(PlantedBug::error_livelock)) return std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  moved_on();
+  moved_on(1);
   outcomes_.tell_failure(skipped->session, skipped->seq, 1, reason);
 }
 
-void StorageWriter::moved_on() {
-  in_hand_.reset();
-  const std::uint64_t through = backlog_.empty() ? reader_->position() : backlog_.first() - 1;
+// So many of what is in hand are taken, or told.
+void StorageWriter::moved_on(std::size_t count) {
+  in_hand_.erase(in_hand_.begin(), in_hand_.begin() + static_cast<std::ptrdiff_t>(count));
+  const std::uint64_t through = !in_hand_.empty()  ? in_hand_.front()->seq - 1
+                                : backlog_.empty() ? reader_->position()
+                                                   : backlog_.first() - 1;
   backlog_.passed(through);
   std::lock_guard lock(mutex_);
   taken_through_ = through;
@@ -258,8 +279,9 @@ bool StorageWriter::drain(std::uint64_t through, Deadline deadline) {
   }
   if (planted(PlantedBug::no_drain)) return true;
   reader_->resume();
+  if (!planted(PlantedBug::endless_drain)) read_through_ = through;
   std::size_t moved = 0;
-  while (in_hand_ || !markers_.empty() || !backlog_.empty() || reader_->position() < through) {
+  while (!in_hand_.empty() || !markers_.empty() || !backlog_.empty() || reader_->position() < through) {
     if (take_one({}, deadline) == Step::held_up) return false;
     if (planted(PlantedBug::one_batch_drain) && ++moved >= options_.batch_records) return true;
   }

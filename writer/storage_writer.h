@@ -1,11 +1,11 @@
 // The storage writer: moves what has to be stored from the ring to the producers, in order, and loses nothing
 // silently.
 //
-// Run moves envelopes until it is cancelled, and then returns at once: the envelope in hand stays in hand,
-// what is in the ring stays unread. Drain goes on from there, up to a cut-off. Close lets the producers
-// finish and says what is unsaved. Each has a deadline of its own. While S2 takes nothing, the storage writer
-// goes on looking at what the ring overwrites: what the journal has of it is read back in its turn, the rest
-// is told as dropped (backlog.h).
+// Run moves envelopes, a run of them at a time, until it is cancelled, and then returns at once: what is in
+// hand stays in hand, what is in the ring stays unread. Drain goes on from there, up to a cut-off. Close lets
+// the producers finish and says what is unsaved. Each has a deadline of its own. While S2 takes nothing, the
+// storage writer goes on looking at what the ring overwrites: what the journal has of it is read back in its
+// turn, the rest is told as dropped (backlog.h).
 //
 // While a stream's batch lingers, Run sleeps: what comes to the same batch in that time is taken together,
 // before it is due or full. A flush ends that sleep, and so does an event of another session.
@@ -18,9 +18,11 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <tl/expected.hpp>
@@ -37,6 +39,9 @@ namespace s2::writer {
 
 // How often a storage writer that is held up looks for drops to tell, and for streams that are free again.
 inline constexpr std::chrono::milliseconds kHeldUpPoll{20};
+
+// Read from the ring, and handed to a producer, at once.
+inline constexpr std::size_t kRunEvents = 32;
 
 // A sleep while a batch lingers ends an eighth of what is left before it is due, and is not worth while below
 // this.
@@ -88,13 +93,15 @@ class StorageWriter {
   void nap(Deadline deadline);
   void send_what_was_slept_over();
   Step take_one(const std::stop_token& stop, Deadline deadline);
+  bool read(Deadline deadline);
   Step hand_over(const std::stop_token& stop, Deadline deadline);
   Step hand_over_marker(const EnvelopeRef& marker, const std::stop_token& stop, Deadline deadline);
-  Submit offer(const EnvelopeRef& envelope, const std::stop_token& stop, Deadline deadline);
+  Submitted offer(std::span<const EnvelopeRef> run, const std::stop_token& stop, Deadline deadline);
   void skip(const std::string& reason);
   std::uint64_t tell_unsaved(std::vector<Unsaved> unsaved);
   void dropped(const Drop& drop);
-  void moved_on();
+  std::uint64_t first_in_hand() const { return in_hand_.empty() ? 0 : in_hand_.front()->seq; }
+  void moved_on(std::size_t count);
 
   Producers& producers_;
   Durability& durability_;
@@ -104,7 +111,8 @@ class StorageWriter {
   Backlog backlog_;  // between what was taken and what the reader gives; belongs to whoever reads
   DropMarkers markers_;
   std::stop_source cancel_;
-  EnvelopeRef in_hand_;                    // read, and not taken by a producer yet; belongs to whoever reads
+  std::vector<EnvelopeRef> in_hand_;  // read, and not taken by a producer yet; belongs to whoever reads
+  std::uint64_t read_through_ = std::numeric_limits<std::uint64_t>::max();  // drain's; likewise
   std::optional<Deadline> napped_beside_;  // when that batch is due; belongs to whoever reads
   SessionRef fed_;                         // whose event a producer took last; belongs to whoever reads
 #ifdef PLANTED_BUGS

@@ -34,35 +34,42 @@ StreamProducer::~StreamProducer() {
   finish_close();
 }
 
-std::optional<Submit> StreamProducer::submit(std::uint64_t seq, wire::AppendRecord&& record,
-                                             std::size_t metered, const std::stop_token& stop,
-                                             Deadline deadline) {
+bool StreamProducer::has_room(std::size_t metered) const {
+  return unsettled_.size() < options_.max_in_flight_records &&
+         (unsettled_.empty() || unsettled_bytes_ + metered <= options_.max_in_flight_bytes);
+}
+
+std::optional<Submitted> StreamProducer::submit(std::span<Submission> records, const std::stop_token& stop,
+                                                Deadline deadline) {
   std::unique_lock lock(mutex_);
   while (true) {
     if (planted(PlantedBug::submit_close_race)) break;
-    if (closing_) return Submit::closed;
+    if (closing_) return Submitted{Submit::closed};
     if (ended_) return std::nullopt;
-    if (superseded_) return Submit::superseded;
-    if (unsettled_.size() < options_.max_in_flight_records &&
-        (unsettled_.empty() || unsettled_bytes_ + metered <= options_.max_in_flight_bytes)) {
-      break;
-    }
-    if (stop.stop_requested()) return Submit::stopped;
+    if (superseded_) return Submitted{Submit::superseded};
+    if (has_room(wire::metered_bytes(records.front().record))) break;
+    if (stop.stop_requested()) return Submitted{Submit::stopped};
     if (room_cv_.wait_until(lock, deadline) == std::cv_status::timeout && Clock::now() >= deadline) {
-      return Submit::timed_out;
+      return Submitted{Submit::timed_out};
     }
   }
   if (std::exchange(retired_, false)) settled_cv_.notify_all();
-  const bool was_empty = batcher_.empty();
-  unsettled_.push_back(Taken{seq, metered});
-  unsettled_bytes_ += metered;
-  // Only a first record (its linger must be watched) and a due batch are news for the thread.
-  const Time now = batcher_.begins_batch(metered) ? Clock::now() : Time();
-  if (batcher_.add(seq, std::move(record), metered, now) || was_empty) {
+  bool news = batcher_.empty();  // a first record, whose linger must be watched, or a due batch
+  std::size_t taken = 0;
+  for (Submission& each : records) {
+    const std::size_t metered = wire::metered_bytes(each.record);
+    if (taken > 0 && !has_room(metered)) break;
+    unsettled_.push_back(Taken{each.seq, metered});
+    unsettled_bytes_ += metered;
+    const Time now = batcher_.begins_batch(metered) ? Clock::now() : Time();
+    news = batcher_.add(each.seq, std::move(each.record), metered, now) || news;
+    ++taken;
+  }
+  if (news) {
     poked_ = true;
     thread_cv_.notify_one();
   }
-  return Submit::taken;
+  return Submitted{Submit::taken, taken};
 }
 
 void StreamProducer::wake() {

@@ -51,8 +51,8 @@ class StreamProducer {
   ~StreamProducer();
 
   // Nothing: this producer has ended (retire()); ask a new one.
-  std::optional<Submit> submit(std::uint64_t seq, wire::AppendRecord&& record, std::size_t metered,
-                               const std::stop_token& stop, Deadline deadline);
+  std::optional<Submitted> submit(std::span<Submission> records, const std::stop_token& stop,
+                                  Deadline deadline);
   void wake();
   std::optional<Lingering> lingering() const;
   void send_now();
@@ -80,6 +80,7 @@ class StreamProducer {
   };
 
   bool wait_ended_now() const;
+  bool has_room(std::size_t metered) const;  // under the lock
   void run();
   bool look_around();    // under the lock; false: time to leave
   void flush_batcher();  // under the lock

@@ -90,26 +90,31 @@ class FakeProducers : public Producers {
   }
 
   // --- Producers ---
-  Submit submit(const std::string& stream, std::uint64_t seq, wire::AppendRecord&& record,
-                const std::stop_token& stop, Deadline deadline) override {
+  Submitted submit(const std::string& stream, std::span<Submission> records, const std::stop_token& stop,
+                   Deadline deadline) override {
+    const std::uint64_t seq = records.front().seq;
     std::unique_lock lock(mutex_);
-    if (closed_) return Submit::closed;
-    if (superseded_) return Submit::superseded;
-    if (seq <= left_through_) return Submit::left;
-    if (record.body.size() > body_limit_) return Submit::too_large;
+    if (closed_) return {Submit::closed};
+    if (superseded_) return {Submit::superseded};
+    if (seq <= left_through_) return {Submit::left};
+    if (records.front().record.body.size() > body_limit_) return {Submit::too_large};
     ++waiting_;
     changed_.notify_all();
     changed_.wait_until(lock, deadline, [&] {
       return closed_ || seq <= left_through_ || has_room() || stop.stop_requested();
     });
     --waiting_;
-    if (closed_) return Submit::closed;
-    if (seq <= left_through_) return Submit::left;
-    if (!has_room()) return stop.stop_requested() ? Submit::stopped : Submit::timed_out;
-    queue_.push_back({stream, seq, std::move(record.body).to_string()});
+    if (closed_) return {Submit::closed};
+    if (seq <= left_through_) return {Submit::left};
+    if (!has_room()) return {stop.stop_requested() ? Submit::stopped : Submit::timed_out};
+    std::size_t taken = 0;
+    while (taken < records.size() && has_room() && records[taken].record.body.size() <= body_limit_) {
+      Submission& each = records[taken++];
+      queue_.push_back({stream, each.seq, std::move(each.record.body).to_string()});
+    }
     streams_.insert(stream);
     changed_.notify_all();
-    return Submit::taken;
+    return {Submit::taken, taken};
   }
   void wake() override {
     set([] {});

@@ -193,6 +193,44 @@ TEST(Producer, ARecordOverOneMebibyteIsRefusedAtOnce) {
             Submit::too_large);
 }
 
+std::vector<Submission> run_of(std::uint64_t from, std::uint64_t to) {
+  std::vector<Submission> run;
+  for (std::uint64_t seq = from; seq <= to; ++seq) run.push_back({seq, record_of(seq)});
+  return run;
+}
+
+TEST(Producer, OfARunAsMuchIsTakenAsThereIsRoomForAndTheRestIsLeftWhole) {
+  FakeS2 s2;
+  s2.plan.assign(100'000, Hurt::open_fails);
+  Heard heard;
+  auto options = quick_options();
+  options.max_in_flight_records = 5;
+  auto producers = make_producers(options, s2, heard);
+  auto run = run_of(1, 8);
+  const Submitted submitted = producers->submit("s", run, std::stop_token(), Clock::now() + kLong);
+  EXPECT_EQ(submitted.answer, Submit::taken);
+  EXPECT_EQ(submitted.taken, 5U);
+  for (std::size_t i = 5; i < run.size(); ++i) EXPECT_EQ(seq_of(run[i].record), i + 1);
+  EXPECT_EQ(producers->submit("s", std::span(run).subspan(5), std::stop_token(), Clock::now()).answer,
+            Submit::timed_out);
+  EXPECT_EQ(producers->close(Clock::now() + milliseconds(20)).size(), 5U);
+}
+
+TEST(Producer, ARunIsStoredInItsOrderAndEndsBeforeARecordThatIsTooLarge) {
+  FakeS2 s2;
+  Heard heard;
+  auto producers = make_producers(quick_options(), s2, heard);
+  auto run = run_of(1, 9);
+  run[6].record.body = std::string(wire::kMaxBatchMeteredBytes, 'x');
+  const std::span all(run);
+  EXPECT_EQ(producers->submit("s", all, std::stop_token(), Clock::now() + kLong).taken, 6U);
+  EXPECT_EQ(producers->submit("s", all.subspan(6), std::stop_token(), Clock::now() + kLong).answer,
+            Submit::too_large);
+  EXPECT_EQ(producers->submit("s", all.subspan(7), std::stop_token(), Clock::now() + kLong).taken, 2U);
+  EXPECT_TRUE(producers->close(Clock::now() + kLong).empty());
+  EXPECT_EQ(stored_seqs(s2), (std::vector<std::uint64_t>{1, 2, 3, 4, 5, 6, 8, 9}));
+}
+
 TEST(Producer, CloseInBackOffMakesItsLastAttemptAtOnce) {
   FakeS2 s2;
   s2.plan = {Hurt::open_fails};

@@ -111,6 +111,51 @@ TEST(Ring, CancelledReaderReturnsAtOnceAndConsumesNothing) {
   EXPECT_EQ(seq_of(read_now(*reader)), 1u);
 }
 
+std::vector<std::uint64_t> run_of(RingReader& reader, std::size_t most) {
+  std::vector<EnvelopeRef> run;
+  EXPECT_FALSE(reader.try_run(most, run));
+  std::vector<std::uint64_t> seqs;
+  for (const EnvelopeRef& each : run) seqs.push_back(each->seq);
+  return seqs;
+}
+
+TEST(Ring, ARunIsWhatFollowsAsFarAsItIsThereAndAsked) {
+  auto ring = ring_of(8);
+  auto reader = ring->reader();
+  EXPECT_TRUE(run_of(*reader, 8).empty());
+  publish(*ring, 5);
+  EXPECT_EQ(run_of(*reader, 3), (std::vector<std::uint64_t>{1, 2, 3}));
+  EXPECT_EQ(reader->position(), 3u);
+  EXPECT_EQ(run_of(*reader, 8), (std::vector<std::uint64_t>{4, 5}));
+  EXPECT_TRUE(run_of(*reader, 8).empty());
+}
+
+TEST(Ring, ARunEndsWhereItHasTheBytesOfOne) {
+  auto ring = ring_of(8);
+  auto reader = ring->reader();
+  publish(*ring, 4, kRunBytes / 2);
+  EXPECT_EQ(run_of(*reader, 8), (std::vector<std::uint64_t>{1, 2}));
+}
+
+TEST(Ring, WhatWasMissedIsToldBeforeTheRunBehindIt) {
+  auto ring = ring_of(2);
+  auto reader = ring->reader();
+  publish(*ring, 5);
+  std::vector<EnvelopeRef> run;
+  EXPECT_EQ(reader->try_run(8, run), (Drop{3, 1, 3}));
+  EXPECT_TRUE(run.empty());
+  EXPECT_EQ(run_of(*reader, 8), (std::vector<std::uint64_t>{4, 5}));
+}
+
+TEST(Ring, ACancelledReaderGetsNoRun) {
+  auto ring = ring_of(8);
+  auto reader = ring->reader();
+  publish(*ring, 3);
+  reader->cancel();
+  EXPECT_TRUE(run_of(*reader, 8).empty());
+  EXPECT_EQ(reader->position(), 0u);
+}
+
 TEST(Ring, CancelWakesAReaderThatWaits) {
   auto ring = ring_of(8);
   auto reader = ring->reader();

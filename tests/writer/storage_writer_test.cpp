@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <thread>
 
 #include "tests/writer/rig.h"
@@ -66,6 +67,27 @@ TEST_F(StorageWriterTest, CancelWhileItWaitsForRoomKeepsTheEnvelopeInHand) {
   EXPECT_TRUE(storage.drain(10, in(kLong)));
   EXPECT_EQ(storage.close(in(kLong)), 0u);
   EXPECT_EQ(s2.stored_seqs(), (std::vector<std::uint64_t>{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}));
+}
+
+TEST_F(StorageWriterTest, WhatIsDroppedBehindARunInHandIsToldAndTheRunIsStored) {
+  s2.hang();
+  s2.room(3);
+  std::jthread run([&] { ASSERT_TRUE(storage.run()); });
+  publish(10);
+  ASSERT_TRUE(s2.wait_held_up());
+  publish(200);  // the ring holds 64
+  storage.cancel();
+  run.join();
+  s2.answer();
+  EXPECT_TRUE(storage.drain(210, in(kLong)));
+  EXPECT_EQ(storage.close(in(kLong)), 0u);
+  std::set<std::uint64_t> either = ledger.gone();
+  EXPECT_FALSE(either.empty());
+  const std::vector<std::uint64_t> stored = s2.stored_seqs();
+  EXPECT_TRUE(std::ranges::is_sorted(stored));
+  EXPECT_EQ(either.size() + stored.size(), 210U);
+  either.insert(stored.begin(), stored.end());
+  EXPECT_EQ(either.size(), 210U);
 }
 
 // SIGTERM right after the start: the thread of Run may come to it when the drain is under way.

@@ -3,10 +3,10 @@
 #include "wire/json_reader.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 #include <limits>
-#include <vector>
 
 #include "wire/json.h"
 #include "wire/text.h"
@@ -269,14 +269,15 @@ bool JsonReader::skip_scalar() {
 }
 
 bool JsonReader::skip() {
-  std::vector<char> closings;  // of the arrays and objects that are open, innermost last
-  bool first = false;          // whether the innermost has had no element yet
+  std::array<char, kMaxJsonDepth> closings{};  // of the arrays and objects that are open, innermost last
+  std::size_t depth = 0;                       // so many of them
+  bool first = false;                          // whether the innermost has had no element yet
   while (true) {
     skip_space();
     if (at_ == text_.size()) return fail("the text ends too early");
     if (text_[at_] == '{' || text_[at_] == '[') {
-      if (closings.size() == kMaxJsonDepth) return fail("more than 128 levels");
-      closings.push_back(text_[at_] == '{' ? '}' : ']');
+      if (depth == kMaxJsonDepth) return fail("more than 128 levels");
+      closings[depth++] = text_[at_] == '{' ? '}' : ']';
       first = true;
       ++at_;
     } else if (!skip_scalar()) {
@@ -284,13 +285,13 @@ bool JsonReader::skip() {
     }
     // Close what ends here, then stand before the next value.
     for (bool more = false; !more; first = false) {
-      if (closings.empty()) return true;
-      if (!next(closings.back(), first, more)) return false;
-      if (!more) closings.pop_back();
+      if (depth == 0) return true;
+      if (!next(closings[depth - 1], first, more)) return false;
+      if (!more) --depth;
     }
     std::string scratch;
     std::string_view name;
-    if (closings.back() == '}' && !key(scratch, name)) return false;
+    if (closings[depth - 1] == '}' && !key(scratch, name)) return false;
   }
 }
 

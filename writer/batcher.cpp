@@ -25,7 +25,9 @@ bool Batcher::add(std::uint64_t seq, wire::AppendRecord&& record, std::size_t me
   bool became_due = false;
   if (!takes_more(metered)) {
     const bool is_full = !batches_.empty() && !std::exchange(batches_.back().closed, true);
-    batches_.push_back(Growing{{}, now + linger_, false});
+    Batch& begun = batches_.emplace_back(Growing{{}, now + linger_, false}).batch;
+    begun.seqs.reserve(max_records_);
+    begun.input.records.reserve(max_records_);
     became_due = is_full || linger_.count() == 0;
   }
   Growing& last = batches_.back();

@@ -118,11 +118,15 @@ void Durability::tell_acked() {
 void Durability::acked(std::span<const std::uint64_t> seqs) {
   {
     std::lock_guard lock(mutex_);
-    for (std::uint64_t seq : seqs) {
-      Slot* found = slot(seq);
-      if (found == nullptr || found->state != State::pending) continue;
-      found->state = State::acked;
-      --pending_;
+    auto at = window_.end();
+    for (std::uint64_t seq : seqs) {  // nearly always each right behind the one before
+      if (at == window_.end() || at->seq != seq) at = std::ranges::lower_bound(window_, seq, {}, &Slot::seq);
+      if (at == window_.end() || at->seq != seq) continue;
+      if (at->state == State::pending) {
+        at->state = State::acked;
+        --pending_;
+      }
+      ++at;
     }
     pass_settled();
     forget_settled();

@@ -46,7 +46,7 @@ bool is_plain_json(std::string_view text) {
 // What is wrong with a member's JSON text; nothing where it is valid. Text that is JSON but not UTF-8 cannot
 // be: the parser checks both.
 std::optional<std::string> objection_to(std::string_view text, const char* name) {
-  if (is_plain_json(text)) return std::nullopt;
+  if (text.empty() || is_plain_json(text)) return std::nullopt;  // what stands for an empty one is
   if (!within_json_depth(text))
     return fmt::format("the event's {} nests deeper than {}", name, kMaxJsonDepth);
   if (!is_any_json(text)) return fmt::format("the event's {} is not JSON", name);
@@ -103,9 +103,9 @@ tl::expected<PreparedEvent, std::string> PreparedEvent::make(std::string_view se
   if (!category) return tl::unexpected(category.error());
   const std::string_view metadata = event.source.metadata_json.empty() ? "{}"sv : event.source.metadata_json;
   const std::string_view data = event.data_json.empty() ? "null"sv : event.data_json;
-  if (auto objection = objection_to(metadata, "source.metadata"))
+  if (auto objection = objection_to(event.source.metadata_json, "source.metadata"))
     return tl::unexpected(std::move(*objection));
-  if (auto objection = objection_to(data, "data")) return tl::unexpected(std::move(*objection));
+  if (auto objection = objection_to(event.data_json, "data")) return tl::unexpected(std::move(*objection));
 
   PreparedEvent prepared;
   prepared.category_ = *category;

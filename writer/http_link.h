@@ -24,7 +24,7 @@ namespace s2::writer {
 inline constexpr std::size_t kMaxInboxBytes =
     4 * 1024 * 1024;  // read and not yet looked at; then the reader waits
 inline constexpr std::size_t kReadPieceBytes = 64 * 1024;
-inline constexpr std::size_t kWritePieceBytes = 64 * 1024;
+inline constexpr std::size_t kWritePieceBytes = 256 * 1024;
 
 class HttpLink {
  public:

@@ -75,7 +75,8 @@ Journal::Journal(std::string directory, std::string mark, Ring& ring, std::size_
       thread_([this] { run(); }) {}
 
 Journal::~Journal() {
-  close(reader_->position(), Clock::now());
+  const Clock::time_point at_once = Clock::now();  // looked at before the lock below, whoever compiles it
+  close(reader_->position(), at_once);
   if (thread_.joinable()) thread_.join();
 }
 

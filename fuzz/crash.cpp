@@ -227,6 +227,8 @@ CrashWatch::CrashWatch(const Tape& tape, const Strategy& strategy, const Explore
   auto* crash = new (shared) Crash;  // of which only what is written takes memory
   const pid_t pid = fork_or_throw();
   if (pid == 0) {
+    TapePlayer usual({}, 0, 0);
+    sim::run({.chooser = usual}, [] {});  // the world's own traps come first: what they tell is told, too
     watched = {crash, &tape, &strategy, 0, {}};
     watch_for_crashes();
     return;

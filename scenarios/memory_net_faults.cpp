@@ -32,7 +32,9 @@ void MemoryNet::Impl::go_wrong(const ByteFault& fault, const LinkPtr& link) {
 }
 
 void MemoryNet::Impl::silence_lane(const LinkPtr& link, bool to_server, Time until) {
-  lane_of(*link, to_server).silent = true;
+  Lane& lane = lane_of(*link, to_server);
+  lane.silent = true;
+  lane.silent_until = std::max(lane.silent_until, until);
   if (until != Time::max()) at(until, link, to_server, {Arrival::What::heard_again});
 }
 
@@ -44,6 +46,7 @@ void MemoryNet::Impl::hear_again(const LinkPtr& link, bool to_server) {
     return;
   }
   Lane& lane = lane_of(*link, to_server);
+  if (now < lane.silent_until) return;  // another silence began meanwhile
   lane.silent = false;
   for (const Arrival& arrival : std::exchange(lane.kept, {})) deliver(link, to_server, now, arrival);
 }

@@ -33,14 +33,15 @@ struct Arrival {
 
 // One direction of a connection, under the net's lock.
 struct Lane {
-  std::string arrived;        // and not read yet
-  std::string under_way;      // and not arrived yet
-  Time last_due{};            // pieces keep their order
-  bool ended = false;         // nothing follows what has arrived
-  bool reset = false;         // and it ended badly
-  bool ending = false;        // nothing more can be sent into it
-  bool resetting = false;     // a reset is on its way, or was
-  bool silent = false;        // what is sent from now on waits in `kept`
+  std::string arrived;     // and not read yet
+  std::string under_way;   // and not arrived yet
+  Time last_due{};         // pieces keep their order
+  bool ended = false;      // nothing follows what has arrived
+  bool reset = false;      // and it ended badly
+  bool ending = false;     // nothing more can be sent into it
+  bool resetting = false;  // a reset is on its way, or was
+  bool silent = false;     // what is sent from now on waits in `kept`
+  Time silent_until{};
   std::vector<Arrival> kept;  // until the lane is heard again
   std::vector<Arrival> held;  // came while the whole net was silent
 };

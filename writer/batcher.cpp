@@ -26,8 +26,9 @@ bool Batcher::add(std::uint64_t seq, wire::AppendRecord&& record, std::size_t me
   if (!takes_more(metered)) {
     const bool is_full = !batches_.empty() && !std::exchange(batches_.back().closed, true);
     Batch& begun = batches_.emplace_back(Growing{{}, now + linger_, false}).batch;
-    begun.seqs.reserve(max_records_);
-    begun.input.records.reserve(max_records_);
+    begun.seqs.reserve(last_records_);
+    begun.input.records.reserve(last_records_);
+    last_records_ = 0;
     became_due = is_full || linger_.count() == 0;
   }
   Growing& last = batches_.back();
@@ -35,6 +36,7 @@ bool Batcher::add(std::uint64_t seq, wire::AppendRecord&& record, std::size_t me
   last.batch.seqs.push_back(seq);
   last.batch.input.records.push_back(std::move(record));
   last.batch.metered += metered;
+  ++last_records_;
   if (last.batch.seqs.size() >= max_records_) {
     last.closed = true;
     became_due = true;

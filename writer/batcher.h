@@ -61,6 +61,7 @@ class Batcher {
 
   std::chrono::milliseconds linger_;
   std::size_t max_records_;
+  std::size_t last_records_ = 0;  // of the batch begun last: room for as many is made in the next
   std::deque<Growing>
       batches_;  // only the last one may still grow; bounded by the producer's in-flight limits
 };

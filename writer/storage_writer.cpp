@@ -81,14 +81,14 @@ void StorageWriter::nap(Deadline deadline) {
   const auto left = batch->due - std::chrono::steady_clock::now();
   if (left < kLeastNap) return;
   reader_->nap({std::min(deadline, batch->due - left / 8), batch->records, batch->bytes, fed_}, rouses);
-  napped_beside_ = batch->due;
+  napped_beside_ = NappedBeside{fed_, batch->due};
 }
 
 // What came during a nap was meant for the batch that lingered beside it. Where that was due before all of it
 // was handed over, the rest has lingered for long enough.
 void StorageWriter::send_what_was_slept_over() {
-  if (napped_beside_ && std::chrono::steady_clock::now() >= *napped_beside_)
-    producers_.send_now(fed_->stream);
+  if (napped_beside_ && std::chrono::steady_clock::now() >= napped_beside_->due)
+    producers_.send_now(napped_beside_->session->stream);
   napped_beside_.reset();
 }
 

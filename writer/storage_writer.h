@@ -113,8 +113,12 @@ class StorageWriter {
   std::stop_source cancel_;
   std::vector<EnvelopeRef> in_hand_;  // read, and not taken by a producer yet; belongs to whoever reads
   std::uint64_t read_through_ = std::numeric_limits<std::uint64_t>::max();  // drain's; likewise
-  std::optional<Deadline> napped_beside_;  // when that batch is due; belongs to whoever reads
-  SessionRef fed_;                         // whose event a producer took last; belongs to whoever reads
+  struct NappedBeside {
+    SessionRef session;
+    Deadline due;
+  };
+  std::optional<NappedBeside> napped_beside_;  // a batch that lingered; belongs to whoever reads
+  SessionRef fed_;                             // whose event a producer took last; belongs to whoever reads
 #ifdef PLANTED_BUGS
   void ship_off();
   std::vector<EnvelopeRef> off_;  // read while storing was off: pre-enable-leak, off-window-drain

@@ -49,9 +49,10 @@ std::optional<Submitted> StreamProducer::submit(std::span<Submission> records, c
     if (superseded_) return Submitted{Submit::superseded};
     if (has_room(wire::metered_bytes(records.front().record))) break;
     if (stop.stop_requested()) return Submitted{Submit::stopped};
-    if (room_cv_.wait_until(lock, deadline) == std::cv_status::timeout && Clock::now() >= deadline) {
-      return Submitted{Submit::timed_out};
-    }
+    if (room_cv_.wait_until(lock, deadline) == std::cv_status::no_timeout) continue;
+    const Time now = Clock::now();
+    if (now >= cut_at_) cut(lock);  // else who drains would wait for a silent peer until nothing is left
+    if (now >= deadline) return Submitted{Submit::timed_out};
   }
   if (std::exchange(retired_, false)) settled_cv_.notify_all();
   bool news = batcher_.empty();  // a first record, whose linger must be watched, or a due batch
@@ -114,16 +115,19 @@ void StreamProducer::bound_turn(Time by, milliseconds least) {
   cut_at_ = std::min(cut_at_, now + std::max(left / 2, least));
 }
 
+void StreamProducer::cut(std::unique_lock<std::mutex>& lock) {
+  cut_at_ = Time::max();
+  lock.unlock();  // it may have to wait for a reader, which wakes us
+  channel_->cut();
+  lock.lock();
+}
+
 template <class Holds>
 bool StreamProducer::wait_for_thread(std::unique_lock<std::mutex>& lock, Time deadline, const Holds& holds) {
   while (cut_at_ < deadline) {
     const Time cut_at = cut_at_;  // a new turn of the thread changes it
     if (settled_cv_.wait_until(lock, cut_at, holds)) return true;
-    if (Clock::now() < cut_at_) continue;
-    cut_at_ = Time::max();
-    lock.unlock();  // it may have to wait for a reader, which wakes us
-    channel_->cut();
-    lock.lock();
+    if (Clock::now() >= cut_at_) cut(lock);
   }
   return settled_cv_.wait_until(lock, deadline, holds);
 }

@@ -86,6 +86,7 @@ class StreamProducer {
   void flush_batcher();  // under the lock
   void want_answers(Deadline by);
   void bound_turn(Time by, std::chrono::milliseconds least);
+  void cut(std::unique_lock<std::mutex>& lock);  // what the thread's call waits for; unlocks meanwhile
   template <class Holds>
   bool wait_for_thread(std::unique_lock<std::mutex>& lock, Time deadline, const Holds& holds);
   std::optional<std::chrono::milliseconds> time_left() const;

@@ -138,6 +138,25 @@ TEST(Crash, OfEveryExecutionIsToldAsTheFirstOne) {
   expect_told(ended, program);
 }
 
+std::size_t deep(std::size_t depth) {
+  volatile char frame[1024];
+  frame[0] = static_cast<char>(depth);
+  return depth == 0 ? 0 : deep(depth - 1) + static_cast<std::size_t>(frame[0]);
+}
+
+TEST(Crash, AFullStackIsStillNamedOne) {
+  const Ended ended = explored([] {
+    std::jthread publisher([] {
+      sim::name_thread("publisher");
+      deep(10'000);
+    });
+  });
+  EXPECT_EQ(WEXITSTATUS(ended.status), kCrashedExitCode);
+  EXPECT_NE(ended.error.find("sim: stack overflow of thread publisher (limit 512 KiB)"), std::string::npos)
+      << ended.error;
+  EXPECT_NE(ended.error.find("crashed: "), std::string::npos) << ended.error;
+}
+
 TEST(Crash, WhoeverDoesNotCrashEndsAsHeWould) {
   EXPECT_EQ(WEXITSTATUS(explored([] { sim::fail("lost: an event"); }).status), 3);
   const Ended held = explored([] { std::jthread other([] {}); });

@@ -169,6 +169,16 @@ TEST_F(ByteFaultTest, HalfOpenForAWhileWhatWasSentMeanwhileArrivesThen) {
   EXPECT_GE(Time::now() - before, 50ms);
 }
 
+TEST_F(ByteFaultTest, HalfOpenForEverStaysSoThoughAShorterSilenceOfItEnds) {
+  make({.draw = {},
+        .faults = {{.kind = Kind::half_open, .byte = 10, .lasts = 5ms},
+                   {.kind = Kind::half_open, .byte = 20}}});
+  ASSERT_TRUE(connect());
+  write(text(30));
+  std::this_thread::sleep_for(50ms);
+  EXPECT_EQ(bytes(), text(10));
+}
+
 TEST_F(ByteFaultTest, InASilenceNothingArrivesAndNobodyConnectsUntilItEnds) {
   make({.draw = {}, .faults = {{.kind = Kind::silence, .byte = 1, .lasts = 200ms}}});
   ASSERT_TRUE(connect());

@@ -34,6 +34,16 @@ TEST(Batcher, LingerZeroIsDueAtOnce) {
   EXPECT_TRUE(batcher.empty());
 }
 
+// While S2 is away, each flush of one event leaves a batch behind.
+TEST(Batcher, ABatchOfOneRecordHasNoRoomForAThousand) {
+  Batcher batcher(milliseconds(100), 1000);
+  for (std::uint64_t seq = 1; seq <= 3; ++seq) {
+    batcher.add(seq, record_of_size(10), 10, Time{});
+    batcher.flush();
+  }
+  while (const auto batch = batcher.take(Time{})) EXPECT_LT(batch->input.records.capacity(), 10U);
+}
+
 TEST(Batcher, FlushMakesAPartialBatchDueAndLaterRecordsStartAnother) {
   Batcher batcher(milliseconds(100), 50);
   batcher.add(1, record_of_size(10), 10, Time{});

@@ -131,7 +131,8 @@ class Producers {
   virtual void send_now(const std::string& stream) = 0;
 
   // Sends what lingers now, in all streams. Does not wait. Somebody wants the answers by `answer_by`: until
-  // then no pause and no single silent peer takes more than a part of what is left.
+  // then no pause takes more than a part of what is left, and while somebody waits for a producer or for room
+  // in it, no silent peer either.
   virtual void flush(Deadline answer_by) = 0;
 
   // Flushes, then waits until no taken record with seq <= through is unsettled, in any stream. Returns how

@@ -39,7 +39,7 @@ class ByteFaultTest : public testing::Test {
   void TearDown() override {
     client_ = nullptr;
     net_->in_loop([this] {
-      heard_.clear();
+      for (const auto& heard : heard_) heard->socket = nullptr;
       port_ = nullptr;
     });
     net_ = nullptr;
@@ -47,26 +47,28 @@ class ByteFaultTest : public testing::Test {
 
   void accept_next() {
     port_->when_connected([this] {
+      if (port_ == nullptr) return;  // it was on its way when the test ended
       if (auto socket = port_->accept()) {
-        heard_.push_back(std::make_unique<Heard>());
+        heard_.push_back(std::make_shared<Heard>());
         heard_.back()->socket = std::move(socket);
         EXPECT_EQ(heard_.back()->socket->write_some("hello").bytes, 5U);
-        read_on(*heard_.back());
+        read_on(heard_.back());
       }
       accept_next();
     });
   }
-  void read_on(Heard& heard) {
-    while (true) {
+  // A callback that is on its way is called although its socket has gone: what it needs is its own.
+  static void read_on(const std::shared_ptr<Heard>& heard) {
+    while (heard->socket != nullptr) {
       char into[64];
-      const auto outcome = heard.socket->read_some(into, sizeof into);
+      const auto outcome = heard->socket->read_some(into, sizeof into);
       if (outcome.io == emulator::Socket::Io::would_block)
-        return heard.socket->when_readable([this, &heard] { read_on(heard); });
+        return heard->socket->when_readable([heard] { read_on(heard); });
       if (outcome.io != emulator::Socket::Io::moved) {
-        heard.end = outcome.io == emulator::Socket::Io::ended ? "ended" : "reset";
+        heard->end = outcome.io == emulator::Socket::Io::ended ? "ended" : "reset";
         return;
       }
-      heard.bytes.append(into, outcome.bytes);
+      heard->bytes.append(into, outcome.bytes);
     }
   }
 
@@ -112,7 +114,7 @@ class ByteFaultTest : public testing::Test {
   std::atomic<int> faults_{0};
   std::unique_ptr<MemoryNet> net_;
   std::unique_ptr<emulator::Listener> port_;
-  std::vector<std::unique_ptr<Heard>> heard_;
+  std::vector<std::shared_ptr<Heard>> heard_;
   std::unique_ptr<writer::Connection> client_;
 };
 

@@ -140,7 +140,7 @@ TEST(WriterWorld, NothingLingersTwiceWhereTheStorageWriterOversleeps) {
   shape.linger = milliseconds(100);
   shape.between = milliseconds(60);
   shape.join_first = shape.settle = true;
-  expect_held(explore_writer([&] { run_writer(shape, WriterWay::direct); }, 20'000), 20'000);
+  expect_held(explore_writer([&] { run_writer(shape, WriterWay::direct); }, 5'000), 5'000);
 }
 
 // A Run that did not return in time was telling what the ring had dropped, while the end of the shutdown told

@@ -14,6 +14,7 @@
 #include <system_error>
 
 #include "fuzz/result_json.h"
+#include "fuzz/run_output.h"
 #include "fuzz/watchdog.h"
 #include "fuzz/writer_journal.h"
 
@@ -190,9 +191,7 @@ CampaignResult run_campaign(const CampaignOptions& options, const volatile bool&
         continue;
       }
       if (got < 0 && errno == EINTR) continue;
-      int status = 0;
-      while (::waitpid(job.pid, &status, 0) < 0 && errno == EINTR) {
-      }
+      const int status = status_of(job.pid);
       ::close(job.pipe);
       remove_journal_of(job.pid);
       job.gone = true;

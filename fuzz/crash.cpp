@@ -21,6 +21,7 @@
 #include <system_error>
 
 #include "fuzz/explore.h"
+#include "fuzz/run_output.h"
 #include "fuzz/source_lines.h"
 
 namespace s2::fuzz {
@@ -124,13 +125,6 @@ pid_t fork_or_throw() {
     if (::getppid() != parent) ::_exit(kCrashedExitCode);
   }
   return pid;
-}
-
-int status_of(pid_t pid) {
-  int status = 0;
-  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-  }
-  return status;
 }
 
 // Once more, in a process of its own; the schedule that was made until it crashed, if it did.

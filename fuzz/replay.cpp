@@ -10,6 +10,11 @@ std::size_t Schedule::preemptions() const {
       std::count_if(deviations.begin(), deviations.end(), [](const Deviation& one) { return one.preempts; }));
 }
 
+bool Schedule::wakes_for_no_reason() const {
+  return std::any_of(deviations.begin(), deviations.end(),
+                     [](const Deviation& one) { return one.source == sim::Source::spurious; });
+}
+
 std::size_t Replayer::choose(const sim::Choices& choices) {
   const sim::Standing& here = choices.here();
   const bool same = here.thread == thread_ && here.kind == kind_ && here.ordinal == ordinal_;
@@ -34,9 +39,7 @@ std::size_t TapePlayer::pick(const sim::Choices& choices, std::uint32_t) {
 
 // Where none is named, none would be taken.
 unsigned Follower::spurious_wakeups(unsigned most) {
-  const bool any = std::any_of(schedule_.deviations.begin(), schedule_.deviations.end(),
-                               [](const Deviation& one) { return one.source == sim::Source::spurious; });
-  return any ? most : 0;
+  return schedule_.wakes_for_no_reason() ? most : 0;
 }
 
 std::size_t Follower::pick(const sim::Choices& choices, std::uint32_t repeat) {

@@ -55,6 +55,13 @@ bool read_all(int from, const RunLimits& limits, std::string& output) {
 
 }  // namespace
 
+int status_of(int pid) {
+  int status = 0;
+  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  return status;
+}
+
 RunOutput output_of(const std::vector<std::string>& words, const RunLimits& limits) {
   RunOutput ran;
   int ends[2];
@@ -65,9 +72,7 @@ RunOutput output_of(const std::vector<std::string>& words, const RunLimits& limi
   close(ends[0]);
   if (child <= 0) return ran;
   if (!whole) kill(child, SIGKILL);
-  int status = 0;
-  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
+  const int status = status_of(child);
   if (whole && WIFEXITED(status)) ran.exit_code = WEXITSTATUS(status);
   return ran;
 }

@@ -22,4 +22,7 @@ struct RunOutput {
 // The first word is the program, looked for in PATH where it has no slash.
 RunOutput output_of(const std::vector<std::string>& words, const RunLimits& limits = {});
 
+// How a child of this process ended, as waitpid() tells it; waits for that.
+int status_of(int pid);
+
 }  // namespace s2::fuzz

@@ -29,6 +29,7 @@ struct Schedule {
   std::uint64_t draw_seed = 0;
   std::vector<Deviation> deviations;
   std::size_t preemptions() const;
+  bool wakes_for_no_reason() const;  // somewhere: it has a spurious wake-up
   bool operator==(const Schedule&) const = default;
 };
 

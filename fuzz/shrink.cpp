@@ -180,8 +180,7 @@ class Shrinker {
       break;
     }
     // What was tried has no spurious wake-up in it.
-    shrunk_.fewest = std::none_of(deviations().begin(), deviations().end(),
-                                  [](const Deviation& one) { return one.source == sim::Source::spurious; });
+    shrunk_.fewest = !shrunk_.failure.schedule.wakes_for_no_reason();
   }
 
   const ShrinkOptions& options_;

@@ -374,7 +374,7 @@ void WriterLedger::lands(std::size_t stream_index, const Stored& record) {
              fmt::format("event #{} was published to session {}, and is stored in {}", record.n,
                          stream_name(event.offer.stream), stream_name(stream_index)));
     if (punctual_ && !dead_ && event.seq != 0 && sim::hurried() < kPunctual &&
-        sim::now() - sim::hurried() - event.accepted_at > may_wait())
+        sim::now() - sim::hurried() - event.accepted_at > linger_ + kPunctual)
       broken("I4", "late",
              fmt::format("{} was stored {} ms after it was accepted, with a linger of {} ms",
                          describe(event.seq),

@@ -18,7 +18,6 @@
 #include <string_view>
 #include <vector>
 
-#include "sim/world.h"
 #include "wire/types.h"
 #include "writer/durability.h"
 #include "writer/flush.h"
@@ -142,8 +141,6 @@ class WriterLedger final : public writer::DurabilityListener {
                                    const std::string& what);
   Number& number(std::uint64_t seq);
   bool must_be_stored(const Event& event) const;
-  // For how long what is accepted is not sent, at most.
-  std::chrono::nanoseconds may_wait() const { return linger_ + kPunctual; }
   bool owed(std::uint64_t seq) const;  // accepted, has to be stored, neither stored nor told
   void lands(std::size_t stream, const Stored& record);
   void tell(std::size_t stream, std::uint64_t from, std::uint64_t to, Told told);

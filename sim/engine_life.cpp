@@ -111,10 +111,7 @@ void Engine::begin(const WorldOptions& options) {
   max_time_ = options.max_virtual_time.count();
   max_threads_ = std::min(options.max_threads, kMaxLanes);
   not_unwound_ = 0;
-  spurious_left_ =
-      options.spurious_wakeups == 0
-          ? 0
-          : std::min(options.spurious_wakeups, chooser_->spurious_wakeups(options.spurious_wakeups));
+  spurious_left_ = std::min(options.spurious_wakeups, chooser_->spurious_wakeups(options.spurious_wakeups));
   observed_ = options.keep_trace || options.on_point;
   unwinding_ = body_done_ = over_ = false;
   ending_ = Ending::finished;

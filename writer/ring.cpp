@@ -95,11 +95,6 @@ RingItem RingReader::next(std::chrono::steady_clock::time_point deadline) {
   return take();
 }
 
-RingItem RingReader::try_next() {
-  std::lock_guard lock(ring_.mutex_);
-  return take();
-}
-
 std::optional<Drop> RingReader::try_run(std::size_t most, std::vector<EnvelopeRef>& run) {
   std::lock_guard lock(ring_.mutex_);
   if (cancelled_ || position_ >= ring_.last_) return std::nullopt;

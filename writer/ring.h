@@ -105,10 +105,8 @@ class RingReader {
   // The next item, waiting for it until `deadline`. Cancelled: nothing, at once, and nothing is consumed,
   // even where envelopes are there.
   RingItem next(std::chrono::steady_clock::time_point deadline);
-  // The same without a wait.
-  RingItem try_next();
-  // What was missed, or, where nothing was, the envelopes that follow, as far as they are there: `most` at
-  // most, and no more behind kRunBytes; `run` gets them. Cancelled: nothing.
+  // Without a wait. What was missed, or, where nothing was, the envelopes that follow, as far as they are
+  // there: `most` at most, and no more behind kRunBytes; `run` gets them. Cancelled: nothing.
   std::optional<Drop> try_run(std::size_t most, std::vector<EnvelopeRef>& run);
   // Sleeps until the nap is over, or cancel() or rouse() comes; not at all where something is there already,
   // or where there were more than `rouses` by now.

@@ -23,8 +23,7 @@ StreamProducer::StreamProducer(std::string stream, const ProducerOptions& option
   if (!fencing_) stage_ = Stage::flowing;
   channel_ = client.make_channel(stream_, [this] {
     const std::lock_guard lock(mutex_);
-    poked_ = true;
-    thread_cv_.notify_one();
+    poke();
   });
   thread_ = std::thread([this] { run(); });
 }
@@ -66,10 +65,7 @@ std::optional<Submitted> StreamProducer::submit(std::span<Submission> records, c
     news = batcher_.add(each.seq, std::move(each.record), metered, now) || news;
     ++taken;
   }
-  if (news) {
-    poked_ = true;
-    thread_cv_.notify_one();
-  }
+  if (news) poke();
   return Submitted{Submit::taken, taken};
 }
 
@@ -83,11 +79,15 @@ std::optional<Lingering> StreamProducer::lingering() const {
   return batcher_.lingering();
 }
 
+void StreamProducer::poke() {
+  poked_ = true;
+  thread_cv_.notify_one();
+}
+
 void StreamProducer::send_now() {
   const std::lock_guard lock(mutex_);
   flush_batcher();
-  poked_ = true;
-  thread_cv_.notify_one();
+  poke();
 }
 
 void StreamProducer::flush(Deadline answer_by) {
@@ -102,8 +102,8 @@ void StreamProducer::want_answers(Deadline by) {
   wanted_last_ = wanted_last_ <= now ? by : std::max(wanted_last_, by);
   bound_turn(by, kLeastPatience);
   flush_batcher();
-  poked_ = hurry_ = true;
-  thread_cv_.notify_one();
+  hurry_ = true;
+  poke();
 }
 
 // Called with the lock held. A call that began before anybody waited has a deadline of its own, which may be
@@ -199,8 +199,7 @@ void StreamProducer::begin_close(Deadline deadline) {
   close_deadline_ = deadline;
   bound_turn(deadline, kLeastPatienceAtTheEnd);
   flush_batcher();
-  poked_ = true;
-  thread_cv_.notify_one();
+  poke();
   room_cv_.notify_all();
 }
 

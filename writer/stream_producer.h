@@ -83,6 +83,7 @@ class StreamProducer {
   bool has_room(std::size_t metered) const;  // under the lock
   void run();
   bool look_around();    // under the lock; false: time to leave
+  void poke();           // under the lock: the thread looks again
   void flush_batcher();  // under the lock
   void want_answers(Deadline by);
   void bound_turn(Time by, std::chrono::milliseconds least);

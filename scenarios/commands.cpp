@@ -26,12 +26,15 @@ int fail(int exit_code, const std::string& what) {
 int list_command(const Options&) {
   const auto catalogue = load_catalogue();
   if (!catalogue) return fail(3, catalogue.error());
+  std::size_t width = 0;
+  for (const Scenario& scenario : *catalogue) width = std::max(width, scenario.name.size());
   for (const Scenario& scenario : *catalogue) {
     const char* suites = scenario.quick && scenario.in_long ? "quick,long"
                          : scenario.quick                   ? "quick"
                                                             : "long";
-    fmt::print("{:<24} {:<16} {:<10} {:>3} combinations  {}\n", scenario.name, name(scenario.teardown.kind),
-               suites, scenario.combinations(), scenario.purpose);
+    const std::size_t combinations = scenario.combinations();
+    fmt::print("{:<{}}  {:<16} {:<10} {:>3} {:<12}  {}\n", scenario.name, width, name(scenario.teardown.kind),
+               suites, combinations, combinations == 1 ? "combination" : "combinations", scenario.purpose);
   }
   return 0;
 }

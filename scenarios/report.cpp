@@ -178,24 +178,35 @@ std::string verdict_sentence(const Suite& suite) {
   const auto counted = [](std::uint64_t n, const char* one) {
     return grouped(n) + " " + one + (n == 1 ? "" : "s");
   };
+  const auto is_or_are = [](std::uint64_t n) { return n == 1 ? "is" : "are"; };
   const std::string scope = fmt::format("{}, {} of death, {} accepted", counted(t.runs, "run"),
                                         counted(classes, "kind"), counted(t.published, "event"));
   if (outcome.exit_code == 3) return fmt::format("No verdict: {}. ({})", outcome.why, scope);
   if (outcome.exit_code == 0) return fmt::format("Nothing was lost that was promised: {}.", scope);
 
   std::uint64_t wrongly_lost = 0;
+  std::uint64_t journal_lacks = 0;  // named as lost though they are in their streams
   for (const RunResult& r : suite.runs()) {
     std::set<std::uint64_t> blamed;
+    std::set<std::uint64_t> lacking;
     for (const Violation& v : r.verdict.violations) {
       using enum ViolationKind;
       if (v.kind == lost || v.kind == lost_acked || v.kind == false_ack)
         blamed.insert(v.events.begin(), v.events.end());
+      if (v.kind == lost) lacking.insert(v.events.begin(), v.events.end());
     }
-    for (const std::uint64_t n : r.verdict.lost_events) wrongly_lost += blamed.count(n);
+    for (const std::uint64_t n : r.verdict.lost_events) {
+      wrongly_lost += blamed.count(n);
+      lacking.erase(n);
+    }
+    journal_lacks += lacking.size();
   }
-  const std::string loss = wrongly_lost == 0 ? "no promised event was lost, but another promise broke"
-                                             : counted(wrongly_lost, "event") + " that may not be lost " +
-                                                   (wrongly_lost == 1 ? "is" : "are") + " gone";
+  const std::string loss =
+      wrongly_lost != 0
+          ? counted(wrongly_lost, "event") + " that may not be lost " + is_or_are(wrongly_lost) + " gone"
+      : journal_lacks != 0 ? counted(journal_lacks, "event") + " " + is_or_are(journal_lacks) +
+                                 " missing from the journal, what had to be in the streams is there"
+                           : "no promised event was lost, but another promise broke";
   return fmt::format("A promise was broken in {} of {}: {} ({} of death, {} accepted).", grouped(t.broken),
                      counted(t.runs, "run"), loss, counted(classes, "kind"), counted(t.published, "event"));
 }

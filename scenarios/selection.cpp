@@ -112,8 +112,9 @@ tl::expected<PlannedRun, std::string> find_run(const RunIdentity& identity) {
     scenario = *found;
   }
   if (identity.combination >= scenario.combinations()) {
-    return tl::unexpected(fmt::format("scenario `{}` has {} combinations, the token's is number {}",
-                                      scenario.name, scenario.combinations(), identity.combination));
+    return tl::unexpected(fmt::format("scenario `{}` has {} combination{}, the token's is number {}",
+                                      scenario.name, scenario.combinations(),
+                                      scenario.combinations() == 1 ? "" : "s", identity.combination));
   }
   planned.drawn = draw(scenario, identity.combination, identity.seed, identity.instant);
   return planned;

@@ -113,6 +113,10 @@ std::string ask_what_is_captured(Vm& vm, TeardownRecord& record) {
   return stream;
 }
 
+std::string events(std::uint64_t count) {
+  return count == 1 ? "1 event" : fmt::format("{} events", count);
+}
+
 void flush(Vm& vm, TeardownRecord& record, Account& said) {
   const auto answer =
       vm.post("/telemetry/flush", {{"deadline_ms", (vm.left() * kFlushShare / 1000).count()}});
@@ -134,8 +138,9 @@ void flush(Vm& vm, TeardownRecord& record, Account& said) {
     said.unnamed =
         number_in(answer.body, answer.body.contains("missing") ? "missing_more" : "drops").value_or(0);
   } else if (answer.status == 504) {
-    record.reason = fmt::format("the flush did not finish by its deadline: {} events were pending",
-                                number_in(answer.body, "pending").value_or(0));
+    const std::uint64_t pending = number_in(answer.body, "pending").value_or(0);
+    record.reason = fmt::format("the flush did not finish by its deadline: {} {} pending", events(pending),
+                                pending == 1 ? "was" : "were");
   } else {
     record.reason = "the flush was not answered: " + answer.why;
   }
@@ -159,10 +164,6 @@ void check_tail(Reader& reader, TeardownRecord& record, const Account& said) {
     because(record, fmt::format("the writer has stored none of the {} events that it accepted",
                                 *record.last_accepted));
   }
-}
-
-std::string events(std::uint64_t count) {
-  return count == 1 ? "1 event" : fmt::format("{} events", count);
 }
 
 // Why there is something missing after a flush that seemed to say that nothing is.

@@ -186,7 +186,8 @@ class Timeline {
       if (!seen.insert({x(a.received_ns) * 4 + static_cast<int>(a.outcome), x(end)}).second) continue;
       std::string title;
       if (++titled <= kMaxTitledBars) {
-        title = fmt::format("append {}: {} events on {}, {}{}{}", a.id, a.probes.size(), a.stream, outcome(a),
+        title = fmt::format("append {}: {} event{} on {}, {}{}{}", a.id, a.probes.size(),
+                            a.probes.size() == 1 ? "" : "s", a.stream, outcome(a),
                             a.answered_ns >= 0 ? " after " + time_text(a.answered_ns - a.received_ns) : "",
                             a.match_seq_num ? fmt::format(", match_seq_num {}", *a.match_seq_num) : "");
       }

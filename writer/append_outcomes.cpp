@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "writer/log.h"
 #include "writer/planted_bugs.h"
 
 namespace s2::writer {
@@ -42,7 +43,8 @@ void AppendOutcomes::failed(const std::string& stream, std::span<const std::uint
   SessionRef session = durability_.session_of(seqs.front());
   const std::uint64_t count = durability_.lost(seqs, reason);
   if (count == 0) return;  // but for a drop's marker
-  log_(fmt::format("{} events from {} on are lost: stream {}: {}", count, seqs.front(), stream, reason));
+  log_(fmt::format("{} from {} on {} lost: stream {}: {}", counted(count, "event"), seqs.front(),
+                   count == 1 ? "is" : "are", stream, reason));
   tell_failure(session, seqs.front(), count, reason);
 }
 

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "writer/journal_scan.h"
+#include "writer/log.h"
 #include "writer/thread_name.h"
 
 namespace s2::writer {
@@ -197,8 +198,8 @@ void Journal::write_line(const Envelope& envelope) {
                     JournalPlaces::hash_of(envelope.json)});
     }
     if (file.unwritten != 0) {
-      log_(fmt::format("journal: {}/{}{}.jsonl is written again; {} events are not in it", directory_,
-                       category, infix_, file.unwritten));
+      log_(fmt::format("journal: {}/{}{}.jsonl is written again; {} {} not in it", directory_, category,
+                       infix_, counted(file.unwritten, "event"), file.unwritten == 1 ? "is" : "are"));
     }
     file.unwritten = 0;
     return;
@@ -316,7 +317,7 @@ std::string Journal::lacks() {
   if (reader_->position() < close_through_)
     return fmt::format("the journal was not written to its end: event {} is its last, {} would be",
                        reader_->position(), close_through_);
-  return fmt::format("the journal in {} lacks {} events ({})", directory_, missing_, missing_why_);
+  return fmt::format("the journal in {} lacks {} ({})", directory_, counted(missing_, "event"), missing_why_);
 }
 
 bool Journal::ended_by(Clock::time_point deadline) {

@@ -89,4 +89,8 @@ Log stderr_log(Secret access_token, Secret read_token, Secret api_token) {
   };
 }
 
+std::string counted(std::uint64_t count, std::string_view one) {
+  return fmt::format("{} {}{}", count, one, count == 1 ? "" : "s");
+}
+
 }  // namespace s2::writer

@@ -56,4 +56,7 @@ class LimitedLog {
 // `text` on one line, without control characters, cut to `limit` bytes (never within a UTF-8 character).
 std::string one_line(std::string_view text, std::size_t limit);
 
+// "1 event", "2 events".
+std::string counted(std::uint64_t count, std::string_view one);
+
 }  // namespace s2::writer

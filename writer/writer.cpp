@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "writer/log.h"
 #include "writer/planted_bugs.h"
 #include "writer/thread_name.h"
 
@@ -164,8 +165,8 @@ ShutdownReport Writer::shutdown(std::chrono::milliseconds budget,
   });
   if (!files_done && !result.journal_left) result.journal_lacks = journal_->lacks();
   if (const AppendFailures failures = append_failures(); failures.appends != 0) {
-    log_(
-        fmt::format("{} appends failed for good, with {} events in them", failures.appends, failures.events));
+    log_(fmt::format("{} failed for good, with {} in {}", counted(failures.appends, "append"),
+                     counted(failures.events, "event"), failures.appends == 1 ? "it" : "them"));
   }
   return result;
 }
@@ -179,7 +180,9 @@ std::vector<std::string> lines_of(const ShutdownReport& report) {
       lines.push_back(fmt::format("step \"{}\" was not done after {} ms", row.name, outcome.took.count()));
     }
   }
-  if (report.unsaved != 0) lines.push_back(fmt::format("{} events are unsaved", report.unsaved));
+  if (report.unsaved != 0)
+    lines.push_back(
+        fmt::format("{} {} unsaved", counted(report.unsaved, "event"), report.unsaved == 1 ? "is" : "are"));
   if (!report.journal_lacks.empty())
     lines.push_back(report.journal_lacks + "; what is stored in S2 is not touched");
   if (report.journal_left) lines.emplace_back(kJournalLeft);

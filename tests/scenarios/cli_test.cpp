@@ -10,6 +10,9 @@
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <regex>
+#include <set>
+#include <sstream>
 #include <thread>
 
 #include "emulator/emulator.h"
@@ -66,6 +69,18 @@ TEST_F(Cli, HelpAndVersionAndListAreFine) {
   }
   EXPECT_NE(run("--version").out.find("s2-scenarios 0."), std::string::npos);
   EXPECT_NE(run("list").out.find("flush-then-kill"), std::string::npos);
+}
+
+TEST_F(Cli, TheColumnsOfTheListStandUnderEachOtherAndOneIsNotSeveral) {
+  std::istringstream list(run("list").out);
+  std::set<std::size_t> columns;
+  for (std::string line; std::getline(list, line);) {
+    std::smatch found;
+    ASSERT_TRUE(std::regex_search(line, found, std::regex(" ([0-9]+) combination(s?) "))) << line;
+    columns.insert(static_cast<std::size_t>(found.position(1) + found.length(1)));
+    EXPECT_EQ(found[1] == "1", found[2] == "") << line;
+  }
+  EXPECT_EQ(columns.size(), 1U);
 }
 
 TEST_F(Cli, BadUsageIsOneLineAndExitCode2) {

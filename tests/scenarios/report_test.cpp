@@ -117,6 +117,31 @@ TEST(Report, OutcomeFollowsTheRules) {
   EXPECT_EQ(outcome_of(broken).exit_code, 1);
 }
 
+TEST(Report, WhereOnlyTheJournalLacksAnEventTheVerdictSaysSo) {
+  Plan plan;
+  plan.events.assign(20, 0);
+  Ledger l = honest_run(plan);
+  l.journalled = true;
+  for (const Publication& p : l.publications) l.journal.push_back(p.n);
+  l.journal.erase(l.journal.begin() + 6);
+  Suite suite(SuiteOptions{});
+  ASSERT_TRUE(suite.add(l, judge(l)));
+  EXPECT_TRUE(has(verdict_text(suite, false), "1 event is missing from the journal"));
+  EXPECT_FALSE(has(verdict_text(suite, false), "no promised event was lost"));
+  EXPECT_FALSE(has(verdict_text(suite, false), "gone"));
+
+  l.stored.clear();
+  Suite gone(SuiteOptions{});
+  ASSERT_TRUE(gone.add(l, judge(l)));
+  EXPECT_TRUE(has(verdict_text(gone, false), "20 events that may not be lost are gone"));
+
+  l = honest_run(plan);
+  l.processes.front().leaked_pids = {4711};
+  Suite another(SuiteOptions{});
+  ASSERT_TRUE(another.add(l, judge(l)));
+  EXPECT_TRUE(has(verdict_text(another, false), "no promised event was lost, but another promise broke"));
+}
+
 TEST(Report, KeepsEveryFailingRunUpToItsLimitAndASampleOfTheOthers) {
   const Suite suite = demo_suite(200, kMaxFailingTimelines + 5);
   std::size_t failing = 0;

@@ -206,7 +206,7 @@ class DurableErrorSwitch : public testing::Test {
     EXPECT_EQ(rig->ledger.losses(), (std::vector<Range>{{"a", 3, 3}}));  // said either way
     for (const auto& record : rig->s2->stored())
       EXPECT_EQ(record.body.find("system_durable_error"), std::string::npos);
-    EXPECT_NE(rig->log().find("1 appends failed for good, with 1 events in them"), std::string::npos);
+    EXPECT_NE(rig->log().find("1 append failed for good, with 1 event in it"), std::string::npos);
   }
   std::unique_ptr<Rig> rig;
   json said;

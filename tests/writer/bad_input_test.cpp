@@ -102,6 +102,20 @@ TEST_F(BadRequest, AnEventOverTheLimitIsStoredWithoutItsDataAndToldOnce) {
   end_with_all_stored(1);
 }
 
+TEST_F(BadRequest, AnEventOverTheLimitEvenWithoutItsDataIsAcceptedAndToldAsLostAndTheNextIsStored) {
+  begin();
+  put(kConsoleOn);
+  const std::string address(1'100'000, 'x');
+  EXPECT_EQ(publish(R"({"type":"console_log","data":1,"url":")" + address + "\"}"), 200);
+  EXPECT_EQ(publish(), 200);
+  expect_one_line("an event is over 1,000,000 bytes even without its data: S2 may refuse it (event 1)");
+  writer->signal(SIGTERM);
+  EXPECT_EQ(writer->wait_end(), 1);
+  EXPECT_EQ(writer->gone(), std::set<std::uint64_t>{1});
+  begin();
+  EXPECT_EQ(stored("stream=session-1").size(), 2U);  // the end marker, too
+}
+
 TEST_F(BadRequest, InvalidUtf8IsRefusedAndToldOnce) {
   begin();
   put(kConsoleOn);

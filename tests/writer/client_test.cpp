@@ -109,6 +109,18 @@ TEST(Client, AnAppendSessionCreatesTheStreamAndStoresAll) {
   EXPECT_EQ(rig.s2.open_connections(), 0U);
 }
 
+TEST(Client, AProducerBeginsWithTheFirstAppendToItsStream) {
+  ClientRig rig;
+  EXPECT_EQ(rig.producers->streams(), 0U);
+  EXPECT_EQ(rig.s2.open_connections(), 0U);
+  EXPECT_TRUE(rig.s2.history_streams().empty());
+  rig.publish(1);
+  EXPECT_EQ(rig.producers->streams(), 1U);
+  rig.publish(1);
+  EXPECT_EQ(rig.producers->streams(), 1U);
+  rig.expect_all_stored_once_in_order();
+}
+
 TEST(Client, TheUnaryWayOverHttp1StoresAllToo) {
   ClientRig rig(HttpChoice::http1);
   rig.publish(200);

@@ -42,6 +42,7 @@ TEST(Config, DefaultsAreThoseOfTheContract) {
   EXPECT_EQ(config.ring.bytes, 64 * 1024 * 1024);
   EXPECT_EQ(config.shutdown.whole, milliseconds(10'000));
   EXPECT_EQ(config.driver, "stdio");
+  EXPECT_EQ(config.keep_alive, milliseconds(15'000));
 }
 
 TEST(Config, TakesTheWholeEnvironment) {

@@ -146,6 +146,15 @@ TEST(Category, OfAKnownTypeIsSetHereWhateverIsGiven) {
   EXPECT_EQ(category_of("system_oom_kill", ""), "system");
 }
 
+TEST(Category, EachHasTheTypesThatBeginWithItsName) {
+  for (const std::string each : {"console", "network", "page", "interaction", "liveview", "captcha", "system",
+                                 "control", "platform", "connection", "screenshot", "monitor"}) {
+    EXPECT_EQ(category_of(each + "_x", each == "page" ? "console" : "page"), each);
+    EXPECT_EQ(category_of("custom", each), each);
+    EXPECT_FALSE(category_of(each, "")) << "a name alone is no type of its own";
+  }
+}
+
 TEST(Category, OfAnUnknownTypeMustBeGiven) {
   EXPECT_FALSE(category_of("custom", ""));
   EXPECT_FALSE(category_of("networking", ""));

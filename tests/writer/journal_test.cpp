@@ -2,14 +2,17 @@
 // rule "Files".
 #include "writer/journal.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "tests/writer/rig.h"
+#include "writer/live_stream.h"
 
 namespace s2::writer {
 namespace {
@@ -43,6 +46,52 @@ TEST_F(JournalTest, EachEventIsALineInTheFileOfItsCategory) {
   ASSERT_EQ(lines("network").size(), 1u);
   EXPECT_EQ(nlohmann::json::parse(lines("network")[0])["seq"], 4);
   EXPECT_EQ(lines("system").size(), 1u);  // the end marker: files close after the last publisher
+}
+
+// Through a pipe of one page with room for the line, and not for its newline: a write of both is refused
+// whole.
+TEST_F(JournalTest, ALineAndItsNewlineAreOneWrite) {
+  std::filesystem::create_directories(directory);
+  const std::string path = directory + "/console.jsonl";
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  const int pipe = ::open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  ASSERT_GE(pipe, 0);
+  ASSERT_EQ(::fcntl(pipe, F_SETPIPE_SZ, 4096), 4096);
+  std::string there(8192, ' ');
+  const auto read_all = [&] { return ::read(pipe, there.data(), there.size()); };
+  Rig rig({.journal_dir = directory, .journal_wait = true});
+  rig.start("a");
+  rig.publish(1);
+  ASSERT_GT(read_all(), 0);
+  rig.publish(1);  // of this length are all up to number 9
+  const ssize_t line = read_all();
+  ASSERT_GT(line, 0);
+  ASSERT_EQ(there[static_cast<std::size_t>(line) - 1], '\n');
+  const std::string filler(4096 - static_cast<std::size_t>(line) + 1, ' ');
+  ASSERT_EQ(::write(pipe, filler.data(), filler.size()), static_cast<ssize_t>(filler.size()));
+  rig.publish(1);
+  EXPECT_EQ(read_all(), static_cast<ssize_t>(filler.size()));
+  rig.publish(1);
+  EXPECT_EQ(read_all(), line);
+  rig.shutdown();
+  ::close(pipe);
+}
+
+TEST_F(JournalTest, AnEventThatIsTruncatedIsTheSameHereInTheStreamAndForAViewer) {
+  using nlohmann::json;
+  Rig rig({.journal_dir = directory});
+  rig.start("a");
+  LiveStream live(*rig.writer);
+  const auto viewer = live.join("", true);
+  ASSERT_TRUE(rig.writer->publish("a", event("console_log", '"' + std::string(1'000'000, 'x') + '"')));
+  std::string seen;
+  viewer->serve([&](std::string_view bytes) { return seen += bytes, true; }, [] { return true; });
+  rig.shutdown();
+  const json stored = json::parse(rig.s2->stored().at(0).body);
+  EXPECT_EQ(stored["event"]["truncated"], true);
+  EXPECT_TRUE(stored["event"]["data"].is_null());
+  EXPECT_EQ(json::parse(lines("console").at(0)), stored);
+  EXPECT_EQ(json::parse(seen.substr(seen.find("data: ") + 6)), stored);
 }
 
 TEST_F(JournalTest, HasEverythingAlsoWhenStorageHangs) {

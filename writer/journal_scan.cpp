@@ -206,7 +206,9 @@ tl::expected<JournalScan, std::string> JournalScan::read(const std::string& dire
           fmt::format("the journal's file {} cannot be read: {}", path, std::strerror(errno)));
   }
   if (reading.unreadable > 0)
-    log(fmt::format("journal: {}: {} lines are no whole events: left out", directory, reading.unreadable));
+    log(fmt::format("journal: {}: {} no whole event{}: left out", directory,
+                    counted(reading.unreadable, "line") + (reading.unreadable == 1 ? " is" : " are"),
+                    reading.unreadable == 1 ? "" : "s"));
   scan.found_ = {scan.files_.size(), reading.epochs.size(), 0, reading.of_session, reading.unsigned_lines};
   for (const std::string& epoch : reading.epochs) scan.found_.settled += reading.settled.contains(epoch);
   for (auto& [key, part] : reading.parts) {

@@ -107,11 +107,12 @@ int run_recover(const Config& config, AppendClient& client, int signal_fd, const
   }
   if (journal->parts().empty())
     log(fmt::format(
-        "recovery: nothing is left to deliver in {}: {} files, {} processes, {} of them settled{}", directory,
-        found.files, found.processes, found.settled,
+        "recovery: nothing is left to deliver in {}: {}, {} process{}, {} of them settled{}", directory,
+        counted(found.files, "file"), found.processes, found.processes == 1 ? "" : "es", found.settled,
         found.unsigned_lines == 0
             ? ""
-            : fmt::format("; {} lines that no process has signed are left alone", found.unsigned_lines)));
+            : fmt::format("; {} that no process has signed {} left alone",
+                          counted(found.unsigned_lines, "line"), found.unsigned_lines == 1 ? "is" : "are")));
   for (const RecoveredStream& stream :
        recover(*journal, config.recovery_session.empty() ? directory : std::string(),
                options_of(config, signal_fd), client, deadline, log)) {

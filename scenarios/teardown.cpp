@@ -95,22 +95,23 @@ NumberRanges ranges(const json& body, const char* name) {
 
 // What the writer says beside that all is stored.
 struct Account {
-  std::optional<std::uint64_t> tail;  // of the stream that is captured
+  std::string stream;                 // that is captured, or was last; empty: nobody knows
+  std::optional<std::uint64_t> tail;  // its end
   NumberRanges gone;                  // dropped or lost
   std::uint64_t unnamed = 0;          // and so many more
   NumberRanges unstored;              // no events of the stream
 };
 
-// The stream of what is captured now, and so the one whose end a flush tells; empty: nobody knows.
-std::string ask_what_is_captured(Vm& vm, TeardownRecord& record) {
+void take_stream(const json& body, Account& said) {
+  if (body.is_object() && body.contains("stream") && body["stream"].is_string())
+    said.stream = body["stream"].get<std::string>();
+}
+
+void ask_what_is_captured(Vm& vm, TeardownRecord& record, Account& said) {
   const auto answer = vm.get("/telemetry", std::min(kAskFor, vm.left() / 2));
-  if (answer.status != 200) return "";
+  if (answer.status != 200) return;
   record.last_accepted = number_in(answer.body, "seq");
-  if (!answer.body.is_object() || !answer.body.contains("stream") || !answer.body["stream"].is_string())
-    return "";
-  const std::string stream = answer.body["stream"].get<std::string>();
-  if (record.stream.empty()) record.stream = stream;
-  return stream;
+  take_stream(answer.body, said);
 }
 
 std::string events(std::uint64_t count) {
@@ -125,7 +126,9 @@ void flush(Vm& vm, TeardownRecord& record, Account& said) {
   };
   said.gone = ranges(answer.body, "missing");
   said.unstored = ranges(answer.body, "unstored");
-  accepted(number_in(answer.body, "cut_off"));
+  take_stream(answer.body, said);
+  const auto cut_off = number_in(answer.body, "cut_off");
+  if (answer.status == 200 || cut_off != 0U) accepted(cut_off);  // else: it could not be taken in time
   if (answer.status == 200 && number_in(answer.body, "through")) {
     record.flushed = true;
     record.flushed_ns = now_ns();
@@ -150,8 +153,14 @@ void because(TeardownRecord& record, const std::string& why) {
   record.reason += (record.reason.empty() ? "" : "; ") + why;
 }
 
+// Nothing was accepted, and so there is no stream.
+bool captured_nothing(const TeardownRecord& record) {
+  return record.stream.empty() && record.flushed && record.last_accepted == 0U;
+}
+
 // Step 6, while the VM still lives: the stream is as long as the writer says.
 void check_tail(Reader& reader, TeardownRecord& record, const Account& said) {
+  if (captured_nothing(record)) return;
   if (record.stream.empty()) return because(record, "no stream is known: name it");
   const auto tail = reader.tail_of(record.stream);
   if (!tail) return because(record, tail.error());
@@ -181,13 +190,14 @@ std::string why_missing(const TeardownRecord& record, const Account& said, const
 }
 
 // What the stream holds now, and what it does not; an append that S2 still has may land after this.
-void survey(Reader& reader, TeardownRecord& record, const Account& said, bool another_captured) {
+void survey(Reader& reader, TeardownRecord& record, const Account& said) {
+  const bool another_captured = !said.stream.empty() && said.stream != record.stream;
   NumberRanges missing = said.gone;
   tl::expected<StreamNumbers, std::string> found = tl::unexpected(std::string());
   if (!record.stream.empty()) found = reader.numbers_of(record.stream);
   if (!found) {
     if (!found.error().empty()) because(record, found.error());
-    missing.add(1, NumberRanges::kOpen);
+    if (!captured_nothing(record)) missing.add(1, NumberRanges::kOpen);
   } else {
     record.tail = found->tail;
     if (!found->there.empty()) record.last_stored = found->there.last();
@@ -243,11 +253,11 @@ TeardownRecord tear_down(const TeardownRequest& request, const Destroy& destroy)
   Vm vm(request, began + request.deadline);
   Reader reader(request.service);
   Account said;
-  std::string captured;
   if (vm.valid()) {
-    captured = ask_what_is_captured(vm, record);
+    ask_what_is_captured(vm, record, said);
     flush(vm, record, said);
-    if (captured != record.stream) said.tail.reset();  // another stream's
+    if (record.stream.empty()) record.stream = said.stream;
+    if (said.stream != record.stream) said.tail.reset();  // another stream's
   } else {
     record.reason = fmt::format("`{}` is no URL of a telemetry API", request.telemetry);
   }
@@ -261,7 +271,7 @@ TeardownRecord tear_down(const TeardownRequest& request, const Destroy& destroy)
       not_destroyed = done.error();
     }
   }
-  survey(reader, record, said, !captured.empty() && captured != record.stream);
+  survey(reader, record, said);
   if (!not_destroyed.empty()) because(record, not_destroyed);
   record.took = std::chrono::duration_cast<milliseconds>(Clock::now() - began);
   return record;

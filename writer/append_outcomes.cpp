@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-#include <utility>
+#include <algorithm>
 
 #include "writer/log.h"
 #include "writer/planted_bugs.h"
@@ -26,13 +26,19 @@ void AppendOutcomes::acked(const std::string& stream, std::span<const std::uint6
 
 std::optional<std::uint64_t> AppendOutcomes::tail_of(const std::string& stream) const {
   const std::lock_guard lock(mutex_);
-  const auto found = tails_.find(stream);
-  return found == tails_.end() ? std::nullopt : std::optional(found->second);
+  if (const auto found = tails_.find(stream); found != tails_.end()) return found->second;
+  const auto past = std::ranges::find(past_tails_, stream, &std::pair<std::string, std::uint64_t>::first);
+  return past == past_tails_.end() ? std::nullopt : std::optional(past->second);
 }
 
 void AppendOutcomes::forget(const std::string& stream) {
   const std::lock_guard lock(mutex_);
-  tails_.erase(stream);
+  const auto found = tails_.find(stream);
+  if (found == tails_.end()) return;
+  std::erase_if(past_tails_, [&](const auto& past) { return past.first == stream; });
+  past_tails_.emplace_back(*found);
+  if (past_tails_.size() > kMaxPastTails) past_tails_.pop_front();
+  tails_.erase(found);
 }
 
 void AppendOutcomes::failed(const std::string& stream, std::span<const std::uint64_t> seqs,

@@ -5,11 +5,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "writer/capture_session.h"
 #include "writer/durability.h"
@@ -19,6 +21,7 @@
 namespace s2::writer {
 
 inline constexpr std::size_t kMaxReasonBytes = 256;  // of a loss
+inline constexpr std::size_t kMaxPastTails = 64;     // of streams that were forgotten; as kMaxRememberedEnds
 
 // How the failure of an append is told, beside its `lost` line: as one system_durable_error event in its
 // session (journal and viewers, never the stream), or counted only. S2_WRITER_DURABLE_ERROR.
@@ -43,6 +46,7 @@ class AppendOutcomes : public ProducerListener {
 
   // The stream's end as its last acknowledgement told it.
   std::optional<std::uint64_t> tail_of(const std::string& stream) const;
+  // Its producer is gone: of such streams the newest kMaxPastTails ends stay known.
   void forget(const std::string& stream);
 
   // Records from `first` on failed for good: counts it, and publishes its error event where there is to be
@@ -57,7 +61,8 @@ class AppendOutcomes : public ProducerListener {
   Log log_;
   const DurableErrors errors_;
   mutable std::mutex mutex_;
-  std::map<std::string, std::uint64_t> tails_;  // bounded by the producers' streams
+  std::map<std::string, std::uint64_t> tails_;                    // bounded by the producers' streams
+  std::deque<std::pair<std::string, std::uint64_t>> past_tails_;  // of those forgotten; newest last
   AppendFailures failures_;
 };
 

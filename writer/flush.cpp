@@ -6,6 +6,7 @@
 #include <limits>
 #include <utility>
 
+#include "writer/log.h"
 #include "writer/planted_bugs.h"
 
 namespace s2::writer {
@@ -53,10 +54,15 @@ void tell_flush(LimitedLog& log, const FlushAnswer& answer) {
   if (!answer.flushed) {
     log("flush: not all is stored by its deadline",
         fmt::format(" (through event {}, {} pending)", answer.durable_through, answer.pending));
-  } else if (answer.through == 0) {
-    log("flush: no event had to be stored");
-  } else {
+  } else if (const std::uint64_t gone = answer.told.gone; answer.through == 0) {
+    if (gone == 0) return log("flush: no event had to be stored");
+    log("flush: nothing is stored: all was told as dropped or lost",
+        fmt::format(" ({})", counted(gone, "event")));
+  } else if (gone == 0) {
     log("flush: all is stored", fmt::format(" (through event {})", answer.through));
+  } else {
+    log("flush: stored but for what was told as dropped or lost",
+        fmt::format(" (through event {}, {} told)", answer.through, counted(gone, "event")));
   }
 }
 

@@ -207,7 +207,8 @@ ApiAnswer TelemetryApi::flush(std::string_view body) {
   }
   const FlushAnswer answer = writer_.flush(steady_clock::now() + wait);
   tell_flush(writer_.limited_log(), answer);
-  const std::string not_there = fmt::format(R"("cut_off":{},{},"unstored":{})", answer.cut_off,
+  const std::string not_there = fmt::format(R"("stream":{},"cut_off":{},{},"unstored":{})",
+                                            stream.empty() ? "null" : json_quoted(stream), answer.cut_off,
                                             missing_text(answer.told.missing, kMaxRangesTold),
                                             ranges_text(answer.told.unstored, kMaxRangesTold));
   if (!answer.flushed) {

@@ -105,7 +105,8 @@ class Writer {
   std::unique_ptr<RingReader> viewer(std::uint64_t after) { return ring_->reader(after); }
   std::uint64_t last_seq() const { return ring_->last_seq(); }
   Standing standing(const SessionRef& session) const { return durability_.standing(session, last_seq()); }
-  // The stream's end as the last acknowledgement told it; nothing before one, and after its session's end.
+  // The stream's end as the last acknowledgement told it; nothing before one, and where kMaxPastTails others
+  // ended since.
   std::optional<std::uint64_t> tail_of(const std::string& stream) const { return outcomes_.tail_of(stream); }
 
   // Of what others do wrong; for the driver, too.

@@ -341,6 +341,53 @@ TEST_F(TeardownTest, OfASessionThatIsOverTheStreamsLastEventTells) {
   EXPECT_EQ(run()["complete"], true);
 }
 
+// Stop, then delete: what the flush names is all that is known.
+TEST_F(TeardownTest, OfASessionThatIsOverTheFlushNamesTheStream) {
+  captures = false;
+  store(1, 9);
+  store(envelope(10, "system_session_ended"));
+  answer = {{"through", 10},
+            {"tail", 10},
+            {"drops", 0},
+            {"cut_off", 10},
+            {"missing", json::array()},
+            {"unstored", json::array()},
+            {"stream", "session-1"}};
+  const json record = run();
+  EXPECT_EQ(record["complete"], true) << record;
+  EXPECT_EQ(record["stream"], "session-1");
+  EXPECT_EQ(record["last_stored"], 10);
+  answer["tail"] = 11;
+  EXPECT_NE(run()["reason"].get<std::string>().find("ends at 11, but it ends at 10"), std::string::npos);
+  status = 504;
+  answer = {{"durable_through", 9}, {"pending", 2}, {"cut_off", 12}, {"stream", "session-1"}};
+  EXPECT_EQ(run()["missing"], ranges({{11, 12}}));
+}
+
+TEST_F(TeardownTest, WhereNothingWasEverCapturedNothingIsMissing) {
+  captures = false;
+  answer = {{"through", 0},     {"tail", nullptr},          {"drops", 0},
+            {"cut_off", 0},     {"missing", json::array()}, {"unstored", json::array()},
+            {"stream", nullptr}};
+  const json record = run();
+  EXPECT_EQ(record["complete"], true) << record;
+  EXPECT_FALSE(record.contains("missing"));
+  EXPECT_FALSE(record.contains("reason"));
+  answer["cut_off"] = 3;  // accepted, and nobody knows where to
+  EXPECT_EQ(run()["missing"], ranges({{1, nullptr}}));
+  status = 504;
+  answer = {{"durable_through", 0}, {"pending", 1}, {"cut_off", 0}, {"stream", nullptr}};  // 0: not known
+  EXPECT_EQ(run()["missing"], ranges({{1, nullptr}}));
+}
+
+TEST_F(TeardownTest, AFlushThatTellsOfAStreamWithoutACutOffLeavesTheEndOpen) {
+  captures = false;
+  store(1, 4);
+  status = 504;
+  answer = {{"durable_through", 4}, {"pending", 1}, {"cut_off", 0}, {"stream", "session-1"}};
+  EXPECT_EQ(run()["missing"], ranges({{5, nullptr}}));
+}
+
 TEST_F(TeardownTest, TheEndOfAnotherSessionsStreamProvesNothing) {
   stream = "session-0";  // and the flush tells of session-1, which is captured
   answer = {{"through", 10}, {"tail", 0}, {"drops", 0}};

@@ -176,6 +176,63 @@ TEST_F(Api, AFlushNamesWhatIsNotStored) {
   EXPECT_EQ(flushed["unstored"], json::array());
 }
 
+// Stop, then delete.
+TEST_F(Api, AFlushNamesTheStreamAndItsEndAlsoOnceTheSessionHasEnded) {
+  EXPECT_EQ(body(api.flush(""))["stream"], nullptr);  // nothing was ever captured
+  api.put(R"({"browser":{"console":{"enabled":true}},"capture_session_id":"cap"})");
+  for (int i = 0; i < 3; ++i) api.publish(R"({"type":"console_log"})");
+  EXPECT_EQ(body(api.flush(R"({"deadline_ms":20000})"))["stream"], "cap");
+  EXPECT_EQ(api.put(kNothing).status, 200);
+  const json ended = body(api.flush(R"({"deadline_ms":20000})"));
+  EXPECT_EQ(rig.s2->removed(), std::vector<std::string>{"cap"});
+  EXPECT_EQ(ended["through"], 4);
+  EXPECT_EQ(ended["stream"], "cap");
+  EXPECT_EQ(ended["tail"], 4);
+  rig.s2->hang();
+  api.put(R"({"browser":{"console":{"enabled":true}},"capture_session_id":"next"})");
+  api.publish(R"({"type":"console_log"})");
+  EXPECT_EQ(body(api.flush(R"({"deadline_ms":0})"))["stream"], "next");
+  rig.s2->answer();
+}
+
+TEST_F(Api, TheEndsOfTheLastEndedStreamsAreKnownAndNoMore) {
+  const auto session = [](std::size_t n) { return "session-" + std::to_string(n); };
+  for (std::size_t n = 0; n <= kMaxPastTails; ++n) {
+    rig.start(session(n));
+    rig.publish(1);
+    rig.stop(session(n));
+  }
+  EXPECT_EQ(rig.writer->tail_of(session(0)), std::nullopt);
+  EXPECT_EQ(rig.writer->tail_of(session(1)), 4U);
+  EXPECT_EQ(rig.writer->tail_of(session(kMaxPastTails)), 2 * (kMaxPastTails + 1));
+  rig.start(session(1));  // once more: its end is the newest
+  rig.publish(1);
+  rig.stop(session(1));
+  EXPECT_EQ(rig.writer->tail_of(session(1)), 2 * (kMaxPastTails + 2));
+  EXPECT_NE(rig.writer->tail_of(session(2)), std::nullopt);
+}
+
+TEST_F(Api, TheLogSaysOfAFlushWhatWasTold) {
+  Rig small({.ring = {4}});
+  TelemetryApi full(*small.writer, nullptr, std::chrono::milliseconds(500));
+  full.put(kConsole);
+  small.s2->refuse(1);
+  full.publish(R"({"type":"console_log"})");
+  while (small.ledger.gone().empty()) std::this_thread::yield();
+  EXPECT_EQ(body(full.flush(R"({"deadline_ms":20000})"))["through"], 0);
+  EXPECT_NE(small.log().find("flush: nothing is stored: all was told as dropped or lost (1 event)\n"),
+            std::string::npos)
+      << small.log();
+  full.publish(R"({"type":"console_log"})");
+  const json flushed = body(full.flush(R"({"deadline_ms":20000})"));
+  EXPECT_NE(small.log().find("flush: stored but for what was told as dropped or lost (through event " +
+                             flushed["through"].dump() + ", 1 event told)\n"),
+            std::string::npos)
+      << small.log();
+  EXPECT_EQ(small.log().find("all is stored"), std::string::npos);
+  EXPECT_EQ(small.log().find("no event had to be stored"), std::string::npos);
+}
+
 TEST_F(Api, OnceShuttingDownItRefusesEventsAndStatesAndStillFlushes) {
   api.put(kConsole);
   api.refuse();

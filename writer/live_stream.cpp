@@ -69,7 +69,8 @@ std::unique_ptr<LiveStream::Viewer> LiveStream::join(const std::string& last_eve
   const std::uint64_t last_seen = event_id(last_event_id);
   const std::lock_guard lock(mutex_);
   if (over_ || viewers_.size() >= kMaxViewers) return nullptr;
-  const std::uint64_t after = last_seen > 0 ? last_seen : replay_all ? 0 : writer_.last_seq();
+  const std::uint64_t newest = writer_.last_seq();
+  const std::uint64_t after = last_seen > newest ? 0 : last_seen > 0 ? last_seen : replay_all ? 0 : newest;
   std::unique_ptr<Viewer> viewer(new Viewer(*this, writer_.viewer(after), replay_all && last_seen == 0));
   viewers_.push_back(viewer.get());
   return viewer;

@@ -56,7 +56,8 @@ class LiveStream {
   explicit LiveStream(Writer& writer, std::chrono::milliseconds keep_alive = kKeepAlive)
       : writer_(writer), keep_alive_(keep_alive) {}
 
-  // `last_event_id`: the header, or empty. From behind that number; without one, or 0, from now; with
+  // `last_event_id`: the header, or empty. From behind that number; where it is not given yet, as one of a
+  // writer that died may be, from the first on; without one, or 0, from now; with
   // `replay_all` from the oldest that the ring holds. Null: there are kMaxViewers, or it has ended.
   std::unique_ptr<Viewer> join(const std::string& last_event_id, bool replay_all);
   // Every viewer's serve() returns at once, now and later.

@@ -106,6 +106,9 @@ class S2Channel final : public AppendChannel {
 
   tl::expected<std::vector<wire::SequencedRecord>, ReadError> read_back(std::uint64_t from, std::size_t count,
                                                                         Time deadline) override;
+  tl::expected<std::vector<wire::SequencedRecord>, ReadError> read_page(const ReadFrom& from,
+                                                                        std::size_t count,
+                                                                        Time deadline) override;
 
   void cut() override {
     std::vector<std::shared_ptr<HttpLink>> links;
@@ -183,8 +186,8 @@ class S2Channel final : public AppendChannel {
     return link_->lost_reason();
   }
 
-  tl::expected<wire::ReadBatch, ReadError> read_some(HttpLink& link, std::uint64_t from, std::size_t count,
-                                                     Time deadline);
+  tl::expected<std::vector<wire::SequencedRecord>, ReadError> read_some(HttpLink& link, const ReadFrom& from,
+                                                                        std::size_t count, Time deadline);
 
   Shared& shared_;
   const std::string target_;
@@ -206,30 +209,37 @@ tl::expected<std::vector<wire::SequencedRecord>, ReadError> S2Channel::read_back
   auto link = connect([] {}, deadline);
   if (!link) return tl::unexpected(ReadError{false, {}, link.error()});
   std::vector<wire::SequencedRecord> out;
-  tl::expected<void, ReadError> result;
-  while (out.size() < count && result) {
-    auto batch = read_some(**link, from + out.size(), count - out.size(), deadline);
-    if (!batch) {
-      // Beyond the tail there is nothing: an answer, not an error.
-      if (!(batch.error().refused && batch.error().error.status == 416))
-        result = tl::unexpected(batch.error());
-      break;
-    }
-    if (batch->records.empty()) break;
-    std::move(batch->records.begin(), batch->records.end(), std::back_inserter(out));
+  tl::expected<std::vector<wire::SequencedRecord>, ReadError> some;
+  while (out.size() < count) {
+    some = read_some(**link, {from + out.size(), std::nullopt}, count - out.size(), deadline);
+    if (!some || some->empty()) break;
+    std::move(some->begin(), some->end(), std::back_inserter(out));
   }
   forget(*link);
-  if (!result) return tl::unexpected(result.error());
+  if (!some) return some;
   return out;
 }
 
-tl::expected<wire::ReadBatch, ReadError> S2Channel::read_some(HttpLink& link, std::uint64_t from,
-                                                              std::size_t count, Time deadline) {
+tl::expected<std::vector<wire::SequencedRecord>, ReadError> S2Channel::read_page(const ReadFrom& from,
+                                                                                 std::size_t count,
+                                                                                 Time deadline) {
+  auto link = connect([] {}, deadline);
+  if (!link) return tl::unexpected(ReadError{false, {}, link.error()});
+  auto some = read_some(**link, from, count, deadline);
+  forget(*link);
+  return some;
+}
+
+tl::expected<std::vector<wire::SequencedRecord>, ReadError> S2Channel::read_some(HttpLink& link,
+                                                                                 const ReadFrom& from,
+                                                                                 std::size_t count,
+                                                                                 Time deadline) {
   const auto network = [](std::string why) { return tl::unexpected(ReadError{false, {}, std::move(why)}); };
   const std::string& token =
       shared_.options.read_token.empty() ? shared_.options.access_token : shared_.options.read_token;
-  auto head =
-      request("GET", target_ + "?seq_num=" + std::to_string(from) + "&count=" + std::to_string(count), token);
+  const std::string place = from.timestamp ? "?timestamp=" + std::to_string(*from.timestamp)
+                                           : "?seq_num=" + std::to_string(from.seq_num);
+  auto head = request("GET", target_ + place + "&count=" + std::to_string(count), token);
   head.headers.push_back({"accept", "application/protobuf"});
   const wire::StreamId id = link.http().send_request(head, true);
   if (id < 0) return network("the connection takes no further request");
@@ -256,11 +266,13 @@ tl::expected<wire::ReadBatch, ReadError> S2Channel::read_some(HttpLink& link, st
       } else if (auto* broken = std::get_if<wire::ProtocolError>(&event)) {
         return network(broken->message);
       } else if (std::holds_alternative<wire::MessageEnd>(event)) {
+        // Beyond the tail there is nothing: an answer, not an error.
+        if (status == 416) return std::vector<wire::SequencedRecord>();
         if (status != 200)
           return tl::unexpected(ReadError{true, wire::api_error_from_json(status, body), ""});
         auto batch = wire::read_batch_from_proto(body);
         if (!batch) return network("reading back: " + batch.error().message);
-        return std::move(*batch);
+        return std::move(batch->records);
       }
     }
   }

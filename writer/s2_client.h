@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <tl/expected.hpp>
 #include <variant>
@@ -40,6 +41,11 @@ struct SessionLost {
 };
 using AppendEvent = std::variant<AppendAcked, AppendRefused, SessionRetiring, SessionLost>;
 
+// Where a read begins.
+struct ReadFrom {
+  std::uint64_t seq_num = 0;
+  std::optional<std::uint64_t> timestamp;  // instead: the first record that is not older, in milliseconds
+};
 struct ReadError {
   bool refused = false;  // S2 answered: `error`; otherwise the network failed: `reason`
   wire::ApiError error;
@@ -74,6 +80,13 @@ class AppendChannel {
   virtual tl::expected<std::vector<wire::SequencedRecord>, ReadError> read_back(std::uint64_t from,
                                                                                 std::size_t count,
                                                                                 Time deadline) = 0;
+  // What one answer of S2 has of it: `count` records and 1 MiB at the most, none only at the stream's end. A
+  // channel that knows no times begins at the number.
+  virtual tl::expected<std::vector<wire::SequencedRecord>, ReadError> read_page(const ReadFrom& from,
+                                                                                std::size_t count,
+                                                                                Time deadline) {
+    return read_back(from.seq_num, count, deadline);
+  }
   // Any thread: as if the peer broke the connections that there are. A call that waits for it fails at once.
   virtual void cut() {}
   virtual void abort() = 0;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <nlohmann/json.hpp>
 
 #include "wire/types.h"
 #include "writer/telemetry_api.h"
@@ -27,11 +28,24 @@ ApiAnswer unreadable(const ReadError& error) {
   if (!error.refused) return api_problem(502, "S2 cannot be read: " + error.reason);
   if (error.error.status == 404) return api_problem(404, "there is no such stream");
   if (error.error.status == 401 || error.error.status == 403) {
-    return api_problem(
-        502, fmt::format("S2 answered {}: the token may not read this stream; S2_READ_TOKEN may help",
-                         error.error.status));
+    return api_problem(403, fmt::format("S2 answered {}: the token may not read this stream: S2_READ_TOKEN "
+                                        "has to hold one that may",
+                                        error.error.status));
   }
   return api_problem(502, fmt::format("S2 answered {} {}", error.error.status, error.error.code));
+}
+
+// Anybody may have stored the record: what stands in the event is skipped, not kept.
+bool is_envelope(std::string_view record) {
+  using nlohmann::json;
+  const json given =
+      json::parse(record, [](int depth, json::parse_event_t, const json&) { return depth < 2; }, false);
+  const auto is = [&](const char* name, bool (json::*kind)() const noexcept) {
+    const auto found = given.find(name);
+    return found != given.end() && ((*found).*kind)();
+  };
+  return given.is_object() && is("capture_session_id", &json::is_string) &&
+         is("seq", &json::is_number_unsigned) && is("event", &json::is_object);
 }
 
 }  // namespace
@@ -56,29 +70,45 @@ ApiAnswer TelemetryApi::stored(const StoredQuery& query) {
 
   const auto channel = client_->make_channel(stream, [] {});
   const auto deadline = steady_clock::now() + kReadsWithin;
+  const bool filtered = since > 0 || !query.until.empty();
+  ReadFrom from{offset, offset == 0 && since > 0 ? std::optional(since) : std::nullopt};
+  std::size_t asked = filtered ? kRecordsARead : std::min<std::size_t>(kRecordsARead, limit + 1);
   std::string events;
-  std::size_t count = 0;
-  bool more = true;  // until a read finds the end
-  while (more && count < limit && events.size() < kMaxPageBytes) {
-    const std::size_t asked = std::min<std::size_t>(kRecordsARead, limit - count + 1);
-    auto records = channel->read_back(offset, asked, deadline);
-    if (!records) return unreadable(records.error());
-    more = !records->empty();
-    for (const wire::SequencedRecord& record : *records) {
-      if (count == limit || events.size() >= kMaxPageBytes) break;
-      offset = record.seq_num + 1;
-      if (wire::is_command(record.headers) || record.timestamp < since || record.timestamp >= until) continue;
-      if (count++ > 0) events += ',';
-      events += record.body;
+  std::size_t count = 0, foreign = 0;
+  const auto full = [&] { return count == limit || events.size() >= kMaxPageBytes; };
+  bool looked_through = false;
+  bool more = true;  // until a read finds the end, or what is too late
+  while (more) {
+    const auto records = channel->read_page(from, full() ? 1 : asked, deadline);
+    if (!records) {
+      if (looked_through) break;  // the next page says what is wrong, if it still is
+      return unreadable(records.error());
     }
-  }
-  if (more) {  // the page is full: is there anything behind it?
-    auto next = channel->read_back(offset, 1, deadline);
-    more = next && !next->empty();
+    more = !records->empty();
+    auto record = records->begin();
+    for (; record != records->end() && !full() && record->timestamp < until; ++record) {
+      offset = record->seq_num + 1;
+      if (wire::is_command(record->headers) || record->timestamp < since) continue;
+      if (!is_envelope(record->body)) {
+        ++foreign;
+        continue;
+      }
+      if (count++ > 0) events += ',';
+      events += record->body;
+    }
+    if (record != records->end()) {  // of the next page, if of any: times never go back in a stream
+      more = record->timestamp < until;
+      break;
+    }
+    looked_through = true;
+    from = {offset, std::nullopt};
+    asked = kRecordsARead;
   }
   return {200,
           "[" + events + "]",
-          {{"X-Has-More", more ? "true" : "false"}, {"X-Next-Offset", std::to_string(offset)}}};
+          {{"X-Has-More", more ? "true" : "false"},
+           {"X-Next-Offset", std::to_string(offset)},
+           {"X-Foreign-Records", std::to_string(foreign)}}};
 }
 
 }  // namespace s2::writer

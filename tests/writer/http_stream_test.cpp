@@ -6,6 +6,7 @@ namespace s2::writer {
 namespace {
 
 using namespace test;
+using nlohmann::json;
 
 class HttpStream : public HttpProgram {
  protected:
@@ -50,7 +51,39 @@ TEST_F(HttpStream, AViewerThatComesBackTooLateIsToldWhatItMissed) {
   EXPECT_EQ(text.find("id: 6\nevent: drop\ndata: {\"count\":4,\"from\":3,\"to\":6}\n\nid: 7\n"), 0U) << text;
 }
 
-TEST_F(HttpStream, APageOfAnS2ThatDoesNotAnswerOrMayNotBeReadIsABadGatewayAndSaysWhy) {
+// What else is in a stream, and when: both are S2's to say.
+TEST_F(HttpStream, APageHasTheEnvelopesOfItsTimeAndLeavesOutWhatIsNone) {
+  begin(variables);
+  httplib::Client anybody(s2.endpoint());
+  json records = json::array();
+  for (int n = 1; n <= 900; ++n) {
+    const json envelope = {{"capture_session_id", "old"}, {"seq", n}, {"event", {{"type", "console_log"}}}};
+    records.push_back({{"timestamp", 1000 + n}, {"body", n % 3 == 0 ? "hello" : envelope.dump()}});
+  }
+  ASSERT_EQ(anybody
+                .Post("/v1/streams/old/records", {{"s2-basin", "basin-one"}},
+                      json{{"records", records}}.dump(), kJsonType)
+                ->status,
+            200);
+  EXPECT_EQ(stored("stream=old&limit=2"), (std::vector<std::uint64_t>{1, 2}));
+  EXPECT_EQ(stored("stream=old&limit=4&since=1800&until=1806"),
+            (std::vector<std::uint64_t>{800, 802, 803, 805}));
+  EXPECT_EQ(more, "false");
+  EXPECT_EQ(client().Get("/telemetry/events?stream=old&limit=1000")->get_header_value("X-Foreign-Records"),
+            "300");
+  EXPECT_TRUE(stored("stream=old&limit=1&since=99999999999999").empty());
+  EXPECT_TRUE(stored("stream=old&limit=1&until=5").empty());
+  EXPECT_EQ(more, "false");
+}
+
+TEST_F(HttpStream, AViewerOfADeadWriterGetsAllThatItsSuccessorHas) {
+  begin(variables);
+  put(kConsoleOn);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(publish(), 200);
+  EXPECT_EQ(viewed("id: 3\n", {{"Last-Event-ID", "999"}}).find("id: 1\n"), 0U);
+}
+
+TEST_F(HttpStream, APageOfAnS2ThatDoesNotAnswerOrMayNotBeReadSaysWhy) {
   begin(variables);
   put(kConsoleOn);
   publish();
@@ -59,8 +92,8 @@ TEST_F(HttpStream, APageOfAnS2ThatDoesNotAnswerOrMayNotBeReadIsABadGatewayAndSay
                 R"("when":"before_commit"}}])");
   const auto refused = client().Get("/telemetry/events");
   ASSERT_TRUE(refused);
-  EXPECT_EQ(refused->status, 502);
-  EXPECT_NE(refused->body.find("S2_READ_TOKEN may help"), std::string::npos) << refused->body;
+  EXPECT_EQ(refused->status, 403);
+  EXPECT_NE(refused->body.find("S2_READ_TOKEN"), std::string::npos) << refused->body;
   s2.set_faults("[]");
   EXPECT_EQ(stored("").size(), 1U);
   s2.cut(emulator::CutKind::reset);

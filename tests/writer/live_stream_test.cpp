@@ -72,6 +72,17 @@ TEST_F(LappedLive, AViewerThatWasLappedIsToldWhatItMissed) {
   EXPECT_EQ(ids_of(take(*live.join("2", true), 5)), "6 7 8 9 10 ");
 }
 
+// Such as the last one of a writer that died.
+TEST_F(LappedLive, AnIdThatIsNotGivenYetIsFollowedByAllThatThereIs) {
+  rig.publish(3);
+  EXPECT_EQ(ids_of(take(*live.join("999", false), 3)), "1 2 3 ");
+  rig.publish(7);
+  EXPECT_EQ(ids_of(take(*live.join("10", false), 0)), "");  // the newest: nothing is missed
+  const std::string text = take(*live.join("11", false), 5);
+  EXPECT_EQ(text.rfind("id: 6\nevent: drop\ndata: {\"count\":6,\"from\":1,\"to\":6}\n\nid: 7\n", 0), 0U)
+      << text;
+}
+
 TEST_F(Live, TakesSoManyViewersAndNoMoreUntilOneLeaves) {
   std::vector<std::unique_ptr<LiveStream::Viewer>> viewers;
   for (std::size_t i = 0; i < kMaxViewers; ++i) viewers.push_back(live.join("", false));

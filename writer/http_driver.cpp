@@ -26,6 +26,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr const char* kJson = "application/json";
+constexpr const char* kLate = "a request did not arrive whole in its time";
 constexpr int kWaitingShareOfHttp = 20;  // as the stdio driver's: of the shutdown's budget
 constexpr std::chrono::milliseconds kServerEndsWithin{200};  // for the answers that are on their way
 
@@ -82,9 +83,8 @@ class HttpDriver {
   std::unique_ptr<Writer> writer_;
   std::unique_ptr<TelemetryApi> api_;
   std::unique_ptr<LiveStream> live_;
-  HttpServer server_{[this] {
-    writer_->limited_log()("http: a request did not arrive whole in its time: its connection is closed");
-  }};
+  HttpServer server_{
+      [this] { writer_->limited_log()(fmt::format("http: {}: its connection is closed", kLate)); }};
 };
 
 int HttpDriver::run() {
@@ -227,10 +227,13 @@ void HttpDriver::route() {
   server_.set_error_handler([this](const Request& request, Response& response) {
     if (!response.body.empty() || response.content_length_ != 0) return;
     const int status = response.status;
-    reply_and_close(
-        request, response,
-        api_problem(status, status == 413 ? fmt::format("the body is over {} bytes", kMaxApiBodyBytes)
-                                          : "the request cannot be served"));
+    const bool late = HttpServer::serves_late();
+    ApiAnswer answer =
+        api_problem(status, late            ? kLate
+                            : status == 413 ? fmt::format("the body is over {} bytes", kMaxApiBodyBytes)
+                                            : "the request cannot be served");
+    if (late) answer.problem.clear();  // the server tells it, whether there is an answer or not
+    reply_and_close(request, response, answer);
   });
   server_.set_exception_handler(
       [this](const Request& request, Response& response, std::exception_ptr thrown) {

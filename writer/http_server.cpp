@@ -178,6 +178,14 @@ class ConnectionStream final : public httplib::Stream {
   std::size_t begin_ = 0, end_ = 0;
 };
 
+namespace {
+thread_local const ConnectionStream* served_here = nullptr;  // by this thread
+}
+
+bool HttpServer::serves_late() {
+  return served_here != nullptr && served_here->late();
+}
+
 HttpServer::HttpServer(std::function<void()> on_late) : on_late_(std::move(on_late)) {
   new_task_queue = [this] { return new ConnectionThreads(crowded_, [this] { return stopped(); }); };
   set_keep_alive_timeout(
@@ -199,6 +207,7 @@ int HttpServer::bind(const std::string& host, int port) {
 
 bool HttpServer::process_and_close_socket(socket_t socket) {
   ConnectionStream stream(socket, *this);
+  served_here = &stream;
   bool served = true, closed = false;
   for (std::size_t left = keep_alive_max_count_; left > 0 && served && !closed; --left) {
     if (!stream.await_request()) break;
@@ -208,6 +217,7 @@ bool HttpServer::process_and_close_socket(socket_t socket) {
     });
     if (stream.late() && !stopped()) on_late_();
   }
+  served_here = nullptr;
   ::shutdown(socket, SHUT_RDWR);
   ::close(socket);
   return served;

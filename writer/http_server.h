@@ -35,6 +35,8 @@ class HttpServer final : public httplib::Server {
 
   // The port that it listens on (0: any that is free); below 0: it cannot.
   int bind(const std::string& host, int port);
+  // Whether the request that the calling thread serves did not arrive in time: on_late tells it.
+  static bool serves_late();
 
  private:
   friend class ConnectionStream;

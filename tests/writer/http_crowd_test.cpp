@@ -152,6 +152,18 @@ TEST_F(HttpCrowd, MoreConnectionsThanThereAreThreadsDelayNoFlushHoweverTheyDrip)
   for (int i = 0; i < 5; ++i) expect_served_soon();
 }
 
+// The answer, if one is sent, says the same as the log.
+TEST_F(HttpCrowd, ARequestThatIsLateIsToldWhy) {
+  begin();
+  for (const char* part :
+       {"GET /telemetry HTTP/1.1\r\nHost: localhost\r\n",
+        "POST /telemetry/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{"}) {
+    const std::string answer = talk({part});
+    EXPECT_EQ(answer.substr(0, 12), "HTTP/1.1 400") << answer;
+    EXPECT_NE(answer.find("did not arrive whole in its time"), std::string::npos) << answer;
+  }
+}
+
 TEST_F(HttpCrowd, ARequestThatDripsForEverIsEndedThoughEachBitComesInTime) {
   begin();
   const Drippers heads = dripping_heads(1), bodies = dripping_bodies(1);
@@ -161,6 +173,8 @@ TEST_F(HttpCrowd, ARequestThatDripsForEverIsEndedThoughEachBitComesInTime) {
   EXPECT_GT(heads.closed(), 0U);
   EXPECT_GT(bodies.closed(), 0U);
   EXPECT_NE(writer->log().find("did not arrive whole in its time"), std::string::npos) << writer->log();
+  EXPECT_EQ(writer->log().find("cannot be served"), std::string::npos)
+      << writer->log();  // one cause, one line
 }
 
 }  // namespace

@@ -76,13 +76,6 @@ TEST_F(HttpStream, APageHasTheEnvelopesOfItsTimeAndLeavesOutWhatIsNone) {
   EXPECT_EQ(more, "false");
 }
 
-TEST_F(HttpStream, AViewerOfADeadWriterGetsAllThatItsSuccessorHas) {
-  begin(variables);
-  put(kConsoleOn);
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(publish(), 200);
-  EXPECT_EQ(viewed("id: 3\n", {{"Last-Event-ID", "999"}}).find("id: 1\n"), 0U);
-}
-
 TEST_F(HttpStream, APageOfAnS2ThatDoesNotAnswerOrMayNotBeReadSaysWhy) {
   begin(variables);
   put(kConsoleOn);

@@ -4,7 +4,11 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
+#include <filesystem>
+#include <set>
 #include <thread>
+
+#include "tests/writer/rig.h"
 
 namespace s2::writer {
 namespace {
@@ -54,6 +58,53 @@ TEST(ShutdownTable, EachStepHasAtLeastItsOwnShareLeft) {
       return true;
     });
   }));
+}
+
+std::set<ShutdownStep> not_done(const ShutdownReport& report) {
+  std::set<ShutdownStep> steps;
+  for (const ShutdownOutcome& outcome : report.steps) {
+    if (!outcome.done) steps.insert(outcome.step);
+  }
+  return steps;
+}
+
+// Each step does its own work: what it could not do is told of it, and of no step that had nothing to do with
+// it.
+TEST(ShutdownSteps, AreToldAsNotDoneWhereTheyWereNot) {
+  using enum ShutdownStep;
+  using Steps = std::set<ShutdownStep>;
+  const milliseconds brief(200);
+  {
+    test::Rig rig;
+    rig.start("a");
+    rig.publish(3);
+    EXPECT_EQ(not_done(rig.shutdown()), Steps());
+  }
+  {
+    test::Rig rig;
+    rig.s2->hang();
+    rig.start("a");
+    rig.publish(3);
+    EXPECT_EQ(not_done(rig.shutdown(brief)), (Steps{await_acks, close}));
+  }
+  {
+    test::Rig rig;
+    rig.s2->hang();
+    rig.s2->room(1);
+    rig.start("a");
+    rig.publish(3);
+    EXPECT_EQ(not_done(rig.shutdown(brief)), (Steps{drain, await_acks, close}));
+  }
+  const std::string directory = testing::TempDir() + "/shutdown_steps";
+  std::filesystem::create_directories(directory);
+  std::filesystem::create_symlink("/dev/full", directory + "/console.jsonl");
+  {
+    test::Rig rig({.journal_dir = directory});
+    rig.start("a");
+    rig.publish(3);
+    EXPECT_EQ(not_done(rig.shutdown()), Steps{files});
+  }
+  std::filesystem::remove_all(directory);
 }
 
 }  // namespace

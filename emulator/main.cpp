@@ -6,9 +6,11 @@
 #include <malloc.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <iostream>
 #include <sstream>
@@ -107,7 +109,14 @@ void describe(CLI::App& app, Arguments& a) {
       ->envname("S2_EMULATOR_HISTORY");
   app.add_option("--seed", a.options.seed, "seed for fault probabilities and heartbeat intervals")
       ->envname("S2_EMULATOR_SEED")
-      ->check([](const std::string& text) { return text.starts_with('-') ? "a seed is not negative" : ""; })
+      ->check(
+          [](const std::string& text) {  // CLI11 reads "-1" as a large number, and too large as the largest
+            errno = 0;
+            (void)std::strtoull(text.c_str(), nullptr, 0);
+            return text.find('-') != std::string::npos ? "a seed is not negative"
+                   : errno == ERANGE                   ? "a seed is at most 18446744073709551615"
+                                                       : "";
+          })
       ->capture_default_str();
   app.add_flag("--no-console", a.no_console, "no page at /")->envname("S2_EMULATOR_NO_CONSOLE");
   app.add_flag("--no-cors", a.no_cors, "no CORS headers")->envname("S2_EMULATOR_NO_CORS");

@@ -129,7 +129,7 @@ CampaignResult run_job(const CampaignOptions& options, unsigned job, const volat
   explore_options.shards = shards;
   explore_options.world = target->world;
   explore_options.stop = [&stop] { return bool{stop}; };
-  const std::uint64_t branches = target->branches ? target->branches() : 0;
+  const LandingCounts before = target->landings ? target->landings() : LandingCounts{};
   const Exploration found = explore(*strategy, explore_options, target->program);
 
   CampaignResult result;
@@ -137,7 +137,11 @@ CampaignResult run_job(const CampaignOptions& options, unsigned job, const volat
   result.points = found.points;
   result.choices = found.choices;
   result.preemptions = found.preemptions;
-  result.branches = target->branches ? target->branches() - branches : 0;
+  if (target->landings) {
+    const LandingCounts after = target->landings();
+    result.kill_instants = found.points + after.judged - before.judged;
+    result.cut = after.cut - before.cut;
+  }
   result.abandoned = found.abandoned;
   result.reruns = found.reruns;
   result.differing = found.differing;

@@ -34,15 +34,16 @@ struct CampaignOptions {
 
 struct CampaignResult {
   std::vector<Finding> findings;
-  std::uint64_t executions = 0, points = 0, branches = 0, choices = 0, preemptions = 0;
+  std::uint64_t executions = 0, points = 0, choices = 0, preemptions = 0;
   std::uint64_t abandoned = 0, reruns = 0, differing = 0;
   double seconds = 0;      // real, of the search alone: the longest job
   double job_seconds = 0;  // for which all jobs together had a core
   double virtual_seconds = 0;
   bool exhausted = false;                 // every job has nothing more to try
   std::uint64_t states = 0, classes = 0;  // of a reduced depth-first search: strategy.h
-  // Each point is a kill that was judged, and each order of what was on its way one more.
-  std::uint64_t kill_instants() const { return points + branches; }
+  // Where a ledger judges as if the process died: each point, and each order of what was on its way.
+  std::uint64_t kill_instants = 0;
+  std::uint64_t cut = 0;  // sends behind which more orders could land than were judged
   double executions_per_second() const {
     return seconds > 0 ? static_cast<double>(executions) / seconds : 0;  // of all jobs together
   }

@@ -79,7 +79,7 @@ MergedJson campaign_json(const MergedCampaign& campaign) {
           {"executions", campaign.sum.executions},
           {"seconds", campaign.sum.seconds},
           {"points", campaign.sum.points},
-          {"kill_instants", campaign.sum.kill_instants()},
+          {"kill_instants", campaign.sum.kill_instants},
           {"exhausted", campaign.sum.exhausted},
           {"failures", campaign.sum.findings.size()}};
 }

@@ -16,7 +16,8 @@ void add(CampaignResult& sum, const CampaignResult& part) {
   }
   sum.executions += part.executions;
   sum.points += part.points;
-  sum.branches += part.branches;
+  sum.kill_instants += part.kill_instants;
+  sum.cut += part.cut;
   sum.choices += part.choices;
   sum.preemptions += part.preemptions;
   sum.states += part.states;

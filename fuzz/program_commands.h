@@ -5,6 +5,8 @@
 #pragma once
 
 #include <memory>
+#include <string>
+#include <string_view>
 
 #include "fuzz/campaign_ledger.h"
 #include "fuzz/finding.h"
@@ -37,10 +39,17 @@ void write_file(const std::string& path, const std::string& text);
 // it again. Its planted bug is planted already.
 void write_picture(const Finding& finding, const std::string& command, const std::string& path);
 
+// On stdout, as every command's result. Whether it could be written is told once, at the end of the program.
+void print_out(std::string_view text);
+void flush_out();
+
+// ", 851 kill instants judged", or "" where no ledger judges them.
+std::string kills_text(const CampaignResult& result);
+
 // What is wrong with the name of a bug, with the one that may be meant.
 std::string no_planted_bug(const std::string& name);
 
-// Bad usage that shows only later: says it on stderr in one line.
+// What is wrong, on stderr in one line; whatever was given stands in it so that no terminal obeys it.
 int complain(int exit_code, const std::string& what);
 // Runs the program beside this one that has the planted bugs, instead of this one; returns only when it
 // cannot.

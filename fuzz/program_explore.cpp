@@ -6,7 +6,6 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
-#include <iostream>
 
 #include "fuzz/program_commands.h"
 #include "fuzz/result_json.h"
@@ -27,15 +26,18 @@ std::string replay_command_of(const Finding& finding, const std::string& file) {
   return file.empty() ? "" : "s2-fuzz replay @" + file;
 }
 
-std::string counts_of(const CampaignResult& result, const CampaignOptions& options) {
+std::string counts_of(const ShardRecord& record) {
+  const CampaignResult& result = record.result;
+  const CampaignOptions& options = record.asked;
   return fmt::format(
-      "{}{}: {} executions in {:.1f} s ({:.0f} a second and core), {} points, {} kill instants judged{}{}{}",
-      options.target, options.mutant.empty() ? "" : " with " + options.mutant, result.executions,
-      result.seconds, result.executions_per_core_second(), result.points, result.kill_instants(),
+      "{}{}: {} executions in {:.1f} s ({:.0f} a second and core), {} points{}{}{}{}{}", options.target,
+      options.mutant.empty() ? "" : " with " + options.mutant, result.executions, result.seconds,
+      result.executions_per_core_second(), result.points, kills_text(result),
       result.states != 0 ? fmt::format("; {} states, {} classes", result.states, result.classes) : "",
       result.exhausted ? fmt::format("; every order with up to {} preemptions was tried", options.preemptions)
                        : "",
-      is_one_tree(options) ? "; by one job: nothing is drawn, so that there is one tree" : "");
+      is_one_tree(options) ? "; by one job: nothing is drawn, so that there is one tree" : "",
+      record.stopped ? "; stopped early" : "");
 }
 
 // Whether a debugger has this process.
@@ -50,17 +52,17 @@ bool is_traced() {
 }  // namespace
 
 void print_finding(const Finding& finding, const std::string& file) {
-  fmt::print("BROKEN  {} {}: {}\n", finding.invariant, finding.kind, finding.detail);
+  print_out(fmt::format("BROKEN  {} {}: {}\n", finding.invariant, finding.kind, finding.detail));
   if (!finding.found_by.empty())
-    fmt::print("        found by {} in execution {}; {} preemption{}{}\n", finding.found_by,
-               finding.execution, finding.preemptions, finding.preemptions == 1 ? "" : "s",
-               finding.fewest ? ", and with fewer it does not break so" : "");
-  if (!finding.shape.empty()) fmt::print("        {}\n", finding.shape);
-  for (const std::string& step : finding.steps) fmt::print("  {}\n", shortened(step));
+    print_out(fmt::format("        found by {} in execution {}; {} preemption{}{}\n", finding.found_by,
+                          finding.execution, finding.preemptions, finding.preemptions == 1 ? "" : "s",
+                          finding.fewest ? ", and with fewer it does not break so" : ""));
+  if (!finding.shape.empty()) print_out(fmt::format("        {}\n", finding.shape));
+  for (const std::string& step : finding.steps) print_out(fmt::format("  {}\n", shortened(step)));
   if (const std::string command = replay_command_of(finding, file); !command.empty()) {
-    fmt::print("        replay: {}\n", command);
+    print_out(fmt::format("        replay: {}\n", command));
   } else if (finding.execution != 0) {
-    fmt::print("        the schedule is too long for a line: --out DIR keeps it\n");
+    print_out(fmt::format("        the schedule is too long for a line: --out DIR keeps it\n"));
   }
 }
 
@@ -86,12 +88,12 @@ int explore_command(const FuzzOptions& options, const volatile bool& stop) {
   }
   // Said before anything is written: a full disk loses no finding.
   if (options.json) {
-    std::cout << to_json_line(record) << std::flush;
+    print_out(to_json_line(record));
   } else {
     for (std::size_t i = 0; i < result.findings.size(); ++i) print_finding(result.findings[i], files[i]);
-    fmt::print("{}  {}\n", result.findings.empty() ? "HELD " : "BROKEN", counts_of(result, options.campaign));
-    std::fflush(stdout);
+    print_out(fmt::format("{}  {}\n", result.findings.empty() ? "HELD " : "BROKEN", counts_of(record)));
   }
+  flush_out();
   int failed = 0;
   if (!options.out.empty()) {
     try {
@@ -124,10 +126,12 @@ void read_token_file(FuzzOptions& options) {
 int replay_command(const FuzzOptions& options) {
   std::string error;
   const auto token = parse_replay_token(options.token, error);
-  if (!token) return complain(2, "replay: " + error);
+  if (!token) return complain(2, error);
   const auto target = target_named(token->target);
   if (!target) return complain(2, "replay: " + no_such_target(token->target));
   if (!plant_bug(token->mutant)) return complain(2, "replay: " + no_planted_bug(token->mutant));
+  if (const std::string why = bug_is_elsewhere(token->mutant, token->target); !why.empty())
+    return complain(2, "replay: " + why);
 
   World world = target->world;
   if (is_traced()) {
@@ -143,12 +147,16 @@ int replay_command(const FuzzOptions& options) {
   finding.schedule = token->schedule;
   finding.preemptions = token->schedule.preemptions();
   if (target->shape) replay(token->schedule, target->world, [&] { finding.shape = target->shape(); });
+  const LandingCounts before = target->landings ? target->landings() : LandingCounts{};
   Schedule made;
   const sim::Execution execution = replay(token->schedule, world, target->program, true, &made);
-  const std::size_t met = static_cast<std::size_t>(std::count_if(
-      token->schedule.deviations.begin(), token->schedule.deviations.end(), [&](const Deviation& one) {
-        return std::find(made.deviations.begin(), made.deviations.end(), one) != made.deviations.end();
-      }));
+  const std::size_t all = token->schedule.deviations.size();
+  const std::size_t missed =
+      all -
+      static_cast<std::size_t>(std::count_if(
+          token->schedule.deviations.begin(), token->schedule.deviations.end(), [&](const Deviation& one) {
+            return std::find(made.deviations.begin(), made.deviations.end(), one) != made.deviations.end();
+          }));
   const bool broken = sim::is_failure(execution.ending);
   classify(execution.ending, execution.why, finding);
   finding.steps = steps_of(execution, made);
@@ -159,23 +167,37 @@ int replay_command(const FuzzOptions& options) {
     CampaignResult result;
     result.executions = 1;
     result.points = execution.points;
+    if (target->landings) result.kill_instants = execution.points + target->landings().judged - before.judged;
     result.virtual_seconds = std::chrono::duration<double>(execution.virtual_time).count();
     if (broken) result.findings.push_back(finding);
-    std::cout << to_json_line(result);
+    print_out(replay_json_line(result, all, all - missed));
   } else if (broken) {
     print_finding(finding, options.token_file);
   } else {
-    fmt::print("        {}\n", finding.shape);
-    for (const std::string& step : finding.steps) fmt::print("  {}\n", shortened(step));
-    fmt::print("HELD    {}: nothing was broken in this order\n", target->name);
+    print_out(fmt::format("        {}\n", finding.shape));
+    for (const std::string& step : finding.steps) print_out(fmt::format("  {}\n", shortened(step)));
+    print_out(missed == 0
+                  ? fmt::format("HELD    {}: nothing was broken in this order\n", target->name)
+                  : fmt::format("MISSED  {}: another order than the token's, and nothing was broken in it\n",
+                                target->name));
   }
+  flush_out();
   // A token of another day may name points that the program does not come to any more: then it is another
-  // order.
-  if (const std::size_t all = token->schedule.deviations.size(); met != all)
-    fmt::print(stderr, "s2-fuzz: replay: {} of the {} places that the token names were not met: {}\n",
-               all - met, all,
-               broken ? "the failure may be another" : "this was not the order that it was made of");
-  return broken ? 1 : 0;
+  // order, which says nothing of the token's.
+  if (missed == 0) return broken ? 1 : 0;
+  return complain(
+      broken ? 1 : 3,
+      fmt::format(
+          "replay: {} of the {} places that the token names were not met: {}", missed, all,
+          broken ? "the failure may be another" : "what was run says nothing of the order that is meant"));
+}
+
+std::string kills_text(const CampaignResult& result) {
+  if (result.kill_instants == 0) return "";
+  return fmt::format(
+      ", {} kill instants judged{}", result.kill_instants,
+      result.cut == 0 ? ""
+                      : fmt::format(" (of what was under way after {} sends, not every order)", result.cut));
 }
 
 std::string no_planted_bug(const std::string& name) {
@@ -189,14 +211,15 @@ std::string no_planted_bug(const std::string& name) {
 int list_command(const FuzzOptions& options) {
   const auto bugs = planted_bugs();
   if (options.json) {
-    std::cout << list_json(targets(), bugs);
+    print_out(list_json(targets(), bugs));
     return 0;
   }
-  fmt::print("targets (--target):\n");
-  for (const Target& target : targets()) fmt::print("  {:<24}{}\n", target.name, target.about);
-  fmt::print("\n{} planted bugs (--mutant){}\n", bugs.size(),
-             bugs.empty() ? fmt::format(": those are in {}, which is not there", program_with_bugs()) : ":");
-  for (const PlantedBugText& bug : bugs) fmt::print("  {:<24}{}\n", bug.name, bug.effect);
+  print_out(fmt::format("targets (--target):\n"));
+  for (const Target& target : targets()) print_out(fmt::format("  {:<24}{}\n", target.name, target.about));
+  print_out(fmt::format(
+      "\n{} planted bugs (--mutant){}\n", bugs.size(),
+      bugs.empty() ? fmt::format(": those are in {}, which is not there", program_with_bugs()) : ":"));
+  for (const PlantedBugText& bug : bugs) print_out(fmt::format("  {:<24}{}\n", bug.name, bug.effect));
   return 0;
 }
 

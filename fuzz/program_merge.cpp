@@ -3,7 +3,6 @@
 
 #include <cstdlib>
 #include <fstream>
-#include <iostream>
 #include <iterator>
 
 #include "fuzz/campaign_merge.h"
@@ -78,20 +77,21 @@ std::string shards_text(const MergedCampaign& campaign) {
 
 std::string sums_text(const CampaignResult& sum) {
   return fmt::format(
-      "{} executions in {:.1f} s of machines, {} points, {} kill instants judged{}{}", sum.executions,
-      sum.seconds, sum.points, sum.kill_instants(), sum.exhausted ? "; everything was tried" : "",
+      "{} executions in {:.1f} s of machines, {} points{}{}{}", sum.executions, sum.seconds, sum.points,
+      kills_text(sum), sum.exhausted ? "; everything was tried" : "",
       sum.differing == 0 ? "" : fmt::format("; {} executions were not repeatable", sum.differing));
 }
 
 void print_merged(const Merged& merged) {
   for (const Finding& finding : merged.sum.findings) print_finding(harmless(finding), "");
   for (const MergedCampaign& campaign : merged.campaigns) {
-    fmt::print("{}  {}: {}; {}\n", campaign.sum.findings.empty() ? "held  " : "broken",
-               scenarios::visible(campaign_text(campaign.first)), shards_text(campaign),
-               sums_text(campaign.sum));
+    print_out(fmt::format("{}  {}: {}; {}\n", campaign.sum.findings.empty() ? "held  " : "broken",
+                          scenarios::visible(campaign_text(campaign.first)), shards_text(campaign),
+                          sums_text(campaign.sum)));
   }
-  fmt::print("{}  {} campaign{}: {}\n", merged.sum.findings.empty() ? "HELD  " : "BROKEN",
-             merged.campaigns.size(), merged.campaigns.size() == 1 ? "" : "s", sums_text(merged.sum));
+  print_out(fmt::format("{}  {} campaign{}: {}\n", merged.sum.findings.empty() ? "HELD  " : "BROKEN",
+                        merged.campaigns.size(), merged.campaigns.size() == 1 ? "" : "s",
+                        sums_text(merged.sum)));
 }
 
 }  // namespace
@@ -150,19 +150,19 @@ int merge_command(const FuzzOptions& options) {
   if (records.empty()) return complain(3, "merge: there is no result in it yet");
   const Merged merged = merge_shards(records);
   if (options.json) {
-    std::cout << to_json_line(merged);
+    print_out(to_json_line(merged));
   } else {
     print_merged(merged);
   }
   if (!merged.sum.findings.empty()) return 1;
   if (merged.complete() || options.partial) return 0;
-  std::cout.flush();
-  std::fflush(stdout);
+  flush_out();
   for (const MergedCampaign& campaign : merged.campaigns) {
     if (campaign.missing.empty()) continue;
-    return complain(3, fmt::format("merge: shard {} of {} of {} is missing (--partial does without)",
-                                   ranges_text(campaign.missing), campaign.first.asked.shards,
-                                   scenarios::visible(campaign_text(campaign.first))));
+    const bool one = campaign.missing.size() == 1;
+    return complain(3, fmt::format("merge: shard{} {} of {} of {} {} missing (--partial does without)",
+                                   one ? "" : "s", ranges_text(campaign.missing), campaign.first.asked.shards,
+                                   campaign_text(campaign.first), one ? "is" : "are"));
   }
   return 3;
 }

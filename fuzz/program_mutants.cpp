@@ -7,7 +7,6 @@
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
-#include <iostream>
 #include <system_error>
 
 #include "fuzz/program_commands.h"
@@ -76,16 +75,16 @@ std::vector<MutantResult> try_all(const FuzzOptions& options, const volatile boo
 }
 
 void print_table(const std::vector<MutantResult>& rows) {
-  fmt::print("{:<24} {:<10} {:>10} {:>9}  {:>4}  {}\n", "planted bug", "found by", "executions", "seconds",
-             "pre.", "what was seen");
+  print_out(fmt::format("{:<24} {:<10} {:>10} {:>9}  {:>4}  {}\n", "planted bug", "found by", "executions",
+                        "seconds", "pre.", "what was seen"));
   for (const MutantResult& row : rows) {
-    fmt::print("{:<24} {:<10} {:>10} {:>9.3f}  {:>4}  {}\n", row.name,
-               row.found            ? row.by
-               : row.name == "none" ? "held"
-                                    : "NOT FOUND",
-               row.executions, row.seconds,
-               row.found ? fmt::format("{}{}", row.fewest ? "" : "≤", row.preemptions) : "",
-               row.found ? row.kind + ": " + row.detail : "");
+    print_out(fmt::format("{:<24} {:<10} {:>10} {:>9.3f}  {:>4}  {}\n", row.name,
+                          row.found            ? row.by
+                          : row.name == "none" ? "held"
+                                               : "NOT FOUND",
+                          row.executions, row.seconds,
+                          row.found ? fmt::format("{}{}", row.fewest ? "" : "≤", row.preemptions) : "",
+                          row.found ? row.kind + ": " + row.detail : ""));
   }
   std::vector<double> seconds;
   for (const MutantResult& row : rows) {
@@ -93,9 +92,10 @@ void print_table(const std::vector<MutantResult>& rows) {
   }
   if (seconds.empty()) return;
   std::sort(seconds.begin(), seconds.end());
-  fmt::print("\n{} of {} found, median {:.1f} ms, longest {:.2f} s\n", seconds.size(),
-             std::count_if(rows.begin(), rows.end(), [](const auto& row) { return row.name != "none"; }),
-             seconds[seconds.size() / 2] * 1e3, seconds.back());
+  print_out(
+      fmt::format("\n{} of {} found, median {:.1f} ms, longest {:.2f} s\n", seconds.size(),
+                  std::count_if(rows.begin(), rows.end(), [](const auto& row) { return row.name != "none"; }),
+                  seconds[seconds.size() / 2] * 1e3, seconds.back()));
 }
 
 }  // namespace
@@ -137,7 +137,7 @@ int mutants_command(const FuzzOptions& options, const volatile bool& stop) {
     rows.push_back(row_of({"none", "the writer as it is"}, run_campaign(campaign, stop)));
   }
   if (options.json) {
-    std::cout << to_json(rows);
+    print_out(to_json(rows));
   } else {
     print_table(rows);
   }
@@ -222,10 +222,10 @@ int determinism_command(const FuzzOptions& options) {
   for (const pid_t pid : children) ::waitpid(pid, nullptr, 0);
   if (heard != jobs) throw std::runtime_error("a job of the comparison ended early");
   if (options.json) {
-    fmt::print("{{\"seeds\":{},\"differ\":{}}}\n", options.seeds, differ);
+    print_out(fmt::format("{{\"seeds\":{},\"differ\":{}}}\n", options.seeds, differ));
   } else {
-    fmt::print("{}  {}: {} seeds, each twice here and once in another process: {} differ\n",
-               differ == 0 ? "HELD " : "BROKEN", options.campaign.target, options.seeds, differ);
+    print_out(fmt::format("{}  {}: {} seeds, each twice here and once in another process: {} differ\n",
+                          differ == 0 ? "HELD " : "BROKEN", options.campaign.target, options.seeds, differ));
   }
   return differ == 0 ? 0 : 1;
 }

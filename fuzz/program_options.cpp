@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <CLI/CLI.hpp>
+#include <limits>
 #include <numeric>
 #include <sstream>
 #include <stdexcept>
@@ -20,9 +21,9 @@ namespace {
 
 constexpr const char* kExitCodes =
     "Exit codes: 0 every promise held; 1 a promise was broken (mutants: one was not found, or the writer as "
-    "it is "
-    "broke one; determinism: a seed differed); 2 bad usage, or a shard that its ledger has already; 3 the "
-    "search could not be done, a ledger could not be read or written, or (merge) a shard is missing.\n"
+    "it is broke one; determinism: a seed differed); 2 bad usage, or a shard that its ledger has already; 3 "
+    "the search could not be done, its result or a ledger could not be read or written, (replay) the program "
+    "does not come to the token's places any more, or (merge) a shard is missing.\n"
     "Each flag has a twin in the environment: S2_FUZZ_SEED for --seed, and so on.";
 
 struct BadUsage : std::runtime_error {
@@ -40,7 +41,7 @@ std::string twin(const std::string& flag) {
 template <class T>
 void add(CLI::App& app, const char* flag, T& into, const std::string& what) {
   CLI::Option* option = app.add_option(flag, into, what)->envname(twin(flag))->capture_default_str();
-  if constexpr (std::is_unsigned_v<T>) option->check(scenarios::not_negative);
+  if constexpr (std::is_unsigned_v<T>) option->check(scenarios::whole_number(std::numeric_limits<T>::max()));
 }
 
 std::string joined(const std::vector<std::string>& names) {
@@ -199,6 +200,11 @@ ParsedFuzzOptions parse_fuzz_options(int argc, const char* const* argv) {
     } else {
       parsed.exit_code = 2;
       parsed.error = error.what();
+      if (const auto words = app.remaining(); app.get_subcommands().empty() && !words.empty()) {
+        std::vector<std::string> commands;
+        for (const CLI::App* each : app.get_subcommands({})) commands.push_back(each->get_name());
+        parsed.error = scenarios::no_such_command(words.front(), commands);
+      }
       std::replace(parsed.error.begin(), parsed.error.end(), '\n', ' ');
     }
     return parsed;

@@ -64,7 +64,8 @@ std::string to_json_line(const CampaignResult& result) {
                      {"executions_per_second", result.executions_per_second()},
                      {"executions_per_core_second", result.executions_per_core_second()},
                      {"points", result.points},
-                     {"kill_instants", result.kill_instants()},
+                     {"kill_instants", result.kill_instants},
+                     {"sends_cut", result.cut},
                      {"choices", result.choices},
                      {"preemptions", result.preemptions},
                      {"abandoned", result.abandoned},
@@ -79,6 +80,12 @@ std::string to_json_line(const CampaignResult& result) {
   return text_of(json) + "\n";
 }
 
+std::string replay_json_line(const CampaignResult& result, std::size_t places, std::size_t met) {
+  std::string line = to_json_line(result);
+  line.erase(line.rfind('}'));
+  return line + ",\"places\":" + std::to_string(places) + ",\"places_met\":" + std::to_string(met) + "}\n";
+}
+
 std::optional<CampaignResult> result_of_json(std::string_view text) {
   try {
     const Json json = Json::parse(text);
@@ -86,14 +93,16 @@ std::optional<CampaignResult> result_of_json(std::string_view text) {
     result.executions = count_at(json, "executions");
     result.seconds = json.at("seconds");
     result.points = count_at(json, "points");
-    result.branches = count_at(json, "kill_instants") - result.points;
+    result.kill_instants = count_at(json, "kill_instants");
     result.choices = count_at(json, "choices");
     result.preemptions = count_at(json, "preemptions");
     result.abandoned = count_at(json, "abandoned");
     result.reruns = count_at(json, "reruns");
     result.differing = count_at(json, "differing");
     result.exhausted = json.at("exhausted");
-    if (json.contains("states")) {  // records of earlier versions have none
+    // Records of earlier versions have neither.
+    if (json.contains("sends_cut")) result.cut = count_at(json, "sends_cut");
+    if (json.contains("states")) {
       result.states = count_at(json, "states");
       result.classes = count_at(json, "classes");
     }

@@ -13,6 +13,8 @@
 namespace s2::fuzz {
 
 std::string to_json_line(const CampaignResult& result);
+// Of a replay: the places that its token names, and how many of them were met.
+std::string replay_json_line(const CampaignResult& result, std::size_t places, std::size_t met);
 std::optional<CampaignResult> result_of_json(std::string_view text);
 
 // How a planted bug fared; `none` is the writer as it is.

@@ -13,6 +13,12 @@
 
 namespace s2::fuzz {
 
+// Orders in which what was on its way may land.
+struct LandingCounts {
+  std::uint64_t judged = 0;
+  std::uint64_t cut = 0;  // sends behind which there were more of them than are judged
+};
+
 struct Target {
   std::string name;  // "writer", or with a size: "writer:1.2.1.0.0"
   std::string about;
@@ -26,8 +32,9 @@ struct Target {
   // Names of the same target in sizes that hold less, the smallest first: where a failure is looked for
   // again.
   std::vector<std::string> smaller = {};
-  // Orders of what was on its way that were judged, in this process so far; every point is judged besides.
-  std::function<std::uint64_t()> branches = {};
+  // Of a target whose ledger judges every point as if the process died there, in this process so far; every
+  // other has none.
+  std::function<LandingCounts()> landings = {};
 };
 
 std::vector<Target> targets();
@@ -44,5 +51,7 @@ struct PlantedBugText {
 std::vector<PlantedBugText> planted_bugs();
 // From now on, for this process. False: there is none of that name ("" is none at all).
 bool plant_bug(std::string_view name);
+// Why the planted bug is not in the target, in a line; "" when it is, or when it is none. Both are known.
+std::string bug_is_elsewhere(std::string_view bug, std::string_view target);
 
 }  // namespace s2::fuzz

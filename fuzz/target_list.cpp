@@ -1,4 +1,5 @@
 // The targets of s2-fuzz: the writer over both networks, and a ring that is right. See target.h.
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <condition_variable>
@@ -88,6 +89,10 @@ std::optional<Size> size_of(std::string_view text) {
   return std::nullopt;
 }
 
+LandingCounts landings() {
+  return {writer_counts().branches, writer_counts().cut};
+}
+
 Target writer_target(std::string name, std::string about, WriterLimits limits,
                      const std::optional<Size>& size) {
   if (size) {
@@ -106,7 +111,7 @@ Target writer_target(std::string name, std::string about, WriterLimits limits,
   target.program = [limits] { run_writer(limits); };
   target.world = limits.way == WriterWay::direct ? writer_world : writer_http2_world;
   target.shape = [limits] { return describe(draw_shape(limits)); };
-  target.branches = [] { return writer_counts().branches; };
+  target.landings = landings;
   return target;
 }
 
@@ -134,7 +139,7 @@ Target shutdown_target(std::string name, WriterWay way, const Size& size, bool b
   target.program = [shape, way] { run_writer(shape, way); };
   target.world = still_world;
   target.shape = [shape] { return describe(shape); };
-  target.branches = [] { return writer_counts().branches; };
+  target.landings = landings;
   return target;
 }
 
@@ -218,6 +223,17 @@ std::string list_of_targets() {
   std::string list;
   for (const Target& target : targets()) list += (list.empty() ? "" : ", ") + target.name;
   return list;
+}
+
+std::string bug_is_elsewhere(std::string_view bug, std::string_view target) {
+  const auto bugs = planted_bugs();
+  const auto row = std::find_if(bugs.begin(), bugs.end(), [&](const auto& each) { return each.name == bug; });
+  const auto where = target_named(target);
+  if (row == bugs.end() || !where) return "";
+  const bool there = row->target.empty() ? static_cast<bool>(where->landings) : row->target == where->name;
+  if (there) return "";
+  return "`" + row->name + "` is not in the target `" + where->name + "`, but in " +
+         (row->target.empty() ? "those of the writer" : "`" + row->target + "`");
 }
 
 #ifdef PLANTED_BUGS

@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::string_view kPrefix = "s2r1:";
 constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGH";  // by kind
+constexpr std::size_t kShownBytes = 20;                                      // of what is none
 static_assert(kLetters.size() >= sim::kKinds);
 
 // In names, what the token's own syntax needs is replaced; a name that a program gives has it seldom.
@@ -130,7 +131,10 @@ std::optional<std::string> token_of(const Schedule& schedule) {
   return token;
 }
 
-std::optional<Schedule> schedule_of(std::string_view token, std::string& error) {
+namespace {
+
+// `from`: bytes of the word that the token stands behind.
+std::optional<Schedule> schedule_behind(std::size_t from, std::string_view token, std::string& error) {
   const auto refuse = [&](const std::string& why) {
     error = "replay token: " + why;
     return std::nullopt;
@@ -151,10 +155,17 @@ std::optional<Schedule> schedule_of(std::string_view token, std::string& error) 
     const std::size_t left = reader.rest().size();
     const bool read = read_deviation(reader, names, schedule.deviations.emplace_back());
     if (!read || (!reader.empty() && (!reader.take('.') || reader.empty()))) {
-      return refuse("no deviation at byte " + std::to_string(token.size() - left));
+      return refuse("no deviation at byte " + std::to_string(from + token.size() - left) + ", `" +
+                    std::string(token.substr(token.size() - left, kShownBytes)) + "`");
     }
   }
   return schedule;
+}
+
+}  // namespace
+
+std::optional<Schedule> schedule_of(std::string_view token, std::string& error) {
+  return schedule_behind(0, token, error);
 }
 
 std::string replay_text(const std::string& target, const std::string& mutant, const Schedule& schedule) {
@@ -164,7 +175,7 @@ std::string replay_text(const std::string& target, const std::string& mutant, co
 std::optional<ReplayToken> parse_replay_token(std::string_view text, std::string& error) {
   const std::size_t slash = text.find('/');
   if (slash == std::string_view::npos) {
-    error = "a token is TARGET[+BUG]/SCHEDULE, as a failure prints it";
+    error = "replay token: a token is TARGET[+BUG]/SCHEDULE, as a failure prints it";
     return std::nullopt;
   }
   ReplayToken token;
@@ -172,7 +183,7 @@ std::optional<ReplayToken> parse_replay_token(std::string_view text, std::string
   const std::size_t plus = head.find('+');
   token.target = head.substr(0, plus);
   if (plus != std::string_view::npos) token.mutant = head.substr(plus + 1);
-  auto schedule = schedule_of(text.substr(slash + 1), error);
+  auto schedule = schedule_behind(slash + 1, text.substr(slash + 1), error);
   if (!schedule) return std::nullopt;
   token.schedule = std::move(*schedule);
   return token;

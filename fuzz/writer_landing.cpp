@@ -20,16 +20,22 @@ constexpr std::uint64_t kMostOrders = 24;
 void WriterLedger::under_way(const UnderWay& sessions) {
   sim::touches_unguarded(kCommutes);
   std::uint64_t orders = 0;
-  land_in_every_order(sessions, {streams_, {}, std::vector<std::size_t>(sessions.size(), 0)}, orders);
+  bool cut = false;
+  land_in_every_order(sessions, {streams_, {}, std::vector<std::size_t>(sessions.size(), 0)}, orders, cut);
   branches_ += orders;
+  cut_ += cut ? 1 : 0;
 }
 
-void WriterLedger::land_in_every_order(const UnderWay& sessions, const Landing& so_far,
-                                       std::uint64_t& orders) {
+void WriterLedger::land_in_every_order(const UnderWay& sessions, const Landing& so_far, std::uint64_t& orders,
+                                       bool& cut) {
   bool more = false;
-  for (std::size_t i = 0; i < sessions.size() && orders < kMostOrders; ++i) {
+  for (std::size_t i = 0; i < sessions.size() && !cut; ++i) {
     if (so_far.next[i] >= sessions[i].size()) continue;
     more = true;
+    if (orders == kMostOrders) {
+      cut = true;
+      return;
+    }
     Landing landing = so_far;
     // What is refused ends its session.
     if (land(appends_[sessions[i][landing.next[i]]], landing)) {
@@ -37,7 +43,7 @@ void WriterLedger::land_in_every_order(const UnderWay& sessions, const Landing& 
     } else {
       landing.next[i] = sessions[i].size();
     }
-    land_in_every_order(sessions, landing, orders);
+    land_in_every_order(sessions, landing, orders, cut);
   }
   if (!more) ++orders;
 }

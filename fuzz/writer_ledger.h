@@ -95,6 +95,7 @@ class WriterLedger final : public writer::DurabilityListener {
   // Events that have to be stored and are neither stored nor told as gone.
   std::uint64_t pending() const;
   std::uint64_t branches() const { return branches_; }  // orders of what was on its way that were judged
+  std::uint64_t cut() const { return cut_; }            // sends behind which there were more of them
   // Appends that the service got although it had stored their records: their acknowledgement was lost.
   std::uint64_t stored_before() const { return stored_before_; }
 
@@ -151,7 +152,7 @@ class WriterLedger final : public writer::DurabilityListener {
     std::vector<std::size_t> next;      // by session
   };
   using UnderWay = std::vector<std::vector<std::uint64_t>>;
-  void land_in_every_order(const UnderWay& sessions, const Landing& so_far, std::uint64_t& orders);
+  void land_in_every_order(const UnderWay& sessions, const Landing& so_far, std::uint64_t& orders, bool& cut);
   bool land(const Append& append, Landing& landing);
   static std::string text_of(const Append& append);
   static Stored read(std::string_view envelope);
@@ -172,7 +173,7 @@ class WriterLedger final : public writer::DurabilityListener {
   std::uint64_t left_through_ = 0;
   std::size_t sends_judged_below_ = 0;  // streams: none of them may get anything more
   std::uint64_t given_up_ = 0;
-  std::uint64_t branches_ = 0;
+  std::uint64_t branches_ = 0, cut_ = 0;
   std::uint64_t stored_before_ = 0;
   bool dead_ = false;
 };

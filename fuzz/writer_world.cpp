@@ -25,7 +25,8 @@ using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
 // Over all worlds of this process.
-std::atomic<std::uint64_t> branches_judged{0}, events_accepted{0}, appends_stored_before{0}, deaths{0};
+std::atomic<std::uint64_t> branches_judged{0}, sends_cut{0}, events_accepted{0}, appends_stored_before{0},
+    deaths{0};
 
 // A hundred times what an execution has: then it does not end. Bytes of a big event in pieces make many
 // points.
@@ -157,6 +158,7 @@ class WriterRun {
     if (ledger_.dead()) network_->let_all_land();
     network_.reset();
     deaths += ledger_.dead() ? 1 : 0;
+    sends_cut += ledger_.cut();
     branches_judged += ledger_.branches() + (ledger_.dead() ? 1 : 0);
     appends_stored_before += ledger_.stored_before();
   }
@@ -430,7 +432,7 @@ sim::WorldOptions writer_http2_world(sim::Chooser& chooser) {
 }
 
 WriterCounts writer_counts() {
-  return {branches_judged, events_accepted, appends_stored_before, deaths};
+  return {branches_judged, sends_cut, events_accepted, appends_stored_before, deaths};
 }
 
 }  // namespace s2::fuzz

@@ -86,6 +86,7 @@ sim::WorldOptions still_world(sim::Chooser& chooser);
 // Of this process, over all executions so far.
 struct WriterCounts {
   std::uint64_t branches = 0;       // orders judged of what was on its way
+  std::uint64_t cut = 0;            // sends behind which there were more of them
   std::uint64_t events = 0;         // accepted
   std::uint64_t stored_before = 0;  // appends sent again whose acknowledgement was lost; over HTTP/2 bytes
   std::uint64_t deaths = 0;         // machines that were gone; each is one of the branches

@@ -3,13 +3,27 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cerrno>
 #include <charconv>
+#include <cstdlib>
 #include <fstream>
 
 namespace s2::scenarios {
 
-std::string not_negative(const std::string& text) {
-  return text.starts_with('-') ? "`" + text + "` is negative" : "";
+std::function<std::string(const std::string&)> whole_number(std::uint64_t most) {
+  return [most](const std::string& text) -> std::string {
+    const std::size_t first = text.find_first_not_of(" \t");
+    if (first != std::string::npos && text[first] == '-') return "`" + text + "` is negative";
+    errno = 0;
+    if (std::strtoull(text.c_str(), nullptr, 0) <= most && errno != ERANGE) return "";
+    return "`" + text + "` is too large, the largest is " + std::to_string(most);
+  };
+}
+
+std::string no_such_command(const std::string& word, const std::vector<std::string>& commands) {
+  std::string all;
+  for (const std::string& each : commands) all += (all.empty() ? "" : ", ") + each;
+  return "`" + word + "` is no command, expected one of " + all;
 }
 
 std::string twin_of(std::string_view prefix, std::string_view flag) {

@@ -3,15 +3,22 @@
 // Pure but for the file of a secret; any thread. Errors are one line and never hold a secret.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
+#include <vector>
 
 namespace s2::scenarios {
 
-// A check for CLI11, which reads "-1" into an unsigned number as a large one; empty: it is good.
-std::string not_negative(const std::string& text);
+// A check for CLI11, which reads "-1" into an unsigned number as a large one, and what is too large for 64
+// bits as the largest; empty: it is good. Whether it is a number at all, CLI11 says.
+std::function<std::string(const std::string&)> whole_number(std::uint64_t most);
+
+// What is wrong with a word that stands where a command should.
+std::string no_such_command(const std::string& word, const std::vector<std::string>& commands);
 
 // The name of a flag's twin in the environment: ("S2_SCENARIOS_", "--no-color") -> S2_SCENARIOS_NO_COLOR.
 std::string twin_of(std::string_view prefix, std::string_view flag);

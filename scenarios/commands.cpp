@@ -10,6 +10,7 @@
 #include <iterator>
 
 #include "scenarios/catalogue.h"
+#include "scenarios/escape.h"
 #include "scenarios/judge.h"
 #include "scenarios/ledger_json.h"
 #include "scenarios/linear_check.h"
@@ -19,7 +20,7 @@
 namespace s2::scenarios {
 
 int fail(int exit_code, const std::string& what) {
-  fmt::print(stderr, "s2-scenarios: {}\n", what);
+  fmt::print(stderr, "s2-scenarios: {}\n", visible(what));
   return exit_code;
 }
 

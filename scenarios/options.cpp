@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <CLI/CLI.hpp>
 #include <fstream>
+#include <limits>
 #include <sstream>
 #include <stdexcept>
 
@@ -60,7 +61,7 @@ std::string twin(const char* flag) {
 template <class Value>
 CLI::Option* add_flag_with_twin(CLI::App& app, const char* flag, Value& into, const std::string& what) {
   CLI::Option* added = app.add_option(flag, into, what)->envname(twin(flag))->capture_default_str();
-  if constexpr (std::is_unsigned_v<Value>) added->check(not_negative);
+  if constexpr (std::is_unsigned_v<Value>) added->check(whole_number(std::numeric_limits<Value>::max()));
   return added;
 }
 
@@ -247,7 +248,7 @@ ParsedOptions parse_options(int argc, const char* const* argv, const std::string
   add_writer_flags(*curve, options, raw);
   curve->add_option("--runs", options.runs, "of each point; 0: 10")
       ->envname(twin("--runs"))
-      ->check(not_negative);
+      ->check(whole_number(std::numeric_limits<std::uint64_t>::max()));
   curve->add_option("--out", options.out, "directory of curve.html and curve.csv")
       ->envname(twin("--out"))
       ->capture_default_str();
@@ -269,6 +270,11 @@ ParsedOptions parse_options(int argc, const char* const* argv, const std::string
     } else {
       parsed.exit_code = 2;
       parsed.error = one_line(error.what());
+      if (const auto words = app.remaining(); app.get_subcommands().empty() && !words.empty()) {
+        std::vector<std::string> commands;
+        for (const CLI::App* each : app.get_subcommands({})) commands.push_back(each->get_name());
+        parsed.error = no_such_command(words.front(), commands);
+      }
     }
     return parsed;
   }

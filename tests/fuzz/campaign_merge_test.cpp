@@ -21,7 +21,7 @@ ShardRecord shard(unsigned number, unsigned of, std::uint64_t executions = 100) 
   record.asked.shards = of;
   record.result.executions = executions;
   record.result.points = executions * 10;
-  record.result.branches = executions;
+  record.result.kill_instants = executions * 11;
   record.result.seconds = record.result.job_seconds = 2;
   return record;
 }
@@ -110,7 +110,7 @@ TEST(CampaignMerge, SumsShardsAndNamesTheMissing) {
   EXPECT_FALSE(merged.complete());
   EXPECT_EQ(merged.sum.executions, 250U);
   EXPECT_EQ(merged.sum.points, 2500U);
-  EXPECT_EQ(merged.sum.kill_instants(), 2750U);
+  EXPECT_EQ(merged.sum.kill_instants, 2750U);
   EXPECT_DOUBLE_EQ(merged.sum.seconds, 6);
   EXPECT_TRUE(merged.sum.findings.empty());
   EXPECT_TRUE(merge_shards({shard(1, 2), shard(2, 2)}).complete());

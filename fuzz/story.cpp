@@ -9,8 +9,11 @@
 namespace s2::fuzz {
 namespace {
 
-// Of a turn that has no notes, so many points are named at its begin and its end.
-constexpr std::size_t kNamedPoints = 3;
+// Of a turn that has no notes, its points are named where there are no more than these.
+constexpr std::size_t kNamedPoints = 6;
+// In a program that notes what it does, so many turns in a row without a note are one line.
+constexpr std::size_t kFoldedTurns = 3;
+constexpr std::size_t kNamedTurns = 8;  // in such a line
 
 std::string step_text(const sim::Execution& execution, const sim::TraceStep& step, const SourceLines* lines) {
   std::string text = sim::name_of(step.kind);
@@ -56,13 +59,19 @@ struct TurnLine {
 class Teller {
  public:
   Teller(const sim::Execution& execution, const SourceLines* lines, const Schedule& followed)
-      : execution_(execution), lines_(lines), marks_(marks_of(execution, followed)) {
+      : execution_(execution),
+        lines_(lines),
+        marks_(marks_of(execution, followed)),
+        last_step_(execution.thread_names.size()) {
     for (const std::string& name : execution.thread_names) widest_ = std::max(widest_, name.size());
+    for (std::size_t i = 0; i < execution.trace.size(); ++i) last_step_[execution.trace[i].thread] = i;
   }
 
+  bool marked() const { return !marks_.empty(); }
+
   std::string story() {
-    std::string story;
     const std::vector<sim::TraceStep>& trace = execution_.trace;
+    std::vector<TurnLine> quiet;
     for (TurnLine turn; turn.first < trace.size(); turn.first = turn.end) {
       turn.marks = turn.marks_end;
       turn.end = turn.first + 1;
@@ -70,61 +79,108 @@ class Teller {
       while (turn.end < trace.size() && trace[turn.end].thread == trace[turn.first].thread && !is_marked())
         ++turn.end;
       while (turn.marks_end < marks_.size() && marks_[turn.marks_end].step < turn.end) ++turn.marks_end;
-      const std::string& name = execution_.thread_names[trace[turn.first].thread];
-      story += time_text(trace[turn.first].now) + "  " + name + ":" +
-               std::string(widest_ - name.size(), ' ') + turn_text(turn) + "\n";
+      if (can_be_folded(turn)) {
+        quiet.push_back(turn);
+        continue;
+      }
+      tell_quiet(quiet);
+      tell(turn);
     }
+    tell_quiet(quiet);
     for (; note_ < execution_.notes.size(); ++note_) {
       const sim::TraceNote& note = execution_.notes[note_];
-      story += time_text(note.now) + "  " + execution_.thread_names[note.thread] + ": " + note.text + "\n";
+      story_ += time_text(note.now) + "  " + execution_.thread_names[note.thread] + ": " + note.text + "\n";
     }
-    return story;
+    return std::move(story_);
   }
 
  private:
+  bool is_noted(const TurnLine& turn) const {
+    if (note_ >= execution_.notes.size()) return false;
+    const sim::TraceNote& note = execution_.notes[note_];
+    return note.step < turn.end ||
+           (note.step == turn.end && note.thread == execution_.trace[turn.first].thread);
+  }
+
+  // Nothing happened in it that the story is about, and its thread stands somewhere else at the end.
+  bool can_be_folded(const TurnLine& turn) const {
+    const sim::TraceStep& last = execution_.trace[turn.end - 1];
+    return !execution_.notes.empty() && turn.marks == turn.marks_end && !is_noted(turn) &&
+           (last_step_[last.thread] != turn.end - 1 || last.kind == sim::Kind::exit);
+  }
+
+  void tell_quiet(std::vector<TurnLine>& turns) {
+    if (turns.size() < kFoldedTurns) {
+      for (const TurnLine& turn : turns) tell(turn);
+    } else {
+      std::string names;
+      for (std::size_t i = 0; i < std::min(turns.size(), kNamedTurns); ++i) {
+        const sim::TraceStep& last = execution_.trace[turns[i].end - 1];
+        names += (i == 0 ? " " : ", ") + execution_.thread_names[last.thread] +
+                 (last.kind == sim::Kind::exit ? " ends" : "");
+      }
+      if (turns.size() > kNamedTurns)
+        names += " and " + std::to_string(turns.size() - kNamedTurns) + " turns more";
+      begin_line(turns.front(), "…");
+      story_ += names + " [" + std::to_string(turns.back().end - turns.front().first) + " points]\n";
+    }
+    turns.clear();
+  }
+
+  void tell(const TurnLine& turn) {
+    begin_line(turn, execution_.thread_names[execution_.trace[turn.first].thread] + ":");
+    story_ += turn_text(turn) + "\n";
+  }
+
+  void begin_line(const TurnLine& turn, const std::string& who) {
+    const std::size_t columns = who == "…" ? 1 : who.size();
+    story_ += time_text(execution_.trace[turn.first].now) + "  " + who +
+              std::string(widest_ + 1 - std::min(widest_ + 1, columns), ' ');
+  }
+
   // A turn that nothing cut short ends where its thread waits: there it stands until its next line.
   std::string turn_text(const TurnLine& turn) {
     const std::vector<sim::TraceStep>& trace = execution_.trace;
     std::string text;
-    const auto say = [&](const std::string& what) { text += (text.empty() ? " " : "; ") + what; };
-    for (; note_ < execution_.notes.size() && execution_.notes[note_].step <= turn.end; ++note_) {
-      const sim::TraceNote& note = execution_.notes[note_];
-      if (note.step == turn.end && note.thread != trace[turn.first].thread) break;
-      say(note.text);
-    }
+    for (; is_noted(turn); ++note_) text += (text.empty() ? " " : "; ") + execution_.notes[note_].text;
     const bool cut = turn.marks != turn.marks_end;
     const sim::TraceStep& last = trace[turn.end - 1];
-    const bool noted = !text.empty();
-    if (!noted) {
-      for (std::size_t i = turn.first; i < turn.end; ++i) {
-        if (turn.end - turn.first > 2 * kNamedPoints + 1 && i == turn.first + kNamedPoints) {
-          text += ", …";
-          i = turn.end - kNamedPoints;
-        }
-        text += (i == turn.first ? " " : ", ") +
-                step_text(execution_, trace[i], !cut && i + 1 == turn.end ? lines_ : nullptr);
-      }
+    const std::size_t points = turn.end - turn.first;
+    const bool named = text.empty() && points <= kNamedPoints;
+    for (std::size_t i = turn.first; named && i < turn.end; ++i) {
+      text += (i == turn.first ? " " : ", ") +
+              step_text(execution_, trace[i], !cut && i + 1 == turn.end ? lines_ : nullptr);
     }
-    if (turn.end - turn.first > 1) text += " [" + std::to_string(turn.end - turn.first) + " points]";
-    if (noted && !cut && last.kind != sim::Kind::exit)
+    if (!named && last.kind == sim::Kind::exit) text += text.empty() ? " ends" : "; ends";
+    if (points > 1) text += " [" + std::to_string(points) + " points]";
+    const bool breaks = turn.end == trace.size() && execution_.ending == sim::Ending::failed;
+    if (!named && !cut && !breaks && last.kind != sim::Kind::exit)
       text += "  stands at " + step_text(execution_, last, lines_);
     for (std::size_t mark = turn.marks; mark != turn.marks_end; ++mark)
       text += "  <- " + mark_text(marks_[mark]) + ": " + step_text(execution_, last, lines_);
+    if (breaks && !cut)
+      text += named ? "  <- it breaks here"
+                    : "  <- it breaks here, behind: " + step_text(execution_, last, lines_);
     return text;
   }
 
   const sim::Execution& execution_;
   const SourceLines* lines_;
   std::vector<Mark> marks_;
+  std::vector<std::size_t> last_step_;  // by thread
   std::size_t widest_ = 0;
   std::size_t note_ = 0;  // the next
+  std::string story_;
 };
 
 }  // namespace
 
 std::string story_of(const sim::Execution& execution, const SourceLines* lines, const Schedule* followed) {
   const Schedule none;
-  std::string story = Teller(execution, lines, followed == nullptr ? none : *followed).story();
+  Teller teller(execution, lines, followed == nullptr ? none : *followed);
+  std::string story = teller.story();
+  if (followed != nullptr && !teller.marked() && sim::is_failure(execution.ending))
+    story.insert(0, "no special order: each thread runs until it waits, and the first that can goes next\n");
   story += time_text(execution.virtual_time) + "  " + sim::name_of(execution.ending);
   if (!execution.why.empty()) story += ": " + execution.why;
   return story + "\n";

@@ -76,7 +76,9 @@ TEST(Story, HasAsManyMarksAsTheScheduleHasPreemptions) {
               losing.followed.preemptions())
         << canary.name << "\n"
         << losing.text;
-    EXPECT_EQ(occurrences(losing.text, "<- "), losing.followed.deviations.size()) << losing.text;
+    EXPECT_EQ(occurrences(losing.text, "<- ") - occurrences(losing.text, "<- it breaks here"),
+              losing.followed.deviations.size())
+        << losing.text;
   }
 }
 
@@ -84,6 +86,60 @@ TEST(Story, MarksATimerThatFiresAlthoughAThreadCouldGoOn) {
   const Losing losing = story_of_failure(slow_giver);
   ASSERT_EQ(losing.followed.preemptions(), 1U) << losing.text;
   EXPECT_EQ(occurrences(losing.text, "<- a timer fires early here"), 1U) << losing.text;
+}
+
+TEST(Story, OfNoSpecialOrderSaysSoAndMarksWhereItBreaks) {
+  const Losing losing = story_of_failure([] {
+    sim::note("the queue is full");
+    sim::fail("late: told");
+  });
+  ASSERT_TRUE(losing.followed.deviations.empty()) << losing.text;
+  EXPECT_TRUE(losing.text.starts_with("no special order: ")) << losing.text;
+  const std::string with_one = story_of_failure(slow_giver).text;
+  EXPECT_EQ(with_one.find("no special order"), std::string::npos) << with_one;
+  const Losing told = story_of_failure([] {
+    Handover handover;
+    handover.give();
+    sim::fail("late: told");
+  });
+  EXPECT_EQ(occurrences(told.text, "<- it breaks here"), 1U) << told.text;
+}
+
+// Two threads that hand a lock to and fro, of which only the first and the last word is told.
+void to_and_fro() {
+  constexpr int kTurns = 20;
+  std::mutex mutex;
+  std::condition_variable changed;
+  int turn = 0;
+  sim::note("it begins");
+  std::jthread other([&] {
+    sim::name_thread("other");
+    std::unique_lock lock(mutex);
+    for (int i = 0; i < kTurns; ++i) {
+      changed.wait(lock, [&] { return turn % 2 == 1; });
+      ++turn;
+      changed.notify_one();
+    }
+  });
+  for (int i = 0; i < kTurns; ++i) {
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [&] { return turn % 2 == 0; });
+    ++turn;
+    changed.notify_one();
+  }
+  other.join();
+  sim::note("it ends");
+  sim::fail("late: told");
+}
+
+TEST(Story, FoldsWhatNothingWasNotedOfAndTellsWhoRan) {
+  const Losing losing = story_of_failure(to_and_fro);
+  ASSERT_GT(turns_of(losing.execution).size(), 20U);
+  EXPECT_LT(occurrences(losing.text, "\n"), 10U) << losing.text;
+  EXPECT_NE(losing.text.find("other, main, other"), std::string::npos) << losing.text;
+  EXPECT_NE(losing.text.find("turns more ["), std::string::npos) << losing.text;
+  EXPECT_NE(losing.text.find("it begins"), std::string::npos) << losing.text;
+  EXPECT_NE(losing.text.find("it ends"), std::string::npos) << losing.text;
 }
 
 TEST(Story, SaysWhereAThreadStandsThatWaits) {

@@ -185,6 +185,22 @@ TEST(WriterLedger, WhatIsOnItsWayIsJudgedAsIfItLandedNow) {
             "I4 lost");
 }
 
+// Four sessions with an append each may land in 24 orders; five in 120.
+TEST(WriterLedger, TheFirstTwentyFourOrdersAreJudgedAndASendWithMoreIsCounted) {
+  EXPECT_EQ(verdict([](Story& story) {
+              std::vector<std::vector<std::uint64_t>> sessions;
+              for (int i = 0; i < 4; ++i) sessions.push_back({story.ledger.sent("s1", {})});
+              story.ledger.under_way(sessions);
+              EXPECT_EQ(story.ledger.branches(), 24U);
+              EXPECT_EQ(story.ledger.cut(), 0U);
+              sessions.push_back({story.ledger.sent("s1", {})});
+              story.ledger.under_way(sessions);
+              EXPECT_EQ(story.ledger.branches(), 48U);
+              EXPECT_EQ(story.ledger.cut(), 1U);
+            }),
+            "");
+}
+
 // What still lands of a writer that is gone is judged by what it had said; what it says afterwards is
 // nothing.
 TEST(WriterLedger, WhatLandsAfterADeathIsJudgedByWhatWasSaidBefore) {

@@ -64,6 +64,7 @@ struct AppendRun : std::enable_shared_from_this<AppendRun> {
     operation.op = append.op;
     operation.basin = append.basin;
     operation.stream = append.stream;
+    operation.waited = std::chrono::nanoseconds(world.clock.elapsed_ns() - append.arrived_ns);
     if (world.forbids) operation.permissions = permissions_for(append.input);
     const auto self = shared_from_this();
     operation.perform = [self](const std::function<void()>& next) {

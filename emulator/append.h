@@ -20,6 +20,7 @@ struct Append {
   std::string stream;
   StreamConfigLayer if_created;
   wire::AppendInput input;
+  std::int64_t arrived_ns;  // Clock::elapsed_ns()
 };
 
 // Sends what became of it: the one thing in which unary appends and sessions differ. Called at most once; not

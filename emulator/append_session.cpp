@@ -2,8 +2,11 @@
 //
 // On the emulator's thread. A session lives as long as its exchange's callbacks or a frame under way. It
 // takes one frame at a time; what comes meanwhile waits, and is not given back to the connection until it is
-// taken (back-pressure), and no frame is taken while acks pile up unsent. The first refusal ends the session.
+// taken (back-pressure), and no frame is taken while acks pile up unsent. A delay that a fault gives to each
+// counts from a frame's arrival: it is latency, as of a far service, and takes nothing from the rate. The
+// first refusal ends the session.
 // S2 spec "s2s", "append session".
+#include <deque>
 #include <vector>
 
 #include "emulator/answer.h"
@@ -38,7 +41,9 @@ class AppendSession : public std::enable_shared_from_this<AppendSession> {
     if (over_) return exchange_->consumed(bytes.size());
     held_bytes_ += bytes.size();
     if (!broken_) {
-      const auto decoded = decoder_.receive(bytes, frames_);
+      std::vector<wire::S2sFrame> whole;
+      const auto decoded = decoder_.receive(bytes, whole);
+      for (wire::S2sFrame& frame : whole) frames_.push_back({std::move(frame), world_.clock.elapsed_ns()});
       if (!decoded) broken_ = refusal(decoded.error());
     }
     advance();
@@ -66,13 +71,14 @@ class AppendSession : public std::enable_shared_from_this<AppendSession> {
   }
 
   void take_frame() {
-    const wire::S2sFrame frame = std::move(frames_.front());
-    frames_.erase(frames_.begin());
+    const auto [frame, arrived_ns] = std::move(frames_.front());
+    frames_.pop_front();
     if (frame.terminal) return fail(refusal(400, "bad_frame", "a client sends no terminal frame"));
     auto input = wire::append_input_from_proto(frame.body);
     if (!input) return fail(refusal(400, "bad_frame", input.error().message));
     Append append = blank_;
     append.input = std::move(*input);
+    append.arrived_ns = arrived_ns;
     busy_ = true;
     run_append(world_, exchange_, std::move(append), [self = shared_from_this()](const auto& result) {
       self->busy_ = false;
@@ -110,7 +116,11 @@ class AppendSession : public std::enable_shared_from_this<AppendSession> {
   const ExchangePtr exchange_;
   const Append blank_;
   wire::S2sDecoder decoder_;
-  std::vector<wire::S2sFrame> frames_;  // not yet taken; bounded by what the connection lets in
+  struct Waiting {
+    wire::S2sFrame frame;
+    std::int64_t arrived_ns;
+  };
+  std::deque<Waiting> frames_;  // not yet taken; bounded by what the connection lets in
   std::optional<wire::ApiError> broken_;
   std::size_t held_bytes_ = 0;
   bool busy_ = false;  // an append is under way
@@ -129,7 +139,8 @@ void serve_append_session(World& world, const ExchangePtr& exchange, std::string
                .basin = std::move(basin),
                .stream = std::move(stream),
                .if_created = if_created,
-               .input = {}};
+               .input = {},
+               .arrived_ns = 0};
   std::make_shared<AppendSession>(world, exchange, std::move(blank))->begin();
 }
 

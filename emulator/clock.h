@@ -24,7 +24,8 @@ class Clock {
   Clock(const Clock&) = delete;
   Clock& operator=(const Clock&) = delete;
 
-  std::uint64_t now_ms() const;  // milliseconds since the epoch, as the service counts them
+  std::uint64_t now_ms() const;     // milliseconds since the epoch, as the service counts them
+  std::int64_t elapsed_ns() const;  // of no epoch: never goes back, and moves with advance()
   TimerId after(std::chrono::milliseconds delay, std::function<void()> callback);
   void cancel(TimerId id);  // of one that fired already, or 0: nothing happens
   void advance(std::chrono::milliseconds by);
@@ -32,7 +33,6 @@ class Clock {
  private:
   void arm();
   void fire_due();
-  std::int64_t elapsed_ns() const;
 
   Loop& loop_;  // its alarm is set for the first deadline
   std::chrono::nanoseconds advanced_{0};

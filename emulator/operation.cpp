@@ -23,10 +23,13 @@ struct OperationRun : std::enable_shared_from_this<OperationRun> {
   }
 
   void later(void (OperationRun::*step)()) {
-    stage.clock.after(std::max(fault->duration - operation.takes_anyway, std::chrono::milliseconds(0)),
-                      [self = shared_from_this(), step] {
-                        if (self->generation == self->stage.generation) ((*self).*step)();
-                      });
+    using std::chrono::milliseconds;
+    auto left = fault->duration;
+    if (fault->kind == FaultKind::delay)
+      left = std::max(std::chrono::ceil<milliseconds>(left - operation.waited), milliseconds(0));
+    stage.clock.after(left, [self = shared_from_this(), step] {
+      if (self->generation == self->stage.generation) ((*self).*step)();
+    });
   }
 
   void begin() {

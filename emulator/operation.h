@@ -21,7 +21,7 @@ struct Operation {
   std::string basin;
   std::string stream;
   std::vector<std::string_view> permissions{};  // S2's names of what a token must be allowed; empty: `op`
-  std::chrono::milliseconds takes_anyway{0};    // to perform it: a delay is that much shorter
+  std::chrono::nanoseconds waited{0};  // for those before it, or what it takes anyway: part of a delay
   // Takes the effect, then calls `next`, perhaps later.
   std::function<void(std::function<void()> next)> perform;
   std::function<void()> answer;                       // tells what came of it

@@ -49,7 +49,8 @@ void append(World& world, Request request) {
                             .basin = place.basin,
                             .stream = place.stream,
                             .if_created = if_created,
-                            .input = std::move(*input)};
+                            .input = std::move(*input),
+                            .arrived_ns = world.clock.elapsed_ns()};
               run_append(world, whole.exchange, std::move(append), [&world, whole](const auto& result) {
                 send(world, whole, result ? ack_answer(whole, *result) : error_answer(result.error()));
               });

@@ -30,7 +30,7 @@ emulator::ProtocolEvent ProxiedAppend::moment(Moment which) const {
   return event;
 }
 
-void ProxiedAppend::begin(Steps steps) {
+void ProxiedAppend::begin(Steps steps, std::chrono::nanoseconds waited) {
   steps_ = std::move(steps);
   id_ = stage_.moments.next_append_id();
   stage_.moments.emit(moment(Moment::append_received));
@@ -40,8 +40,8 @@ void ProxiedAppend::begin(Steps steps) {
   operation.basin = place_.basin;
   operation.stream = place_.stream;
   // An endpoint that is far away is not made slower than the plan says.
-  if (stage_.answers >= kLatencySamples)
-    operation.takes_anyway = std::chrono::floor<std::chrono::milliseconds>(stage_.latency);
+  operation.waited = waited;
+  if (stage_.answers >= kLatencySamples) operation.waited += stage_.latency;
   operation.perform = [self](std::function<void()> next) {
     self->next_ = std::move(next);
     self->forwarded_ns_ = emulator::steady_ns();

@@ -61,7 +61,8 @@ class ProxiedAppend : public std::enable_shared_from_this<ProxiedAppend> {
   ProxiedAppend(ProxyStage& stage, emulator::ExchangePtr exchange, Place place, wire::AppendInput input)
       : stage_(stage), exchange_(std::move(exchange)), place_(std::move(place)), input_(std::move(input)) {}
 
-  void begin(Steps steps);
+  // `waited`: for those before it.
+  void begin(Steps steps, std::chrono::nanoseconds waited = {});
   void answered(AppendResult result);
   void lost();  // what became of it is not known, and nobody is told
   bool is_under_way() const { return next_ != nullptr; }

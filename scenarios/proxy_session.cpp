@@ -89,7 +89,9 @@ class SessionRelay : public std::enable_shared_from_this<SessionRelay> {
   void receive(const std::string& bytes) {
     if (over_) return exchange_->consumed(bytes.size());
     held_bytes_ += bytes.size();
-    cutter_.receive(bytes, frames_);
+    std::deque<std::string> whole;
+    cutter_.receive(bytes, whole);
+    for (std::string& frame : whole) frames_.push_back({std::move(frame), emulator::steady_ns()});
     advance();
   }
 
@@ -134,7 +136,7 @@ class SessionRelay : public std::enable_shared_from_this<SessionRelay> {
   }
 
   void take_frame() {
-    const std::string bytes = std::move(frames_.front());
+    const auto [bytes, arrived_ns] = std::move(frames_.front());
     frames_.pop_front();
     auto input = append_in_frame(bytes);
     if (!input) return request_->send(bytes, false);  // the endpoint will say what is wrong with it
@@ -143,10 +145,11 @@ class SessionRelay : public std::enable_shared_from_this<SessionRelay> {
         stage_, exchange_, append_place(exchange_->head(), kSessionOp, stream_), std::move(*input));
     appends_.push_back(append);
     const auto self = shared_from_this();
-    append->begin({.forward = [self, bytes] { self->forward(bytes); },
+    append->begin({.forward = [self, frame = bytes] { self->forward(frame); },
                    .tell = [self] { return self->tell(); },
                    .refuse = [self](const wire::ApiError& error) { self->fail(error, false); },
-                   .done = [self] { self->done(); }});
+                   .done = [self] { self->done(); }},
+                  std::chrono::nanoseconds(emulator::steady_ns() - arrived_ns));
   }
 
   void forward(const std::string& bytes) { ended_above_ ? resolve_rest() : request_->send(bytes, false); }
@@ -284,8 +287,12 @@ class SessionRelay : public std::enable_shared_from_this<SessionRelay> {
   const ExchangePtr exchange_;
   const std::string stream_;
   std::shared_ptr<UpstreamRequest> request_;
-  FrameCutter cutter_;                                // what the writer sends
-  std::deque<std::string> frames_;                    // not yet taken; bounded by what the connection lets in
+  FrameCutter cutter_;  // what the writer sends
+  struct Waiting {
+    std::string bytes;
+    std::int64_t arrived_ns;
+  };
+  std::deque<Waiting> frames_;                        // not yet taken; bounded by what the connection lets in
   FrameCutter answers_;                               // what the endpoint sends
   std::string answer_;                                // not yet passed on
   std::deque<std::weak_ptr<ProxiedAppend>> appends_;  // under way here: taken, and not yet told and gone

@@ -203,6 +203,15 @@ TEST_F(Faults, ADelayedFrameHoldsBackThoseBehindIt) {
   EXPECT_EQ(stored(), 4u);
 }
 
+TEST_F(Faults, ADelayOfEveryFrameIsLatencyAndNotARate) {
+  plan(R"({"op":"append_session"})", R"({"delay":"1h","when":"after_commit"})");
+  Session session = Session::append(client, "s");
+  for (int n = 0; n < 4; ++n) session.submit({"x"});
+  client.wait_until([&] { return fired() == 1; });
+  endpoint.emulator.advance_clock(1h);
+  EXPECT_EQ(session.frames(4).size(), 4u);
+}
+
 TEST_F(Faults, ACutOfASessionLosesTheAckOfWhatIsStored) {
   plan(R"({"op":"append_session","after":1})", R"({"cut":"after_commit"})");
   Session session = Session::append(client, "s");

@@ -173,6 +173,7 @@ class StoringProducers final : public writer::Producers {
   std::optional<writer::Lingering> lingering(const std::string&) const override { return std::nullopt; }
   void send_now(const std::string&) override {}  // nothing lingers
   void flush(writer::Deadline) override { acknowledge(); }
+  writer::Deadline end_silent_calls() override { return writer::Deadline::max(); }
   std::size_t wait_acked(std::uint64_t, writer::Deadline) override { return acknowledge(); }
   bool remove(const std::string&, writer::Deadline) override { return acknowledge() == 0; }
   std::vector<writer::Unsaved> close(writer::Deadline) override {

@@ -206,8 +206,10 @@ std::string plan_text(const ShutdownPlan& plan, const BudgetWishes& wishes) {
     text += fmt::format("  {:<9} {:>8} ms  {}\n", kShutdownTable[i].key, time.count() / 1000,
                         kShutdownTable[i].name);
   }
-  return text + fmt::format("  {:<9} {:>8} ms\n\ntime that a step leaves goes to those behind it\n", "sum",
-                            sum.count() / 1000);
+  return text +
+         fmt::format(
+             "  {:<9} {:>8} ms\n\ntime that a step leaves goes to those behind it; no linger is waited for\n",
+             "sum", sum.count() / 1000);
 }
 
 }  // namespace s2::writer

@@ -258,8 +258,8 @@ std::uint64_t Durability::lost_of(const SessionRef& session) const {
   return found == sessions_.end() ? 0 : found->second.lost;
 }
 
-Standing Durability::wait_settled(const SessionRef& session, std::uint64_t through,
-                                  std::chrono::steady_clock::time_point deadline) {
+Standing Durability::wait_settled(const SessionRef& session, std::uint64_t through, Time deadline,
+                                  const std::function<Time()>& meanwhile) {
   std::unique_lock lock(mutex_);
   std::uint64_t lost_before = lost_of(session);
   auto settled = [&] {
@@ -269,12 +269,21 @@ Standing Durability::wait_settled(const SessionRef& session, std::uint64_t throu
     }
     return window_.empty() || window_.front().seq > through;
   };
+  const auto wait = [&](Time until) {
+    const auto over = [&] { return ended_ || settled(); };
+    if (!planted(PlantedBug::wait_without_loop)) return changed_.wait_until(lock, until, over);
+    return over() || changed_.wait_until(lock, until) == std::cv_status::no_timeout;
+  };
   ++waiters_;
-  if (!planted(PlantedBug::wait_without_loop)) {
-    changed_.wait_until(lock, deadline, [&] { return ended_ || settled(); });
-  } else if (!ended_ && !settled()) {
-    changed_.wait_until(lock, deadline);
-  }
+  Time until;
+  do {
+    until = deadline;
+    if (meanwhile) {
+      lock.unlock();
+      until = std::min(until, meanwhile());
+      lock.lock();
+    }
+  } while (!wait(until) && until < deadline);
   --waiters_;
   if (waiters_ == 0) changed_.notify_all();
   Standing standing = stand(session, through);

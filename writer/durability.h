@@ -15,6 +15,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <limits>
 #include <map>
 #include <mutex>
@@ -62,6 +63,8 @@ inline constexpr std::size_t kLeastForgotten = 16;
 
 class Durability {
  public:
+  using Time = std::chrono::steady_clock::time_point;
+
   explicit Durability(DurabilityListener& listener);
 
   // `store`: it has to be stored. The others are counted so that claims can pass over them.
@@ -88,9 +91,10 @@ class Durability {
   std::uint64_t lose_pending(const std::string& reason,
                              std::uint64_t through = std::numeric_limits<std::uint64_t>::max());
 
-  // Waits until nothing up to `through` is pending; a null session means all of them.
-  Standing wait_settled(const SessionRef& session, std::uint64_t through,
-                        std::chrono::steady_clock::time_point deadline);
+  // Waits until nothing up to `through` is pending; a null session means all of them. `meanwhile` is called
+  // without the lock at the beginning, and again at each time that it returns.
+  Standing wait_settled(const SessionRef& session, std::uint64_t through, Time deadline,
+                        const std::function<Time()>& meanwhile = {});
   Standing standing(const SessionRef& session, std::uint64_t through) const;
 
   // The session of an event that is still pending; null for any other.

@@ -32,13 +32,13 @@ FlushAnswer run_flush(CaptureSessions& sessions, Durability& durability, Storage
     return failed(durability.standing(nullptr, std::numeric_limits<std::uint64_t>::max()), 0,
                   durability.told(branch));
   if (storage != nullptr) {
-    storage->wait_taken(*cut_off, deadline);
-    storage->flush(deadline);
+    storage->flush(*cut_off, deadline);
     if (planted(PlantedBug::flush_when_queued)) {
       return {true, *cut_off, 0, 0, *cut_off, durability.told(branch)};
     }
   }
-  Standing standing = durability.wait_settled(nullptr, *cut_off, deadline);
+  Standing standing = storage != nullptr ? storage->wait_settled(nullptr, *cut_off, deadline)
+                                         : durability.wait_settled(nullptr, *cut_off, deadline);
   // What was lost while we waited has been told, but this caller asked for it to be stored.
   Told told = durability.told(branch);
   if (!standing.settled || standing.lost_meanwhile) return failed(standing, *cut_off, std::move(told));

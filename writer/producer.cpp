@@ -79,13 +79,22 @@ class AllProducers final : public Producers {
     for (const auto& producer : all()) producer->flush(answer_by);
   }
 
+  Deadline end_silent_calls() override {
+    Deadline next = Deadline::max();
+    for (const auto& producer : all()) next = std::min(next, producer->end_silent_call());
+    return next;
+  }
+
   std::size_t wait_acked(std::uint64_t through, Deadline deadline) override {
 #ifdef PLANTED_BUGS
     for (const auto& producer : all()) producer->cancel();
 #endif
     flush(deadline);
     std::size_t unsettled = 0;
-    for (const auto& producer : all()) unsettled += producer->wait_settled(through, deadline);
+    for (const auto& producer : all()) {
+      const auto settled = [&](Deadline until) { return producer->wait_settled(through, until); };
+      if (!wait_past_silence(*this, deadline, settled)) unsettled += producer->unsettled(through);
+    }
     return unsettled;
   }
 
@@ -98,7 +107,8 @@ class AllProducers final : public Producers {
       producer = at->second;
     }
     producer->retire(deadline);
-    if (!producer->wait_retired(deadline)) return false;
+    wait_past_silence(*this, deadline, [&](Deadline until) { return producer->wait_retired(until); });
+    if (!producer->ended()) return false;
     const std::lock_guard lock(mutex_);
 #ifdef PLANTED_BUGS
     removed_.insert(stream);
@@ -116,6 +126,8 @@ class AllProducers final : public Producers {
     const auto producers = all();
     for (const auto& producer : producers) producer->begin_close(deadline);
     std::vector<Unsaved> unsaved = close_left();
+    for (const auto& producer : producers)
+      wait_past_silence(*this, deadline, [&](Deadline until) { return producer->wait_ended(until); });
     finish(producers, unsaved);
     const std::lock_guard lock(mutex_);
     producers_.clear();

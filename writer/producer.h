@@ -131,9 +131,13 @@ class Producers {
   virtual void send_now(const std::string& stream) = 0;
 
   // Sends what lingers now, in all streams. Does not wait. Somebody wants the answers by `answer_by`: until
-  // then no pause takes more than a part of what is left, and while somebody waits for a producer or for room
-  // in it, no silent peer either.
+  // then no pause takes more than a part of what is left, and no silent peer either, as long as whoever waits
+  // calls end_silent_calls().
   virtual void flush(Deadline answer_by) = 0;
+
+  // Ends each call that a silent peer has kept for its part of what somebody waits for. Returns when the next
+  // such part will be over; never: max. wait_acked(), remove() and close() do it while they wait.
+  virtual Deadline end_silent_calls() = 0;
 
   // Flushes, then waits until no taken record with seq <= through is unsettled, in any stream. Returns how
   // many still are at the deadline (0: all settled; what failed went to failed() before).
@@ -159,6 +163,16 @@ class Producers {
 
   virtual std::size_t streams() const = 0;  // producers alive
 };
+
+// Waits as `wait` does (until a time; true: what it waits for holds), and ends silent calls meanwhile.
+template <class Wait>
+bool wait_past_silence(Producers& producers, Deadline deadline, const Wait& wait) {
+  while (true) {
+    const Deadline next = producers.end_silent_calls();
+    if (wait(std::min(next, deadline))) return true;
+    if (next >= deadline) return false;
+  }
+}
 
 std::unique_ptr<Producers> make_producers(ProducerOptions options, AppendClient& client,
                                           ProducerListener& listener);

@@ -197,6 +197,7 @@ Submitted StorageWriter::offer(std::span<const EnvelopeRef> run, const std::stop
     } else if (answer != Submit::timed_out) {
       return submitted;
     }
+    producers_.end_silent_calls();
     // Held up: the ring may be overwriting what comes behind what is in hand.
     if (auto drop = reader_->take_drop()) backlog_.add(*drop);
     const Deadline now = std::chrono::steady_clock::now();
@@ -255,16 +256,22 @@ void StorageWriter::moved_on(std::size_t count) {
   changed_.notify_all();
 }
 
-bool StorageWriter::wait_taken(std::uint64_t through, Deadline deadline) {
-  reader_->rouse();
-  std::unique_lock lock(mutex_);
-  changed_.wait_until(lock, deadline, [&] { return closed_ || taken_through_ >= through; });
-  return taken_through_ >= through;
+bool StorageWriter::flush(std::uint64_t through, Deadline deadline) {
+  const auto send = [&] {
+    producers_.flush(deadline);
+    reader_->rouse();
+  };
+  send();  // a peer that fell silent with all of the window in flight must not hold up the rest
+  const bool taken = wait_past_silence(producers_, deadline, [&](Deadline until) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_until(lock, until, [&] { return closed_ || taken_through_ >= through; });
+  });
+  send();
+  return taken;
 }
 
-void StorageWriter::flush(Deadline answer_by) {
-  producers_.flush(answer_by);
-  reader_->rouse();
+Standing StorageWriter::wait_settled(const SessionRef& session, std::uint64_t through, Deadline deadline) {
+  return durability_.wait_settled(session, through, deadline, [&] { return producers_.end_silent_calls(); });
 }
 
 bool StorageWriter::drain(std::uint64_t through, Deadline deadline) {

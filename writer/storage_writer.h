@@ -11,7 +11,7 @@
 // before it is due or full. A flush ends that sleep, and so does an event of another session.
 //
 // run() has one thread; drain() and close() are called after it was cancelled, by one thread, be it before
-// that thread has come to run(); wait_taken() and flush() by any. Ring, producers, journal, durability and
+// that thread has come to run(); flush() and wait_settled() by any. Ring, producers, journal, durability and
 // sessions belong to the caller and outlive all calls. Source: system rules "Storage writer", "Failures".
 #pragma once
 
@@ -70,11 +70,11 @@ class StorageWriter {
   // Ends Run, wherever it waits. Any thread; does not wait. A second call does nothing.
   void cancel();
 
-  // Waits until everything up to `through` was taken by a producer, or told as dropped or lost; not
-  // beyond close().
-  bool wait_taken(std::uint64_t through, Deadline deadline);
-  // Sends what was taken without linger (Producers::flush()).
-  void flush(Deadline answer_by);
+  // Waits until everything up to `through` was taken by a producer, or told as dropped or lost, and sends it
+  // without linger (Producers::flush()); not beyond close(). False at the deadline.
+  bool flush(std::uint64_t through, Deadline deadline);
+  // Durability::wait_settled(), past silent peers.
+  Standing wait_settled(const SessionRef& session, std::uint64_t through, Deadline deadline);
 
   // After Run was cancelled: takes the ring's rest up to `through`. False when something is left at the
   // deadline.

@@ -49,9 +49,7 @@ std::optional<Submitted> StreamProducer::submit(std::span<Submission> records, c
     if (has_room(wire::metered_bytes(records.front().record))) break;
     if (stop.stop_requested()) return Submitted{Submit::stopped};
     if (room_cv_.wait_until(lock, deadline) == std::cv_status::no_timeout) continue;
-    const Time now = Clock::now();
-    if (now >= cut_at_) cut(lock);  // else who drains would wait for a silent peer until nothing is left
-    if (now >= deadline) return Submitted{Submit::timed_out};
+    if (Clock::now() >= deadline) return Submitted{Submit::timed_out};
   }
   if (std::exchange(retired_, false)) settled_cv_.notify_all();
   bool news = batcher_.empty();  // a first record, whose linger must be watched, or a due batch
@@ -115,21 +113,14 @@ void StreamProducer::bound_turn(Time by, milliseconds least) {
   cut_at_ = std::min(cut_at_, now + std::max(left / 2, least));
 }
 
-void StreamProducer::cut(std::unique_lock<std::mutex>& lock) {
-  cut_at_ = Time::max();
-  lock.unlock();  // it may have to wait for a reader, which wakes us
-  channel_->cut();
-  lock.lock();
-}
-
-template <class Holds>
-bool StreamProducer::wait_for_thread(std::unique_lock<std::mutex>& lock, Time deadline, const Holds& holds) {
-  while (cut_at_ < deadline) {
-    const Time cut_at = cut_at_;  // a new turn of the thread changes it
-    if (settled_cv_.wait_until(lock, cut_at, holds)) return true;
-    if (Clock::now() >= cut_at_) cut(lock);
+Deadline StreamProducer::end_silent_call() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (Clock::now() < cut_at_ || cut_at_ == Time::max()) return cut_at_;
+    cut_at_ = Time::max();
   }
-  return settled_cv_.wait_until(lock, deadline, holds);
+  channel_->cut();  // without the lock: it may have to wait for a reader, which wakes us
+  return Time::max();
 }
 
 void StreamProducer::flush_batcher() {
@@ -162,10 +153,14 @@ void StreamProducer::hide_acks() {
 }
 #endif
 
-std::size_t StreamProducer::wait_settled(std::uint64_t through, Deadline deadline) {
+bool StreamProducer::wait_settled(std::uint64_t through, Deadline deadline) {
   std::unique_lock lock(mutex_);
-  wait_for_thread(lock, deadline,
-                  [&] { return unsettled_.empty() || unsettled_.front().seq > through || ended_; });
+  return settled_cv_.wait_until(
+      lock, deadline, [&] { return unsettled_.empty() || unsettled_.front().seq > through || ended_; });
+}
+
+std::size_t StreamProducer::unsettled(std::uint64_t through) const {
+  const std::lock_guard lock(mutex_);
   return static_cast<std::size_t>(std::count_if(unsettled_.begin(), unsettled_.end(),
                                                 [&](const Taken& taken) { return taken.seq <= through; }));
 }
@@ -178,16 +173,15 @@ void StreamProducer::retire(Deadline answer_by) {
 
 bool StreamProducer::wait_ended(Deadline deadline) {
   std::unique_lock lock(mutex_);
-  return wait_for_thread(lock, deadline, [&] { return ended_; });
+  return settled_cv_.wait_until(lock, deadline, [&] { return ended_; });
 }
 
 bool StreamProducer::wait_retired(Deadline deadline) {
   std::unique_lock lock(mutex_);
-  wait_for_thread(lock, deadline, [&] { return ended_ || !retired_; });
-  return ended_;
+  return settled_cv_.wait_until(lock, deadline, [&] { return ended_ || !retired_; });
 }
 
-bool StreamProducer::wait_ended_now() const {
+bool StreamProducer::ended() const {
   const std::lock_guard lock(mutex_);
   return ended_;
 }

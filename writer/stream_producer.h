@@ -57,13 +57,17 @@ class StreamProducer {
   std::optional<Lingering> lingering() const;
   void send_now();
   void flush(Deadline answer_by);
-  // Waits until nothing with seq <= through is unsettled; returns how many still are at the deadline.
-  std::size_t wait_settled(std::uint64_t through, Deadline deadline);
+  // Ends the call that the thread sits in, where it had its part of what somebody waits for. Returns when
+  // that will be; never: max.
+  Deadline end_silent_call();
+  // Waits until nothing with seq <= through is unsettled; false at the deadline.
+  bool wait_settled(std::uint64_t through, Deadline deadline);
+  std::size_t unsettled(std::uint64_t through) const;
   // Flushes; ends by itself once all is settled, unless a submit() comes first.
   void retire(Deadline answer_by);
   bool wait_ended(Deadline deadline);
-  bool wait_retired(Deadline deadline);  // likewise, and false at once when a submit() came first
-  bool ended() const { return wait_ended_now(); }
+  bool wait_retired(Deadline deadline);  // likewise, or until a submit() came first
+  bool ended() const;
   void begin_close(Deadline deadline);
   std::vector<Unsaved> finish_close();  // returns by begin_close's deadline; the thread is gone then
 #ifdef PLANTED_BUGS
@@ -79,7 +83,6 @@ class StreamProducer {
     std::size_t metered;
   };
 
-  bool wait_ended_now() const;
   bool has_room(std::size_t metered) const;  // under the lock
   void run();
   bool look_around();    // under the lock; false: time to leave
@@ -87,9 +90,6 @@ class StreamProducer {
   void flush_batcher();  // under the lock
   void want_answers(Deadline by);
   void bound_turn(Time by, std::chrono::milliseconds least);
-  void cut(std::unique_lock<std::mutex>& lock);  // what the thread's call waits for; unlocks meanwhile
-  template <class Holds>
-  bool wait_for_thread(std::unique_lock<std::mutex>& lock, Time deadline, const Holds& holds);
   std::optional<std::chrono::milliseconds> time_left() const;
   bool step();  // true: something moved, look again at once
   void take_news();

@@ -110,11 +110,13 @@ tl::expected<CaptureSessions::End, std::string> Writer::end(const std::string& s
 }
 
 Stopped Writer::await_end(const CaptureSessions::End& end, Deadline deadline) {
+  Standing standing;
   if (storage_) {
-    storage_->wait_taken(end.cut_off, deadline);
-    storage_->flush(deadline);
+    storage_->flush(end.cut_off, deadline);
+    standing = storage_->wait_settled(end.session, end.cut_off, deadline);
+  } else {
+    standing = durability_.wait_settled(end.session, end.cut_off, deadline);
   }
-  Standing standing = durability_.wait_settled(end.session, end.cut_off, deadline);
   Stopped stopped;
   stopped.session = end.session->id;
   stopped.complete = standing.settled && !standing.lost_meanwhile;

@@ -76,6 +76,18 @@ TEST(WriterWorld, WhatAMachineThatIsGoneHadUnderWayLandsAndBreaksNothing) {
   EXPECT_EQ(writer_counts().branches - before.branches, writer_counts().deaths - before.deaths);
 }
 
+TEST(WriterWorld, AMinuteOf429WithTheDefaultBackOffLosesNothing) {
+  constexpr std::uint64_t kAttempts = 100;  // with pauses of 50 ms to 2 s
+  WriterShape shape;
+  shape.events = 3;
+  shape.join_first = shape.settle = true;
+  for (std::uint64_t append = 2; append < 2 + kAttempts; ++append)
+    shape.faults.push_back({scenarios::DirectFault::busy, append});
+  const Exploration all = explore_writer([&] { run_writer(shape, WriterWay::direct); }, 50);
+  expect_held(all, 50);
+  EXPECT_GT(all.virtual_time / 50, std::chrono::seconds(60));
+}
+
 // A write that nobody took any more, begun before the shutdown, had its own time-out of 5 s and ate the whole
 // grace; so did an opening that nobody answered.
 TEST(WriterWorld, ACallThatTheSilentPeerLetsWaitTakesAPartOfTheGraceOnly) {

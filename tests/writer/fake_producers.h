@@ -127,6 +127,7 @@ class FakeProducers : public Producers {
   void flush(Deadline) override {
     set([&] { flush_through_ = queue_.size(); });
   }
+  Deadline end_silent_calls() override { return Deadline::max(); }
   std::size_t wait_acked(std::uint64_t through, Deadline deadline) override {
     flush(deadline);
     std::unique_lock lock(mutex_);

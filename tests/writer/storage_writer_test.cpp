@@ -59,7 +59,7 @@ TEST_F(StorageWriterTest, CancelWhileItWaitsForRoomKeepsTheEnvelopeInHand) {
   s2.room(3);
   std::jthread run([&] { ASSERT_TRUE(storage.run()); });
   publish(10);
-  while (!storage.wait_taken(3, in(kLong))) {
+  while (!storage.flush(3, in(kLong))) {
   }
   storage.cancel();
   run.join();
@@ -133,7 +133,7 @@ TEST_F(StorageWriterTest, DrainWithoutEndOfRunGivesUpAndCloseStillTellsAll) {  /
   s2.hang();
   std::jthread run([&] { ASSERT_TRUE(storage.run()); });
   publish(5);
-  ASSERT_TRUE(storage.wait_taken(5, in(kLong)));
+  ASSERT_TRUE(storage.flush(5, in(kLong)));
   EXPECT_FALSE(storage.drain(5, in(kShort)));
   EXPECT_EQ(storage.close(in(kShort)), 5u);
   EXPECT_EQ(ledger.losses(), (std::vector<Range>{{"a", 1, 5}}));

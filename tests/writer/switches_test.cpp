@@ -244,7 +244,7 @@ class CancelledRunSwitch : public testing::Test {
     std::jthread run([&] { ran = storage.run(); });
     sessions.start("a");
     sessions.publish("a", event());
-    EXPECT_TRUE(storage.wait_taken(1, in(kLong)));
+    EXPECT_TRUE(storage.flush(1, in(kLong)));
     storage.cancel();
     run.join();
     return ran;

@@ -9,6 +9,11 @@ namespace {
 
 using RealClock = std::chrono::steady_clock;
 
+// Behind an order that does not end (a limit of points says little) the search goes on for a while: another
+// order of the same bug may break what has a name.
+constexpr std::uint64_t kMoreBehindALimit = 300;  // executions, and as many as there were
+constexpr unsigned kMostLimits = 8;
+
 Failure failure_of(const sim::Execution& execution) {
   Failure failure;
   failure.ending = execution.ending;
@@ -44,7 +49,9 @@ Exploration explore(Strategy& strategy, const ExploreOptions& options, const Pro
   }
   const auto begin = RealClock::now();
   const auto core_begin = CoreClock::now();
-  for (std::uint64_t i = 0; i < options.max_executions; ++i) {
+  std::uint64_t end = options.max_executions;
+  unsigned limits = 0;
+  for (std::uint64_t i = 0; i < end; ++i) {
     if (RealClock::now() - begin >= options.max_time || (options.stop && options.stop())) break;
     if (options.max_core_time != kNoCoreBound && CoreClock::now() - core_begin >= options.max_core_time)
       break;
@@ -61,22 +68,25 @@ Exploration explore(Strategy& strategy, const ExploreOptions& options, const Pro
       TapePlayer player(tape.indices(), draw_seed, tape.spurious());
       const sim::Execution rerun = sim::run(options.world(player), program);
       ++sum.reruns;
+      std::optional<Failure> failure;
       if (rerun.trace_hash != execution.trace_hash) {
         ++sum.differing;
-        sum.failure = failure_of(execution);
-        sum.failure->ending = sim::Ending::escaped;
-        sum.failure->why =
-            "an execution and its rerun differ: something comes from outside the world (first: " +
-            std::string(sim::name_of(execution.ending)) + " " + execution.why +
-            "; second: " + sim::name_of(rerun.ending) + " " + rerun.why + ")";
+        failure = failure_of(execution);
+        failure->ending = sim::Ending::escaped;
+        failure->why = "an execution and its rerun differ: something comes from outside the world (first: " +
+                       std::string(sim::name_of(execution.ending)) + " " + execution.why +
+                       "; second: " + sim::name_of(rerun.ending) + " " + rerun.why + ")";
       } else if (fails) {
-        sum.failure = failure_of(execution);
+        failure = failure_of(execution);
       }
-      if (sum.failure) {
-        sum.failure->schedule = player.made();
-        sum.failure->found_by = found_by;
-        sum.failure->execution = i + 1;
-        break;
+      if (failure) {
+        failure->schedule = player.made();
+        failure->found_by = found_by;
+        failure->execution = i + 1;
+        const bool says_little = failure->ending == sim::Ending::limit;
+        if (!sum.failure || !says_little) sum.failure = std::move(failure);
+        if (!says_little || ++limits == kMostLimits) break;
+        if (limits == 1) end = std::min(end, 2 * (i + 1) + kMoreBehindALimit);
       }
     }
     if (!more) {

@@ -91,7 +91,7 @@ std::vector<std::string> steps_of(sim::Execution execution, const Schedule& foll
 namespace {
 
 constexpr std::size_t kMostToFollow = 4;  // a person follows so many
-constexpr int kPatienceForALongOne = 5;   // times as long in smaller sizes, where it has more or no line
+constexpr int kPatienceForALongOne = 3;   // times as long in smaller sizes, where it has more or no line
 
 struct Candidate {
   Target target;
@@ -122,6 +122,37 @@ std::optional<Failure> search_again(const Target& target, const std::string& wan
   Exploration found = explore(*strategy, options, target.program);
   if (!found.failure || signature(*found.failure) != wanted) return std::nullopt;
   return std::move(found.failure);
+}
+
+// Leaves out what the failure does not need of what was drawn, as long as the same order shows it; nothing
+// where it needs all.
+std::optional<Candidate> simplified(const Candidate& found, const std::string& wanted) {
+  const auto shape_of = [&](const Target& target) {
+    std::string shape;
+    replay(found.shrunk.failure.schedule, target.world, [&] { shape = target.shape(); });
+    return shape;
+  };
+  std::optional<Candidate> simple;
+  const auto best = [&]() -> const Candidate& { return simple ? *simple : found; };
+  for (std::size_t i = 0; i < best().target.simpler.size();) {
+    const auto target = target_named(best().target.simpler[i]);
+    if (!target || shape_of(*target) == shape_of(best().target)) {
+      ++i;
+      continue;
+    }
+    Failure failure = best().shrunk.failure;
+    const sim::Execution execution =
+        replay(failure.schedule, target->world, target->program, false, &failure.schedule);
+    failure.ending = execution.ending;
+    failure.why = execution.why;
+    failure.trace_hash = execution.trace_hash;
+    if (!sim::is_failure(execution.ending) || signature(failure) != wanted) {
+      ++i;
+      continue;
+    }
+    simple = Candidate{*target, {.failure = std::move(failure)}};  // its list has one less
+  }
+  return simple;
 }
 
 }  // namespace
@@ -162,6 +193,10 @@ Finding find_smallest(const Target& target, const std::string& mutant, const Fai
                                           [](const Candidate& candidate) { return candidate.is_small(); });
   if (!best) best = shrunk_candidate(target, failure, options.for_schedule);
   if (!is_short(*best)) search_until(began + options.for_sizes * kPatienceForALongOne, seed, is_short);
+  if (const auto simple = simplified(*best, wanted)) {
+    Candidate candidate = shrunk_candidate(simple->target, simple->shrunk.failure, options.for_schedule);
+    if (has_line(candidate) || !has_line(*best)) best = std::move(candidate);
+  }
   const Shrunk& shrunk = best->shrunk;
 
   Finding finding;

@@ -20,7 +20,7 @@ struct LandingCounts {
 };
 
 struct Target {
-  std::string name;  // "writer", or with a size: "writer:1.2.1.0.0"
+  std::string name;  // "writer", or with a size, and what of it is simplified: "writer:1.2.1.0.0-5"
   std::string about;
   Program program;
   World world = plain_world;
@@ -32,6 +32,8 @@ struct Target {
   // Names of the same target in sizes that hold less, the smallest first: where a failure is looked for
   // again.
   std::vector<std::string> smaller = {};
+  // Names of the same target with one thing less of what it draws: "writer:1.2.1.0.0-8".
+  std::vector<std::string> simpler = {};
   // Of a target whose ledger judges every point as if the process died there, in this process so far; every
   // other has none.
   std::function<LandingCounts()> landings = {};

@@ -1,4 +1,6 @@
 // The targets of s2-fuzz: the writer over both networks, and a ring that is right. See target.h.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -47,9 +49,10 @@ void run_ring() {
   for (std::thread& producer : producers) producer.join();
 }
 
-// publishers.events.sessions.faults.acts
+// publishers.events.sessions.faults.acts-plain; the last in hexadecimal digits, nothing where it is 0
 struct Size {
   std::uint64_t publishers, events, sessions, faults, acts;
+  std::uint32_t plain = 0;
 };
 constexpr std::array kSmaller = {Size{1, 1, 1, 0, 0}, Size{1, 2, 1, 0, 0}, Size{2, 1, 1, 0, 0},
                                  Size{1, 1, 1, 1, 0}, Size{1, 1, 1, 0, 1}, Size{1, 1, 2, 0, 1},
@@ -60,7 +63,7 @@ std::string text_of(const Size& size) {
   std::string text;
   for (const std::uint64_t part : {size.publishers, size.events, size.sessions, size.faults, size.acts})
     text += (text.empty() ? "" : ".") + std::to_string(part);
-  return text;
+  return size.plain == 0 ? text : fmt::format("{}-{:x}", text, size.plain);
 }
 
 constexpr std::uint64_t kLargest = 64;         // of each part
@@ -81,6 +84,12 @@ std::optional<Size> size_of(std::string_view text) {
     if (i + 1 == parts.size()) {
       const bool fits = size.publishers <= kMostPublishers && size.sessions <= kMostSessions &&
                         size.publishers * size.events <= kMostEvents;
+      if (text.starts_with('-')) {
+        const auto [end, wrong] = std::from_chars(text.data() + 1, text.data() + text.size(), size.plain, 16);
+        if (wrong != std::errc() || size.plain == 0 || size.plain >> kSimplifications != 0)
+          return std::nullopt;
+        text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+      }
       return text.empty() && fits ? std::optional(size) : std::nullopt;
     }
     if (text.empty() || text.front() != '.') return std::nullopt;
@@ -101,8 +110,15 @@ Target writer_target(std::string name, std::string about, WriterLimits limits,
     limits.sessions = size->sessions;
     limits.faults = size->faults;
     limits.acts = size->acts;
+    limits.plain = size->plain;
   }
   Target target;
+  const Size own{limits.publishers, limits.events, limits.sessions, limits.faults, limits.acts, limits.plain};
+  for (unsigned n = 0; n < kSimplifications; ++n) {
+    Size simpler = own;
+    simpler.plain |= 1U << n;
+    if (simpler.plain != own.plain) target.simpler.push_back(name + ":" + text_of(simpler));
+  }
   for (const Size& each : kSmaller) {
     if (!size) target.smaller.push_back(name + ":" + text_of(each));
   }
@@ -199,7 +215,7 @@ std::optional<Target> target_named(std::string_view name) {
   const std::size_t colon = name.find(':');
   if (colon == std::string_view::npos) return make(name, std::nullopt);
   const auto size = size_of(name.substr(colon + 1));
-  if (!size || (is_shutdown(name) && size->faults + size->acts != 0)) return std::nullopt;
+  if (!size || (is_shutdown(name) && size->faults + size->acts + size->plain != 0)) return std::nullopt;
   return make(name.substr(0, colon), size);
 }
 

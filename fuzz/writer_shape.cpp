@@ -15,10 +15,11 @@ using std::chrono::milliseconds;
 constexpr std::uint64_t kBigOneIn =
     512;  // executions with an event over a limit: they cost many others' time
 constexpr std::uint64_t kUnstorableOneIn = 128;
-constexpr std::uint64_t kNoTimeOneIn = 4;
+constexpr std::uint64_t kNoTimeOneIn = 3;
 constexpr std::uint64_t kJournalOneIn = 16;  // and those with files
 constexpr std::uint64_t kTokenRefusedOneIn = 48;
 constexpr std::uint64_t kLastFaultyAppend = 6;
+constexpr std::uint64_t kMostRefusedOpens = 12;
 constexpr std::uint64_t kByteFaultOneIn = 3;  // of the faults
 constexpr std::uint64_t kGoneOneIn = 8;
 constexpr std::array<std::uint64_t, 3> kBytes = {300, 1500, 6000};
@@ -83,14 +84,16 @@ WriterShape draw_shape(const WriterLimits& limits) {
   }
   if (faults > 0 && sim::choose(6) == 0) {
     shape.refused_from = 1 + sim::choose(2);
-    shape.refused_opens = 1 + sim::choose(12);
+    shape.refused_opens = 1 + sim::choose(kMostRefusedOpens);
+    // A grace that is shorter than the pause between two attempts.
+    if (sim::choose(3) == 0) shape.budget = milliseconds(400), shape.refused_opens = kMostRefusedOpens;
   }
   for (std::uint64_t i = sim::choose(limits.acts + 1); i > 0; --i) {
     shape.acts.push_back(static_cast<Act>(sim::choose(kActs)));
   }
   // A session that starts again before its stop is done.
-  if (shape.no_time && shape.acts.size() < limits.acts && sim::choose(2) == 0)
-    shape.acts.push_back(Act::restart);
+  const bool restarts = shape.no_time && shape.acts.size() < limits.acts && sim::choose(4) != 0;
+  if (restarts) shape.acts.push_back(Act::restart);
   const bool renews = std::any_of(shape.acts.begin(), shape.acts.end(),
                                   [](Act act) { return act == Act::inherit || act == Act::leave; });
   if (faults > 0 && !renews && sim::choose(kTokenRefusedOneIn) == 0) {
@@ -104,7 +107,69 @@ WriterShape draw_shape(const WriterLimits& limits) {
   shape.settle = shape.join_first && sim::choose(3) == 0;
   shape.teardown = one_of(std::array{Teardown::shutdown, Teardown::shutdown, Teardown::stop_then_shutdown,
                                      Teardown::stop_then_shutdown, Teardown::destroy});
+  if (restarts && sim::choose(2) == 0) shape.teardown = Teardown::stop_then_shutdown;
+  for (unsigned n = 0; n < kSimplifications; ++n) {
+    if ((limits.plain >> n & 1U) != 0) simplify(shape, n);
+  }
   return shape;
+}
+
+void simplify(WriterShape& shape, unsigned n) {
+  const WriterShape plain;
+  // Of each list the last first, so that a number means the same whatever else is left out.
+  constexpr unsigned kOfEach = 3;
+  const auto leave_out = [&](auto& list, unsigned first) {
+    const std::size_t index = kOfEach - 1 - (n - first);
+    if (index < list.size()) list.erase(list.begin() + static_cast<std::ptrdiff_t>(index));
+  };
+  constexpr unsigned kFaults = 14, kByteFaults = kFaults + kOfEach, kActsFrom = kByteFaults + kOfEach;
+  static_assert(kActsFrom + kOfEach == kSimplifications);
+  if (n >= kActsFrom) return leave_out(shape.acts, kActsFrom);
+  if (n >= kByteFaults) return leave_out(shape.byte_faults, kByteFaults);
+  if (n >= kFaults) return leave_out(shape.faults, kFaults);
+  switch (n) {
+    case 0:
+      shape.settle = plain.settle;
+      return;
+    case 1:
+      shape.join_first = shape.settle = plain.join_first;
+      return;
+    case 2:
+      shape.teardown = plain.teardown;
+      return;
+    case 3:
+      shape.no_time = plain.no_time;
+      return;
+    case 4:
+      shape.budget = plain.budget;
+      return;
+    case 5:
+      shape.between = plain.between;
+      return;
+    case 6:
+      shape.linger = plain.linger;
+      return;
+    case 7:
+      shape.ring_events = plain.ring_events;
+      return;
+    case 8:
+      shape.in_flight_records = plain.in_flight_records;
+      return;
+    case 9:
+      shape.batch_records = plain.batch_records;
+      return;
+    case 10:
+      shape.big_event = plain.big_event;
+      return;
+    case 11:
+      shape.unstorable_event = plain.unstorable_event;
+      return;
+    case 12:
+      shape.journal = plain.journal;
+      return;
+    default:
+      shape.refused_from = shape.refused_opens = plain.refused_opens;
+  }
 }
 
 std::string describe(const scenarios::ByteFault& fault) {

@@ -29,7 +29,8 @@ struct WriterLimits {
   std::uint64_t events = 4;  // of each publisher
   std::uint64_t sessions = 2;
   std::uint64_t faults = 2;
-  std::uint64_t acts = 2;  // things that happen while publishers publish
+  std::uint64_t acts = 2;   // things that happen while publishers publish
+  std::uint32_t plain = 0;  // bit n: of what is drawn the n-th is simplified
 };
 
 // astray: an event for a session that never began, and the end of that session.
@@ -71,6 +72,9 @@ struct WriterShape {
 
 // By sim::choose().
 WriterShape draw_shape(const WriterLimits& limits);
+// The n-th of what may be drawn (a fault, an act, a tight limit) is left out of a shape, or made roomy.
+inline constexpr unsigned kSimplifications = 23;
+void simplify(WriterShape& shape, unsigned n);
 std::string describe(const WriterShape& shape);
 std::string describe(const scenarios::ByteFault& fault);
 

@@ -13,6 +13,7 @@
 #include <mutex>
 #include <set>
 #include <shared_mutex>
+#include <thread>
 
 #include "tests/fuzz/canaries.h"
 
@@ -44,6 +45,34 @@ TEST(Explore, ThePortfolioFindsEveryCanaryQuicklyAndShrinksItToTheFewestPreempti
       EXPECT_EQ(replay(shrunk.failure.schedule, plain_world, canary.program).trace_hash,
                 shrunk.failure.trace_hash);
     }
+  }
+}
+
+// One bug, two effects: in most orders it loops, in some it breaks what has a name.
+TEST(Explore, AnOrderThatDoesNotEndIsToldOnlyWhereNoneThatBreaksAPromiseIsFound) {
+  const auto program = [](std::uint64_t breaks) {
+    return [breaks] {
+      const std::uint64_t drawn = sim::choose(16);
+      if (drawn < breaks) sim::fail("I4 lost: an event");
+      while (drawn > 13) std::this_thread::yield();
+    };
+  };
+  const World world = [](sim::Chooser& chooser) {
+    sim::WorldOptions options = plain_world(chooser);
+    options.max_points = 1000;
+    return options;
+  };
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    const auto both = make_random(), one = make_random();
+    const Exploration found =
+        explore(*both, {.seed = seed, .max_executions = 5000, .world = world}, program(4));
+    ASSERT_TRUE(found.failure);
+    EXPECT_EQ(found.failure->why, "I4 lost: an event");
+    const Exploration loops =
+        explore(*one, {.seed = seed, .max_executions = 5000, .world = world}, program(0));
+    ASSERT_TRUE(loops.failure);
+    EXPECT_EQ(loops.failure->ending, sim::Ending::limit);
+    EXPECT_LT(loops.executions, 1000U);
   }
 }
 

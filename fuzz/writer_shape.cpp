@@ -13,7 +13,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr std::uint64_t kBigOneIn =
-    512;  // executions with an event over a limit: they cost many others' time
+    256;  // executions with an event over a limit: they cost many others' time
 constexpr std::uint64_t kUnstorableOneIn = 128;
 constexpr std::uint64_t kNoTimeOneIn = 3;
 constexpr std::uint64_t kJournalOneIn = 16;  // and those with files
@@ -94,6 +94,8 @@ WriterShape draw_shape(const WriterLimits& limits) {
   // A session that starts again before its stop is done.
   const bool restarts = shape.no_time && shape.acts.size() < limits.acts && sim::choose(4) != 0;
   if (restarts) shape.acts.push_back(Act::restart);
+  // What can go wrong there takes several preemptions: they are met in a short execution.
+  if (restarts && sim::choose(2) == 0) shape.publishers = shape.events = 1;
   const bool renews = std::any_of(shape.acts.begin(), shape.acts.end(),
                                   [](Act act) { return act == Act::inherit || act == Act::leave; });
   if (faults > 0 && !renews && sim::choose(kTokenRefusedOneIn) == 0) {

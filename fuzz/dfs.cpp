@@ -29,12 +29,50 @@ struct Node {
   std::uint32_t nth(std::uint32_t n) const { return n == 0 ? usual : n <= usual ? n - 1 : n; }
 };
 
+// The states that were met, each with the most preemptions that were left there. There are hundreds of
+// millions: where three bits hold what may be left, it takes the place of three bits of the state.
+class Met {
+ public:
+  explicit Met(unsigned most_left) : few_(most_left <= kFew) {}
+  std::uint64_t size() const { return packed_.size() + left_.size(); }
+
+  // Whether it was met with as many preemptions left, or more. What is left now is kept.
+  bool was_here(std::uint64_t state, unsigned left) {
+    if (few_) {
+      const auto [known, is_new] = packed_.insert((state & ~kFew) | left);
+      if (is_new) return false;
+      if ((*known & kFew) >= left) return true;
+      const_cast<std::uint64_t&>(*known) = (state & ~kFew) | left;  // as the set sees it, the same
+      return false;
+    }
+    const auto [known, is_new] = left_.try_emplace(state, left);
+    if (is_new) return false;
+    if (known->second >= left) return true;
+    known->second = left;
+    return false;
+  }
+
+ private:
+  static constexpr std::uint64_t kFew = 7;
+  struct Hash {
+    using is_avalanching = void;  // states are hashes
+    std::size_t operator()(std::uint64_t packed) const { return (packed & ~kFew) | (packed >> 32U & kFew); }
+  };
+  struct Same {
+    bool operator()(std::uint64_t a, std::uint64_t b) const { return ((a ^ b) & ~kFew) == 0; }
+  };
+
+  bool few_;
+  boost::unordered_flat_set<std::uint64_t, Hash, Same> packed_;
+  boost::unordered_flat_map<std::uint64_t, unsigned> left_;
+};
+
 class DepthFirst final : public Dfs {
  public:
   explicit DepthFirst(const DfsOptions& options)
-      : options_(options), bound_(options.rising ? 0 : options.preemptions) {}
+      : options_(options), bound_(options.rising ? 0 : options.preemptions), met_(options.preemptions) {}
   const char* name() const override { return "dfs"; }
-  std::uint64_t states() const override { return left_.size(); }
+  std::uint64_t states() const override { return met_.size(); }
   std::uint64_t classes() const override { return classes_.size(); }
   std::uint64_t draw_seed() const override { return options_.draw_seed; }
   bool wants_every_point() const override { return options_.reduced; }
@@ -56,7 +94,8 @@ class DepthFirst final : public Dfs {
     }
     if (depth_ == nodes_.size()) {
       Node node = node_of(choices);
-      if (options_.reduced && choices.size() > 1 && was_here(happened_.digest(choices))) return kAbandon;
+      if (options_.reduced && choices.size() > 1 && met_.was_here(happened_.digest(choices), bound_ - spent_))
+        return kAbandon;
       nodes_.push_back(node);
     }
     const Node& node = nodes_[depth_];
@@ -114,16 +153,6 @@ class DepthFirst final : public Dfs {
     return node;
   }
 
-  // Whether the state was met with as many preemptions left, or more. What is left now is kept.
-  bool was_here(std::uint64_t state) {
-    const unsigned left = bound_ - spent_;
-    const auto [known, is_new] = left_.try_emplace(state, left);
-    if (is_new) return false;
-    if (known->second >= left) return true;
-    known->second = left;
-    return false;
-  }
-
   bool next(Node& node) {
     while (++node.tried < node.size) {
       const std::uint32_t candidate = node.nth(node.tried);
@@ -147,9 +176,9 @@ class DepthFirst final : public Dfs {
   bool left_out_ = false;  // something beyond the bound
   // With the reduction only:
   Happened happened_;
-  std::uint32_t running_ = kNothing;                         // the node whose step is being taken
-  boost::unordered_flat_map<std::uint64_t, unsigned> left_;  // by state: preemptions left when it was met
-  boost::unordered_flat_set<std::uint64_t> classes_;         // of whole executions
+  std::uint32_t running_ = kNothing;  // the node whose step is being taken
+  Met met_;
+  boost::unordered_flat_set<std::uint64_t> classes_;  // of whole executions
 };
 
 }  // namespace

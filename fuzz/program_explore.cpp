@@ -111,7 +111,7 @@ int explore_command(const FuzzOptions& options, const volatile bool& stop) {
     }
   }
   if (ledger) {
-    if (const int unwritten = write_ledger(*ledger, record); unwritten != 0) failed = unwritten;
+    if (const int code = write_ledger(*ledger, record); code != 0) failed = code;
   }
   return failed != 0 ? failed : result.findings.empty() ? 0 : 1;
 }

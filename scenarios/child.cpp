@@ -40,6 +40,7 @@ constexpr auto kReapWithin = std::chrono::seconds(10);  // after SIGKILL; longer
   } else {
     setsid();
   }
+  guard_group(getpid());  // by itself: a harness that is killed right behind the start would not come to it
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != harness) _exit(127);  // it died before prctl
   for (int each = 0; each < 3; ++each) dup2(streams[each], each);
@@ -175,14 +176,16 @@ tl::expected<std::unique_ptr<Child>, std::string> Child::start(const Command& co
     ssize_t got = 0;  // the pipe ends without a word when exec succeeds
     while ((got = read(failed.read, &error, sizeof error)) < 0 && errno == EINTR) {
     }
-    if (error != 0) waitpid(pid, nullptr, 0);
+    if (error != 0) {
+      waitpid(pid, nullptr, 0);
+      forget_group(pid);
+    }
   }
   close(failed.read);
   if (error != 0) {
     close(in.write), close(out.read), close(err.read);
     return tl::unexpected(fmt::format("cannot start `{}`: {}", command.words[0], strerror(error)));
   }
-  guard_group(pid);
   pipes = {in.write, out.read, err.read};
   auto state = std::make_unique<State>();
   state->facts.pid = pid;

@@ -291,9 +291,10 @@ TEST_F(Cli, AKilledHarnessLeavesNoWriterBehind) {
           script.c_str(), nullptr);
     _exit(127);
   }
+  // At once: the harness itself may not have been told yet that its writer runs.
   std::vector<int> pids;
-  for (int i = 0; i < 2000 && pids.size() < 2; ++i) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (pids.size() < 2 && std::chrono::steady_clock::now() < deadline) {
     std::ifstream file(marker);
     pids.assign(std::istream_iterator<int>(file), std::istream_iterator<int>());
   }

@@ -36,10 +36,6 @@ std::int64_t median(const std::vector<std::int64_t>& rising) {
   return rising.empty() ? -1 : rising[rising.size() / 2];
 }
 
-std::string plural(std::uint64_t n, const char* what) {
-  return fmt::format("{} {}{}", n, what, n == 1 ? "" : "s");
-}
-
 std::vector<const CurveResult*> of_sweep(const std::vector<CurveResult>& results, Sweep sweep) {
   std::vector<const CurveResult*> out;
   for (const CurveResult& r : results) {
@@ -76,7 +72,7 @@ std::string worst_case(const std::vector<const CurveResult*>& rows, const GraceF
   if (facts.from == 0) return "no grace lost an event";
   const CurveResult& last = *rows[facts.from - 1];
   std::string text = fmt::format("at {} up to {} were lost", curve_time(last.point.grace),
-                                 plural(last.most_lost(), "event"));
+                                 count_of(last.most_lost(), "event"));
   if (facts.worst != &last)
     text += fmt::format(", and {} at the worst, at {}", facts.worst->most_lost(),
                         curve_time(facts.worst->point.grace));
@@ -99,7 +95,8 @@ std::string grace_advice(const std::vector<const CurveResult*>& rows) {
   const GraceFacts facts = grace_facts(rows);
   if (facts.from == rows.size()) {
     return fmt::format("Give more than {}: with {} that lost up to {}, and nothing longer was tried.",
-                       curve_time(rows.back()->point.grace), load, plural(rows.back()->most_lost(), "event"));
+                       curve_time(rows.back()->point.grace), load,
+                       count_of(rows.back()->most_lost(), "event"));
   }
   const std::uint64_t enough = rows[facts.from]->point.grace;
   if (facts.runs < kLeastRunsOfAdvice) {
@@ -114,7 +111,7 @@ std::string grace_advice(const std::vector<const CurveResult*>& rows) {
       "lost "
       "nothing (so that fewer than 1 in {} would, at 95 % confidence){}; {}.",
       curve_time(round_time(kAdviceMargin * std::max(enough, slowest))), kAdviceMargin, load,
-      plural(facts.runs, "run"), curve_time(enough), facts.runs / 3,
+      count_of(facts.runs, "run"), curve_time(enough), facts.runs / 3,
       slowest == 0 ? "" : fmt::format(", and the slowest shutdown took {} ms", facts.slowest_ms),
       worst_case(rows, facts));
 }
@@ -132,7 +129,7 @@ std::string kill_sentence(const std::vector<const CurveResult*>& rows) {
                        curve_time(r.point.linger), r.point.batch, r.mean_lost(), r.most_lost());
   };
   return fmt::format("Under SIGKILL at {} events a second, {}, and {}: {} in all.", kKillRate, told(least),
-                     told(most), plural(runs, "death"));
+                     told(most), count_of(runs, "death"));
 }
 
 std::string shutdown_sentence(const std::vector<const CurveResult*>& rows) {
@@ -145,8 +142,8 @@ std::string shutdown_sentence(const std::vector<const CurveResult*>& rows) {
   }
   if (slowest == nullptr) return "No shutdown was seen to end.";
   return fmt::format("The slowest of {} took {} ms: a backlog of {}, where S2 takes {} for each append.",
-                     plural(runs, "shutdown"), slowest->shutdown_ms.back(),
-                     plural(slowest->point.backlog, "event"), curve_time(slowest->point.ack_latency));
+                     count_of(runs, "shutdown"), slowest->shutdown_ms.back(),
+                     count_of(slowest->point.backlog, "event"), curve_time(slowest->point.ack_latency));
 }
 
 }  // namespace

@@ -244,10 +244,6 @@ std::string named(const std::vector<const EventFacts*>& events) {
   return out;
 }
 
-std::string count_of(std::size_t n, const char* what) {
-  return fmt::format("{} {}{}", n, what, n == 1 ? "" : "s");
-}
-
 std::string milliseconds(std::int64_t ns) {
   return fmt::format("{} ms", (ns + 500'000) / 1'000'000);
 }

@@ -17,6 +17,7 @@
 
 #include "scenarios/judge.h"
 #include "scenarios/ledger.h"
+#include "scenarios/quantity.h"
 
 namespace s2::scenarios {
 
@@ -122,7 +123,6 @@ class Findings {
 // "n 17 (seq 18, console), n 18 (seq 19, network) and 40 more, in session s1"
 std::string named(const std::vector<const EventFacts*>& events);
 // "1 event" / "12 events"
-std::string count_of(std::size_t n, const char* what = "event");
 std::string milliseconds(std::int64_t ns);
 
 // The checkers. Each reports what it finds and nothing else.

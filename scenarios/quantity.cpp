@@ -2,7 +2,6 @@
 #include "scenarios/quantity.h"
 
 #include <charconv>
-#include <cstdint>
 
 namespace s2::scenarios {
 namespace {
@@ -35,6 +34,10 @@ std::string print_duration(std::chrono::microseconds value) {
       return std::to_string(us / unit_in_us(unit)) + std::string(unit);
   }
   return us == 0 ? "0ms" : std::to_string(us) + "us";
+}
+
+std::string count_of(std::uint64_t n, const char* what) {
+  return std::to_string(n) + " " + what + (n == 1 ? "" : "s");
 }
 
 }  // namespace s2::scenarios

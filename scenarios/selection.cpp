@@ -9,6 +9,7 @@
 #include "scenarios/catalogue.h"
 #include "scenarios/promises.h"
 #include "scenarios/property.h"
+#include "scenarios/quantity.h"
 #include "scenarios/scenario_text.h"
 #include "scenarios/token.h"
 
@@ -112,9 +113,9 @@ tl::expected<PlannedRun, std::string> find_run(const RunIdentity& identity) {
     scenario = *found;
   }
   if (identity.combination >= scenario.combinations()) {
-    return tl::unexpected(fmt::format("scenario `{}` has {} combination{}, the token's is number {}",
-                                      scenario.name, scenario.combinations(),
-                                      scenario.combinations() == 1 ? "" : "s", identity.combination));
+    return tl::unexpected(fmt::format("scenario `{}` has {}, the token's is number {}", scenario.name,
+                                      count_of(scenario.combinations(), "combination"),
+                                      identity.combination));
   }
   planned.drawn = draw(scenario, identity.combination, identity.seed, identity.instant);
   return planned;

@@ -13,6 +13,7 @@
 #include "scenarios/json_number.h"
 #include "scenarios/number_ranges.h"
 #include "scenarios/origin.h"
+#include "scenarios/quantity.h"
 #include "scenarios/reach.h"
 
 namespace s2::scenarios {
@@ -114,10 +115,6 @@ void ask_what_is_captured(Vm& vm, TeardownRecord& record, Account& said) {
   take_stream(answer.body, said);
 }
 
-std::string events(std::uint64_t count) {
-  return count == 1 ? "1 event" : fmt::format("{} events", count);
-}
-
 void flush(Vm& vm, TeardownRecord& record, Account& said) {
   const auto answer =
       vm.post("/telemetry/flush", {{"deadline_ms", (vm.left() * kFlushShare / 1000).count()}});
@@ -142,7 +139,7 @@ void flush(Vm& vm, TeardownRecord& record, Account& said) {
         number_in(answer.body, answer.body.contains("missing") ? "missing_more" : "drops").value_or(0);
   } else if (answer.status == 504) {
     const std::uint64_t pending = number_in(answer.body, "pending").value_or(0);
-    record.reason = fmt::format("the flush did not finish by its deadline: {} {} pending", events(pending),
+    record.reason = fmt::format("the flush did not finish by its deadline: {} {} pending", count_of(pending),
                                 pending == 1 ? "was" : "were");
   } else {
     record.reason = "the flush was not answered: " + answer.why;
@@ -180,13 +177,13 @@ std::string why_missing(const TeardownRecord& record, const Account& said, const
   NumberRanges silent = missing;
   silent.remove(said.gone);
   if (silent.count() <= said.unnamed)
-    return fmt::format("the writer dropped or lost {}", events(missing.count() + record.missing_more));
+    return fmt::format("the writer dropped or lost {}", count_of(missing.count() + record.missing_more));
   if (!said.tail && silent.last() >= *record.through)
     return fmt::format(
         "the writer says that all up to event {} is stored, but not how long this stream is: {}",
         *record.through,
         record.last_stored ? fmt::format("it ends with event {}", *record.last_stored) : "it has no event");
-  return fmt::format("the writer says nothing of {} that the stream leaves out", events(silent.count()));
+  return fmt::format("the writer says nothing of {} that the stream leaves out", count_of(silent.count()));
 }
 
 // What the stream holds now, and what it does not; an append that S2 still has may land after this.

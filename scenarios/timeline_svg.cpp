@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "scenarios/escape.h"
+#include "scenarios/quantity.h"
 #include "scenarios/report.h"
 
 namespace s2::scenarios {
@@ -186,10 +187,10 @@ class Timeline {
       if (!seen.insert({x(a.received_ns) * 4 + static_cast<int>(a.outcome), x(end)}).second) continue;
       std::string title;
       if (++titled <= kMaxTitledBars) {
-        title = fmt::format("append {}: {} event{} on {}, {}{}{}", a.id, a.probes.size(),
-                            a.probes.size() == 1 ? "" : "s", a.stream, outcome(a),
-                            a.answered_ns >= 0 ? " after " + time_text(a.answered_ns - a.received_ns) : "",
-                            a.match_seq_num ? fmt::format(", match_seq_num {}", *a.match_seq_num) : "");
+        title =
+            fmt::format("append {}: {} on {}, {}{}{}", a.id, count_of(a.probes.size()), a.stream, outcome(a),
+                        a.answered_ns >= 0 ? " after " + time_text(a.answered_ns - a.received_ns) : "",
+                        a.match_seq_num ? fmt::format(", match_seq_num {}", *a.match_seq_num) : "");
       }
       const int top = a.outcome == Outcome::acked ? 12 : a.outcome == Outcome::refused ? 21 : 3;
       bars += interval(a.received_ns, end, cls, top, top + 6, title);

@@ -21,6 +21,7 @@ class DirectNetwork final : public Network {
               .faults = shape.faults,
               .refused_from = shape.refused_from,
               .refused_opens = shape.refused_opens,
+              .latency = shape.latency,
               .on_send = [&ledger](const std::string& stream,
                                    const wire::AppendInput& input) { return ledger.sent(stream, input); },
               .on_commit = [&ledger](std::uint64_t name) { ledger.committed(name); },

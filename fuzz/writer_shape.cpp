@@ -22,6 +22,7 @@ constexpr std::uint64_t kLastFaultyAppend = 6;
 constexpr std::uint64_t kMostRefusedOpens = 12;
 constexpr std::uint64_t kByteFaultOneIn = 3;  // of the faults
 constexpr std::uint64_t kGoneOneIn = 8;
+constexpr std::uint64_t kSlowOneIn = 8;  // executions with a service that takes its time
 constexpr std::array<std::uint64_t, 3> kBytes = {300, 1500, 6000};
 constexpr milliseconds kLongLinger{100};
 
@@ -105,6 +106,8 @@ WriterShape draw_shape(const WriterLimits& limits) {
     shape.byte_faults.push_back(
         {.kind = scenarios::ByteFault::Kind::gone, .to_server = sim::choose(2) == 0, .byte = draw_byte()});
   }
+  if (limits.way == WriterWay::direct && faults > 0 && sim::choose(kSlowOneIn) == 0)
+    shape.latency = milliseconds(one_of(std::array{20, 100, 800, 2500}));
   shape.join_first = sim::choose(2) == 0;
   shape.settle = shape.join_first && sim::choose(3) == 0;
   shape.teardown = one_of(std::array{Teardown::shutdown, Teardown::shutdown, Teardown::stop_then_shutdown,
@@ -125,7 +128,12 @@ void simplify(WriterShape& shape, unsigned n) {
     if (index < list.size()) list.erase(list.begin() + static_cast<std::ptrdiff_t>(index));
   };
   constexpr unsigned kFaults = 14, kByteFaults = kFaults + kOfEach, kActsFrom = kByteFaults + kOfEach;
-  static_assert(kActsFrom + kOfEach == kSimplifications);
+  constexpr unsigned kLatency = kActsFrom + kOfEach;
+  static_assert(kLatency + 1 == kSimplifications);
+  if (n == kLatency) {
+    shape.latency = plain.latency;
+    return;
+  }
   if (n >= kActsFrom) return leave_out(shape.acts, kActsFrom);
   if (n >= kByteFaults) return leave_out(shape.byte_faults, kByteFaults);
   if (n >= kFaults) return leave_out(shape.faults, kFaults);
@@ -212,6 +220,7 @@ std::string describe(const WriterShape& shape) {
   if (shape.refused_opens > 0)
     text += fmt::format(", {} connections refused from {}", shape.refused_opens, shape.refused_from);
   for (const auto& each : shape.byte_faults) text += ", " + describe(each);
+  if (shape.latency.count() > 0) text += fmt::format(", {} ms an append", shape.latency.count());
   for (const Act act : shape.acts) text += fmt::format(", {}", kNames[static_cast<std::size_t>(act)]);
   if (shape.settle) {
     text += ", all stored first";

@@ -75,18 +75,42 @@ using scenarios::ByteFault;
 // Nothing goes wrong on the network while the writer lives, and no event waits for room.
 bool is_punctual(const WriterShape& shape) {
   return shape.faults.empty() && shape.refused_opens == 0 && shape.in_flight_records > kFewInFlight &&
+         shape.latency.count() == 0 &&
          std::all_of(shape.byte_faults.begin(), shape.byte_faults.end(),
                      [](const ByteFault& each) { return each.kind == ByteFault::Kind::gone; });
 }
 
 // At most one connection broke or fell silent, and the next one works: that leaves time for another attempt.
 bool is_light(const WriterShape& shape) {
+  if (shape.latency.count() > 0) return false;
   auto faults = shape.faults.size();
   for (const ByteFault& each : shape.byte_faults) {
     if (each.kind == ByteFault::Kind::silence || each.closed.count() > 0) return false;
     if (each.kind != ByteFault::Kind::gone) ++faults;
   }
   return faults <= 1 && shape.refused_opens == 0 && shape.in_flight_records > kFewInFlight;
+}
+
+// The part of a budget that there is up to the end of the drain, in thousandths.
+constexpr int kThroughDrain = [] {
+  int sum = 0;
+  for (const writer::ShutdownRow& row : writer::kShutdownTable) {
+    sum += row.budget;
+    if (row.step == writer::ShutdownStep::drain) break;
+  }
+  return sum;
+}();
+
+// S2 is slow and no more than that, and all is stored before the drain must be done: each stream's fence,
+// then what goes at once, or one record behind the other where no more are on their way.
+bool is_slow_in_time(const WriterShape& shape) {
+  if (shape.latency.count() == 0 || !shape.faults.empty() || shape.refused_opens > 0) return false;
+  constexpr int kRoundsAtOnce = 6;
+  const auto streams =
+      std::min(kMaxStreams, shape.sessions + shape.acts.size());  // a fence and a marker each
+  const auto one_by_one = shape.publishers * shape.events + 2 * shape.acts.size() + 2 * streams;
+  const int rounds = shape.in_flight_records > kFewInFlight ? kRoundsAtOnce : static_cast<int>(one_by_one);
+  return shape.latency * rounds < shape.budget * kThroughDrain / 1000;
 }
 
 // An append was refused for good: it is lost, and told so.
@@ -345,14 +369,14 @@ class WriterRun {
     const auto whole = sim::now() - began;
     if (ledger_.dead()) return;
     judge_time("I8", "the shutdown", watch);
-    // One that is too big for S2 is given up whenever its turn comes.
-    if (unhurried() && !shape_.no_time && !shape_.unstorable_event && !loses_an_append(shape_) &&
-        ledger_.given_up() > given_up && network_->attempts() == attempts)
+    // One that is too big for S2 is given up whenever its turn comes; a slow service is waited for.
+    if (unhurried() && shape_.latency * 4 < shape_.budget && !shape_.no_time && !shape_.unstorable_event &&
+        !loses_an_append(shape_) && ledger_.given_up() > given_up && network_->attempts() == attempts)
       sim::fail("I4 lost: events were given up at the shutdown without one more attempt");
     join();
     if (storing_) ended_ |= active;
     if (ledger_.dead()) return;
-    const bool light = unhurried() && is_light(shape_);
+    const bool light = unhurried() && (is_light(shape_) || is_slow_in_time(shape_));
     ledger_.judge_end(
         {.time_left = !shape_.no_time && !loses_an_append(shape_) && (light || had_time_left(report, whole)),
          .unsaved = report.unsaved,

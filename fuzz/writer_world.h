@@ -64,6 +64,7 @@ struct WriterShape {
   std::vector<scenarios::PlannedFault> faults;
   std::uint64_t refused_from = 0, refused_opens = 0;
   std::vector<scenarios::ByteFault> byte_faults;  // over HTTP/2 bytes only
+  std::chrono::milliseconds latency{0};           // of every append; appends handed over one by one only
   std::vector<Act> acts;
   bool join_first = false;  // publishers end before the teardown
   bool settle = false;      // and all that they published is stored
@@ -73,7 +74,7 @@ struct WriterShape {
 // By sim::choose().
 WriterShape draw_shape(const WriterLimits& limits);
 // The n-th of what may be drawn (a fault, an act, a tight limit) is left out of a shape, or made roomy.
-inline constexpr unsigned kSimplifications = 23;
+inline constexpr unsigned kSimplifications = 24;
 void simplify(WriterShape& shape, unsigned n);
 std::string describe(const WriterShape& shape);
 std::string describe(const scenarios::ByteFault& fault);

@@ -67,6 +67,7 @@ class DirectChannel final : public writer::AppendChannel {
     ++session_->unanswered;
     DirectS2::UnderWay& sent = session_->to_service.emplace_back();
     sent.input = input;
+    if (net_.options_.latency.count() > 0) sent.due = DirectS2::Clock::now() + net_.options_.latency;
     if (net_.options_.on_send) sent.name = net_.options_.on_send(stream_, input);
     net_.tell_under_way();
     net_.work_.notify_one();
@@ -88,6 +89,10 @@ class DirectChannel final : public writer::AppendChannel {
   void ping(Time) override {
     const std::lock_guard lock(net_.mutex_);
     if (!session_ || session_->over) return;
+    if (net_.options_.latency.count() > 0) {  // it is the appends that take their time
+      if (!session_->mute) session_->heard = DirectS2::Clock::now();
+      return;
+    }
     session_->to_service.emplace_back().ping = true;
     net_.work_.notify_one();
   }
@@ -183,25 +188,35 @@ void DirectS2::run() {
   pthread_setname_np(pthread_self(), "service");
   std::unique_lock lock(mutex_);
   while (!ending_) {
-    if (const SessionPtr session = next_session()) {
+    Clock::time_point due = Clock::time_point::max();
+    if (const SessionPtr session = next_session(due)) {
       take(lock, session);
+    } else if (due != Clock::time_point::max()) {
+      work_.wait_until(lock, due);
     } else {
       work_.wait(lock);
     }
   }
 }
 
-// One of those with something to take, drawn; forgets the ones that are done.
-DirectS2::SessionPtr DirectS2::next_session() {
+// One of those with something to take, drawn; forgets the ones that are done. Nothing: `due` is when there
+// is.
+DirectS2::SessionPtr DirectS2::next_session(Clock::time_point& due) {
   std::vector<SessionPtr> ready;
+  const auto now = options_.latency.count() > 0 ? Clock::now() : Clock::time_point::max();
   for (auto each = sessions_.begin(); each != sessions_.end();) {
     const SessionPtr& session = *each;
     if (session->dropped && session->to_service.empty()) {
       each = sessions_.erase(each);
       continue;
     }
-    if (!session->to_service.empty() && (!session->deaf || session->dropped)) ready.push_back(session);
     ++each;
+    if (session->to_service.empty() || (session->deaf && !session->dropped)) continue;
+    if (session->to_service.front().due <= now) {
+      ready.push_back(session);
+    } else {
+      due = std::min(due, session->to_service.front().due);
+    }
   }
   if (ready.empty()) return nullptr;
   return ready.size() == 1 ? ready.front() : ready[options_.draw(ready.size())];

@@ -9,6 +9,7 @@
 // sends, or by the net's own. Channels go before the net. Time is the steady clock.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -56,6 +57,8 @@ struct DirectOptions {
   // Of connection attempts: the first that is refused, from 1, and how many are in a row. 0: none.
   std::uint64_t refused_from = 0;
   std::uint64_t refused_opens = 0;
+  // From the sending of an append until it is taken; those that are on their way at once share it.
+  std::chrono::milliseconds latency{0};
   // A name for each append that is sent, told again when it is committed.
   std::function<std::uint64_t(const std::string& stream, const wire::AppendInput& input)> on_send = {};
   std::function<void(std::uint64_t name)> on_commit = {};
@@ -83,6 +86,7 @@ class DirectS2 final : public writer::AppendClient {
     wire::AppendInput input;
     std::uint64_t name = 0;
     bool ping = false;
+    Clock::time_point due{};  // with a latency
   };
   // One session of a channel. The channel lets go of it; the net serves what is on its way.
   struct Session {
@@ -102,7 +106,7 @@ class DirectS2 final : public writer::AppendClient {
   using SessionPtr = std::shared_ptr<Session>;
 
   void run();
-  SessionPtr next_session();
+  SessionPtr next_session(Clock::time_point& due);
   void take(std::unique_lock<std::mutex>& lock, const SessionPtr& session);
   void answer(std::unique_lock<std::mutex>& lock, const SessionPtr& session, writer::AppendEvent event,
               bool ends);

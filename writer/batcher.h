@@ -26,8 +26,8 @@ struct Batch {
 // A batch that still grows: until it is due, or so much more is in it.
 struct Lingering {
   std::chrono::steady_clock::time_point due;
-  std::size_t records = 0;
-  std::size_t bytes = 0;  // metered
+  std::size_t records = 0;  // so many more
+  std::size_t bytes = 0;    // metered
 };
 
 class Batcher {

@@ -137,7 +137,8 @@ const auto& settings() {
               "budgets of single steps of a shutdown, such as drain=2s,acks=1s (shares: see s2-writer plan)",
               [](Config& c, const std::string& v) { return problem_of(parse_step_budgets(v, c.budget)); }},
       Setting{"S2_WRITER_ACK_LATENCY", nullptr,
-              "longest duration of an append's answer that a shutdown must have time for (not known)",
+              "longest duration of an append's answer: a shutdown must have time for it, and waits for it "
+              "(not known)",
               [](Config& c, const std::string& v) {
                 return duration_into(c.budget.ack_latency.emplace(), v, milliseconds(1));
               }},
@@ -281,8 +282,11 @@ tl::expected<CommandLine, std::string> config_from(const std::vector<std::string
   }
   Config& config = line.config;
   config.budget.ring_events = config.ring.events;
-  config.budget.batch_records = config.producer.max_batch_records;
-  config.budget.batches_in_flight = kMaxInFlightBatches;
+  config.budget.batch_records =
+      std::min(config.producer.max_batch_records, config.producer.max_in_flight_records);
+  config.budget.batches_in_flight =
+      std::min(config.producer.max_in_flight_records / config.budget.batch_records, kMaxInFlightBatches);
+  config.producer.ack_latency = config.budget.ack_latency.value_or(milliseconds(0));
   auto plan = plan_shutdown(config.budget);
   if (!plan) return tl::unexpected(plan.error());
   config.shutdown = *plan;

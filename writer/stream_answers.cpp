@@ -30,6 +30,7 @@ bool is_about_content(const wire::ApiError& error) {
 }  // namespace
 
 void StreamProducer::on_ack(const wire::AppendAck& ack) {
+  const Time sent_at = window_.sent() > 0 ? window_.slots().front().sent_at : Time::max();
   const auto batch = window_.acked(ack);
   if (!batch) {
     channel_->drop();
@@ -39,6 +40,7 @@ void StreamProducer::on_ack(const wire::AppendAck& ack) {
   tail_known_ = session_had_ack_ = true;
   known_tail_ = ack.end.seq_num;
   last_ack_ = Clock::now();
+  answered(sent_at);
   went_well();
   report_acked(*batch, ack.tail.seq_num);
 }
@@ -51,6 +53,7 @@ void StreamProducer::on_fence_ack(const wire::AppendAck& ack) {
   }
   session_had_ack_ = true;
   last_ack_ = Clock::now();
+  answered(fence_sent_at_);
   fence_stored();
 }
 
@@ -361,6 +364,61 @@ void StreamProducer::settled(const Batch& batch) {
   }
   room_cv_.notify_all();
   settled_cv_.notify_all();
+}
+
+// Nothing has been said of what is on its way since then.
+StreamProducer::Time StreamProducer::silent_since() const {
+  const Time sent_at = fence_sent_ ? fence_sent_at_ : window_.slots().front().sent_at;
+  return std::max({last_ack_, sent_at, channel_->last_progress()});
+}
+
+milliseconds StreamProducer::ack_patience() const {
+  // A big batch takes its time on a slow link; but never so much of a deadline that no further attempt fits.
+  const std::size_t bytes = window_.sent() > 0 ? window_.slots().front().batch.metered : 0;
+  milliseconds patience = options_.ack_timeout + milliseconds(bytes * 1000 / kSlowestLinkBytesPerSecond);
+  if (planted(PlantedBug::silence_eats_deadline)) return patience;
+  if (const auto by = answers_wanted_by()) {
+    const auto whole = std::chrono::duration_cast<milliseconds>(*by - silent_since());
+    const milliseconds part =
+        last_minute_ ? std::max(whole / 3, kLeastPatienceAtTheEnd) : std::max(whole / 2, kLeastPatience);
+    patience = std::min(patience, std::max(part, answers_take_ + answers_take_ / 2));
+  }
+  return patience;
+}
+
+// Of one answer alone nothing is known: it may have met a pause of the network that is over.
+void StreamProducer::answered(Time sent_at) {
+  if (sent_at < timed_at_) return;  // on its way at the same time as the one that was timed: the same pause
+  const auto took = std::chrono::duration_cast<milliseconds>(last_ack_ - sent_at);
+  answers_take_ = std::max(std::min(took, last_took_), options_.ack_latency);
+  last_took_ = took;
+  timed_at_ = last_ack_;
+}
+
+void StreamProducer::check_silence() {
+  const Time now = Clock::now();
+  const Time since = silent_since();
+  const milliseconds patience = ack_patience();
+  const Time heard = std::max(since, channel_->last_heard());
+  std::string reason;
+  if (now - since >= patience) {
+    reason = "no acknowledgement for " + std::to_string(patience.count()) + " ms";
+  } else if (channel_->can_ping() && now - heard >= patience / 5) {
+    if (pinged_at_ < heard) {
+      pinged_at_ = now;
+      channel_->ping(attempt_deadline(options_.ack_timeout));
+    } else if (now - pinged_at_ >= patience * 3 / 10) {
+      reason = "the peer is silent: no answer to a ping";
+    }
+  }
+  if (reason.empty()) return;
+  take_news();  // an answer may have come while we looked
+  if (!in_session_ || !awaiting()) return;
+  channel_->drop();
+  session_lost(reason);
+  while (planted(PlantedBug::ack_timeout_fatal) && window_.in_doubt() > 0) {
+    report_failed(window_.take(0), FailureKind::unknown, reason);
+  }
 }
 
 }  // namespace s2::writer

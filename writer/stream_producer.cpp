@@ -19,7 +19,8 @@ StreamProducer::StreamProducer(std::string stream, const ProducerOptions& option
       listener_(listener),
       batcher_(options.linger, options.max_batch_records),
       backoff_(options.backoff_base, options.backoff_cap, options.jitter_seed),
-      fencing_(options.fencing) {
+      fencing_(options.fencing),
+      answers_take_(options.ack_latency) {
   if (!fencing_) stage_ = Stage::flowing;
   channel_ = client.make_channel(stream_, [this] {
     const std::lock_guard lock(mutex_);
@@ -48,6 +49,12 @@ std::optional<Submitted> StreamProducer::submit(std::span<Submission> records, c
     if (superseded_) return Submitted{Submit::superseded};
     if (has_room(wire::metered_bytes(records.front().record))) break;
     if (stop.stop_requested()) return Submitted{Submit::stopped};
+    // What lingers is all that takes the room: it cannot grow, and only its end makes room.
+    const auto lingers = batcher_.lingering();
+    if (lingers && unsettled_.size() + lingers->records == options_.max_batch_records) {
+      flush_batcher();
+      poke();
+    }
     if (room_cv_.wait_until(lock, deadline) == std::cv_status::no_timeout) continue;
     if (Clock::now() >= deadline) return Submitted{Submit::timed_out};
   }
@@ -423,50 +430,18 @@ StreamProducer::Time StreamProducer::attempt_deadline(milliseconds limit) const 
   return last_minute_ ? std::min(now + limit, end_by_) : now + limit;
 }
 
-// Until answers are wanted, if anybody waits for some.
-std::optional<milliseconds> StreamProducer::time_left() const {
+// When answers are wanted, if anybody waits for some.
+std::optional<StreamProducer::Time> StreamProducer::answers_wanted_by() const {
   const Time now = Clock::now();
   const Time by = last_minute_ ? end_by_ : answers_by_ > now ? answers_by_ : answers_last_;
   if (by == Time::max() || (!last_minute_ && by <= now)) return std::nullopt;
-  return std::max(std::chrono::duration_cast<milliseconds>(by - now), milliseconds(0));
+  return by;
 }
 
-milliseconds StreamProducer::ack_patience() const {
-  // A big batch takes its time on a slow link; but never so much of a deadline that no further attempt fits.
-  const std::size_t bytes = window_.sent() > 0 ? window_.slots().front().batch.metered : 0;
-  milliseconds patience = options_.ack_timeout + milliseconds(bytes * 1000 / kSlowestLinkBytesPerSecond);
-  if (const auto left = time_left(); left && !planted(PlantedBug::silence_eats_deadline)) {
-    patience = std::min(patience, last_minute_ ? std::max(*left / 3, kLeastPatienceAtTheEnd)
-                                               : std::max(*left / 2, kLeastPatience));
-  }
-  return patience;
-}
-
-void StreamProducer::check_silence() {
-  const Time now = Clock::now();
-  const Time sent_at = fence_sent_ ? fence_sent_at_ : window_.slots().front().sent_at;
-  const Time since = std::max({last_ack_, sent_at, channel_->last_progress()});
-  const milliseconds patience = ack_patience();
-  const Time heard = std::max(since, channel_->last_heard());
-  std::string reason;
-  if (now - since >= patience) {
-    reason = "no acknowledgement for " + std::to_string(patience.count()) + " ms";
-  } else if (channel_->can_ping() && now - heard >= patience / 5) {
-    if (pinged_at_ < heard) {
-      pinged_at_ = now;
-      channel_->ping(attempt_deadline(options_.ack_timeout));
-    } else if (now - pinged_at_ >= patience * 3 / 10) {
-      reason = "the peer is silent: no answer to a ping";
-    }
-  }
-  if (reason.empty()) return;
-  take_news();  // an answer may have come while we looked
-  if (!in_session_ || !awaiting()) return;
-  channel_->drop();
-  session_lost(reason);
-  while (planted(PlantedBug::ack_timeout_fatal) && window_.in_doubt() > 0) {
-    report_failed(window_.take(0), FailureKind::unknown, reason);
-  }
+std::optional<milliseconds> StreamProducer::time_left() const {
+  const auto by = answers_wanted_by();
+  if (!by) return std::nullopt;
+  return std::max(std::chrono::duration_cast<milliseconds>(*by - Clock::now()), milliseconds(0));
 }
 
 }  // namespace s2::writer

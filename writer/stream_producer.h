@@ -35,8 +35,9 @@ namespace s2::writer {
 inline constexpr std::size_t kSlowestLinkBytesPerSecond = 32 * 1024;
 // Refusals in a row that tell only where the tail is; more of them, and the next attempt waits.
 inline constexpr std::size_t kMaxQuickRetries = 4;
-// While somebody waits for answers by a deadline, a silence may take half of what is left, but a service that
-// is merely slow gets this much; at the very end (close) a third, and that much.
+// While somebody waits for answers by a deadline, a silence is over half-way to it, but a service that is
+// merely slow gets this much; at the very end (close) after a third, and that much. Where S2 is known to take
+// longer, another attempt would not be answered in time either: it gets half as much again as it takes.
 inline constexpr std::chrono::milliseconds kLeastPatience{250};
 inline constexpr std::chrono::milliseconds kLeastPatienceAtTheEnd{50};
 
@@ -90,6 +91,7 @@ class StreamProducer {
   void flush_batcher();  // under the lock
   void want_answers(Deadline by);
   void bound_turn(Time by, std::chrono::milliseconds least);
+  std::optional<Time> answers_wanted_by() const;
   std::optional<std::chrono::milliseconds> time_left() const;
   bool step();  // true: something moved, look again at once
   void take_news();
@@ -121,7 +123,9 @@ class StreamProducer {
   void settled(const Batch& batch);
   bool awaiting() const { return fence_sent_ || window_.sent() > 0; }
   Time attempt_deadline(std::chrono::milliseconds limit) const;
+  Time silent_since() const;
   std::chrono::milliseconds ack_patience() const;
+  void answered(Time sent_at);
   std::string token(std::uint64_t n) const { return token_stem_ + '.' + std::to_string(n); }
 
   const std::string stream_;
@@ -175,6 +179,9 @@ class StreamProducer {
   std::size_t quick_retries_ = 0;
   Time retry_at_ = Time::min();
   Time last_ack_ = Time::min();
+  std::chrono::milliseconds answers_take_;  // the quicker one of the last two, one behind the other
+  std::chrono::milliseconds last_took_{0};
+  Time timed_at_ = Time::min();
   Time pinged_at_ = Time::min();
   Time end_by_ = Time::max();      // close_deadline_, once the thread has seen it
   Time answers_by_ = Time::min();  // wanted_by_ and wanted_last_, once the thread has seen them

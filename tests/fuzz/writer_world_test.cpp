@@ -88,6 +88,31 @@ TEST(WriterWorld, AMinuteOf429WithTheDefaultBackOffLosesNothing) {
   EXPECT_GT(all.virtual_time / 50, std::chrono::seconds(60));
 }
 
+// Whoever waits gives a silence half of the time that is left. A service that was known to be slower was
+// given up on, again and again, though it would have answered in time.
+TEST(WriterWorld, AServiceThatTakesMostOfTheBudgetIsWaitedFor) {
+  WriterShape shape;
+  shape.events = 4;
+  shape.batch_records = shape.in_flight_records = 1;
+  shape.join_first = true;
+  shape.budget = milliseconds(6000);
+  shape.latency = milliseconds(430);  // a fence, four events and the end marker: 2.6 s, and the drain has 2.7
+  expect_held(explore_writer([&] { run_writer(shape, WriterWay::direct); }, 100), 100);
+}
+
+// With room for fewer records than a batch may have, each batch lingered in vain: 100 ms each, in a shutdown
+// too.
+TEST(WriterWorld, ABatchThatTakesAllTheRoomDoesNotLinger) {
+  WriterShape shape;
+  shape.events = 4;
+  shape.in_flight_records = 1;
+  shape.linger = milliseconds(100);
+  shape.join_first = true;
+  shape.budget = milliseconds(400);
+  shape.latency = milliseconds(20);  // 120 ms are needed, and the drain has 180
+  expect_held(explore_writer([&] { run_writer(shape, WriterWay::direct); }, 100), 100);
+}
+
 // A write that nobody took any more, begun before the shutdown, had its own time-out of 5 s and ate the whole
 // grace; so did an opening that nobody answered.
 TEST(WriterWorld, ACallThatTheSilentPeerLetsWaitTakesAPartOfTheGraceOnly) {

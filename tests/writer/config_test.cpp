@@ -71,6 +71,18 @@ TEST(Config, TakesTheWholeEnvironment) {
   EXPECT_EQ(config.producer.ack_timeout, milliseconds(120'000));
 }
 
+// What is sent at once decides how often the drain waits for an answer; and how long one may take is a reason
+// for the producer to wait, too.
+TEST(Config, ThePlanKnowsHowMuchIsOnItsWayAtOnceAndTheProducerHowLongAnAnswerTakes) {
+  Variables variables = {{"S2_WRITER_ACK_LATENCY", "1s"},
+                         {"S2_WRITER_SHUTDOWN_BUDGET", "10s"},
+                         {"S2_WRITER_IN_FLIGHT_RECORDS", "100"}};
+  EXPECT_TRUE(has(error(variables), "1024 events / 50 a batch = 21 batches, 2 at once: 11 x 1s"));
+  variables["S2_WRITER_IN_FLIGHT_RECORDS"] = "10";
+  EXPECT_TRUE(has(error(variables), "1024 events / 10 a batch = 103 batches, 1 at once: 103 x 1s"));
+  EXPECT_EQ(read({{"S2_WRITER_ACK_LATENCY", "700ms"}})->config.producer.ack_latency, milliseconds(700));
+}
+
 TEST(Config, HalfAConfigurationNamesWhatIsMissing) {
   EXPECT_TRUE(has(error({{"S2_BASIN", "basin-one"}}), "S2_ACCESS_TOKEN is missing"));
   EXPECT_TRUE(has(error({{"S2_ACCESS_TOKEN", "hush"}}), "S2_BASIN is missing"));

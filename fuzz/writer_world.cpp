@@ -82,7 +82,7 @@ bool is_punctual(const WriterShape& shape) {
 
 // At most one connection broke or fell silent, and the next one works: that leaves time for another attempt.
 bool is_light(const WriterShape& shape) {
-  if (shape.latency.count() > 0) return false;
+  if (shape.latency * 20 >= shape.budget) return false;
   auto faults = shape.faults.size();
   for (const ByteFault& each : shape.byte_faults) {
     if (each.kind == ByteFault::Kind::silence || each.closed.count() > 0) return false;
@@ -91,18 +91,19 @@ bool is_light(const WriterShape& shape) {
   return faults <= 1 && shape.refused_opens == 0 && shape.in_flight_records > kFewInFlight;
 }
 
-// The part of a budget that there is up to the end of the drain, in thousandths.
-constexpr int kThroughDrain = [] {
+// The part of a budget that there is up to the end of a step, in thousandths.
+constexpr int share_through(writer::ShutdownStep step) {
   int sum = 0;
   for (const writer::ShutdownRow& row : writer::kShutdownTable) {
     sum += row.budget;
-    if (row.step == writer::ShutdownStep::drain) break;
+    if (row.step == step) break;
   }
   return sum;
-}();
+}
 
-// S2 is slow and no more than that, and all is stored before the drain must be done: each stream's fence,
-// then what goes at once, or one record behind the other where no more are on their way.
+// S2 is slow and no more than that, and all is answered before the acks must be there: each stream's fence,
+// then what goes at once, or one record behind the other where no more are on their way; the last one leaves
+// the ring with the answer before it.
 bool is_slow_in_time(const WriterShape& shape) {
   if (shape.latency.count() == 0 || !shape.faults.empty() || shape.refused_opens > 0) return false;
   constexpr int kRoundsAtOnce = 6;
@@ -110,7 +111,10 @@ bool is_slow_in_time(const WriterShape& shape) {
       std::min(kMaxStreams, shape.sessions + shape.acts.size());  // a fence and a marker each
   const auto one_by_one = shape.publishers * shape.events + 2 * shape.acts.size() + 2 * streams;
   const int rounds = shape.in_flight_records > kFewInFlight ? kRoundsAtOnce : static_cast<int>(one_by_one);
-  return shape.latency * rounds < shape.budget * kThroughDrain / 1000;
+  const auto within = [&](int answers, writer::ShutdownStep step) {
+    return shape.latency * answers + kPunctual < shape.budget * share_through(step) / 1000;
+  };
+  return within(rounds - 1, writer::ShutdownStep::drain) && within(rounds, writer::ShutdownStep::await_acks);
 }
 
 // An append was refused for good: it is lost, and told so.
@@ -370,7 +374,7 @@ class WriterRun {
     if (ledger_.dead()) return;
     judge_time("I8", "the shutdown", watch);
     // One that is too big for S2 is given up whenever its turn comes; a slow service is waited for.
-    if (unhurried() && shape_.latency * 4 < shape_.budget && !shape_.no_time && !shape_.unstorable_event &&
+    if (unhurried() && shape_.latency * 2 < shape_.budget && !shape_.no_time && !shape_.unstorable_event &&
         !loses_an_append(shape_) && ledger_.given_up() > given_up && network_->attempts() == attempts)
       sim::fail("I4 lost: events were given up at the shutdown without one more attempt");
     join();

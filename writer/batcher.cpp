@@ -52,7 +52,7 @@ std::optional<Lingering> Batcher::lingering() const {
   if (batches_.empty() || batches_.back().closed) return std::nullopt;
   const Growing& last = batches_.back();
   return Lingering{last.due, max_records_ - last.batch.seqs.size(),
-                   wire::kMaxBatchMeteredBytes - last.batch.metered};
+                   wire::kMaxBatchMeteredBytes - last.batch.metered, last.batch.seqs.size()};
 }
 
 std::optional<Batcher::Time> Batcher::due() const {

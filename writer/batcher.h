@@ -23,11 +23,12 @@ struct Batch {
   std::size_t metered = 0;
 };
 
-// A batch that still grows: until it is due, or so much more is in it.
+// A batch that still grows: until it is due, or so much more is in it than it holds.
 struct Lingering {
   std::chrono::steady_clock::time_point due;
   std::size_t records = 0;  // so many more
   std::size_t bytes = 0;    // metered
+  std::size_t holds = 0;    // records
 };
 
 class Batcher {

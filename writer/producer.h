@@ -106,8 +106,9 @@ struct ProducerOptions {
   std::chrono::milliseconds open_timeout{5000};  // connect and open a session (S2_WRITER_OPEN_TIMEOUT)
   std::chrono::milliseconds ack_timeout{
       5000};  // the oldest append in flight; then reconnect (S2_WRITER_ACK_TIMEOUT)
-  std::chrono::milliseconds ack_latency{0};  // what an ack is known to take (S2_WRITER_ACK_LATENCY); 0: not
-  std::uint64_t jitter_seed = 0;             // of the one generator that spreads back-off
+  // The longest that an ack is known to take, and is waited for (S2_WRITER_ACK_LATENCY); 0: not known.
+  std::chrono::milliseconds ack_latency{0};
+  std::uint64_t jitter_seed = 0;  // of the one generator that spreads back-off
 };
 
 class Producers {

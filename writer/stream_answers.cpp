@@ -1,6 +1,7 @@
 // What S2's answers, and its silence, mean for a stream's producer: see the machine in stream_producer.h.
 #include <algorithm>
 #include <stdexcept>
+#include <utility>
 
 #include "writer/epoch.h"
 #include "writer/planted_bugs.h"
@@ -30,7 +31,6 @@ bool is_about_content(const wire::ApiError& error) {
 }  // namespace
 
 void StreamProducer::on_ack(const wire::AppendAck& ack) {
-  const Time sent_at = window_.sent() > 0 ? window_.slots().front().sent_at : Time::max();
   const auto batch = window_.acked(ack);
   if (!batch) {
     channel_->drop();
@@ -40,7 +40,6 @@ void StreamProducer::on_ack(const wire::AppendAck& ack) {
   tail_known_ = session_had_ack_ = true;
   known_tail_ = ack.end.seq_num;
   last_ack_ = Clock::now();
-  answered(sent_at);
   went_well();
   report_acked(*batch, ack.tail.seq_num);
 }
@@ -53,7 +52,6 @@ void StreamProducer::on_fence_ack(const wire::AppendAck& ack) {
   }
   session_had_ack_ = true;
   last_ack_ = Clock::now();
-  answered(fence_sent_at_);
   fence_stored();
 }
 
@@ -366,33 +364,35 @@ void StreamProducer::settled(const Batch& batch) {
   settled_cv_.notify_all();
 }
 
+StreamProducer::Time StreamProducer::oldest_sent_at() const {
+  return fence_sent_ ? fence_sent_at_ : window_.slots().front().sent_at;
+}
+
 // Nothing has been said of what is on its way since then.
 StreamProducer::Time StreamProducer::silent_since() const {
-  const Time sent_at = fence_sent_ ? fence_sent_at_ : window_.slots().front().sent_at;
-  return std::max({last_ack_, sent_at, channel_->last_progress()});
+  return std::max({last_ack_, oldest_sent_at(), channel_->last_progress()});
 }
 
 milliseconds StreamProducer::ack_patience() const {
   // A big batch takes its time on a slow link; but never so much of a deadline that no further attempt fits.
   const std::size_t bytes = window_.sent() > 0 ? window_.slots().front().batch.metered : 0;
   milliseconds patience = options_.ack_timeout + milliseconds(bytes * 1000 / kSlowestLinkBytesPerSecond);
-  if (planted(PlantedBug::silence_eats_deadline)) return patience;
-  if (const auto by = answers_wanted_by()) {
-    const auto whole = std::chrono::duration_cast<milliseconds>(*by - silent_since());
-    const milliseconds part =
-        last_minute_ ? std::max(whole / 3, kLeastPatienceAtTheEnd) : std::max(whole / 2, kLeastPatience);
-    patience = std::min(patience, std::max(part, answers_take_ + answers_take_ / 2));
-  }
-  return patience;
+  const auto by = answers_wanted_by();
+  if (!by || planted(PlantedBug::silence_eats_deadline)) return patience;
+  const auto whole = std::chrono::duration_cast<milliseconds>(*by - silent_since());
+  const milliseconds part =
+      last_minute_ ? std::max(whole / 3, kLeastPatienceAtTheEnd) : std::max(whole / 2, kLeastPatience);
+  milliseconds slow = answers_take_ + answers_take_ / 2;
+  if (2 * answers_take_ < whole) slow = std::min(slow, whole - answers_take_);  // what another attempt takes
+  return std::min(patience, std::max({part, slow, options_.ack_latency + options_.ack_latency / 8}));
 }
 
-// Of one answer alone nothing is known: it may have met a pause of the network that is over.
-void StreamProducer::answered(Time sent_at) {
-  if (sent_at < timed_at_) return;  // on its way at the same time as the one that was timed: the same pause
-  const auto took = std::chrono::duration_cast<milliseconds>(last_ack_ - sent_at);
-  answers_take_ = std::max(std::min(took, last_took_), options_.ack_latency);
-  last_took_ = took;
-  timed_at_ = last_ack_;
+// The oldest that is on its way has its answer. Of one answer alone nothing is known: it may have met a pause
+// of the network that is over.
+void StreamProducer::time_answer() {
+  if (!awaiting() || oldest_sent_at() < last_ack_) return;  // others were ahead of it
+  const auto took = std::chrono::duration_cast<milliseconds>(Clock::now() - silent_since());
+  answers_take_ = std::min(took, std::exchange(last_took_, took));
 }
 
 void StreamProducer::check_silence() {
@@ -402,6 +402,7 @@ void StreamProducer::check_silence() {
   const Time heard = std::max(since, channel_->last_heard());
   std::string reason;
   if (now - since >= patience) {
+    if (now - since > last_took_ + last_took_ / 2) answers_take_ = last_took_ = milliseconds(0);  // no more
     reason = "no acknowledgement for " + std::to_string(patience.count()) + " ms";
   } else if (channel_->can_ping() && now - heard >= patience / 5) {
     if (pinged_at_ < heard) {

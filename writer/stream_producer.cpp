@@ -19,8 +19,7 @@ StreamProducer::StreamProducer(std::string stream, const ProducerOptions& option
       listener_(listener),
       batcher_(options.linger, options.max_batch_records),
       backoff_(options.backoff_base, options.backoff_cap, options.jitter_seed),
-      fencing_(options.fencing),
-      answers_take_(options.ack_latency) {
+      fencing_(options.fencing) {
   if (!fencing_) stage_ = Stage::flowing;
   channel_ = client.make_channel(stream_, [this] {
     const std::lock_guard lock(mutex_);
@@ -49,9 +48,10 @@ std::optional<Submitted> StreamProducer::submit(std::span<Submission> records, c
     if (superseded_) return Submitted{Submit::superseded};
     if (has_room(wire::metered_bytes(records.front().record))) break;
     if (stop.stop_requested()) return Submitted{Submit::stopped};
-    // What lingers is all that takes the room: it cannot grow, and only its end makes room.
+    // There is no room for what would make it a larger batch. While others are on their way it may still grow
+    // with the room that they make, unless somebody waits for answers.
     const auto lingers = batcher_.lingering();
-    if (lingers && unsettled_.size() + lingers->records == options_.max_batch_records) {
+    if (lingers && (lingers->holds == unsettled_.size() || Clock::now() < wanted_last_)) {
       flush_batcher();
       poke();
     }
@@ -81,7 +81,9 @@ void StreamProducer::wake() {
 
 std::optional<Lingering> StreamProducer::lingering() const {
   const std::lock_guard lock(mutex_);
-  return batcher_.lingering();
+  auto lingers = batcher_.lingering();
+  if (lingers) lingers->records = std::min(lingers->records, options_.max_in_flight_records - lingers->holds);
+  return lingers;
 }
 
 void StreamProducer::poke() {
@@ -313,8 +315,10 @@ void StreamProducer::take_news() {
   for (const AppendEvent& event : events_) {
     if (!in_session_) break;  // it ended by an event before this one
     if (const auto* acked = std::get_if<AppendAcked>(&event)) {
+      time_answer();
       fence_sent_ ? on_fence_ack(acked->ack) : on_ack(acked->ack);
     } else if (const auto* refused = std::get_if<AppendRefused>(&event)) {
+      if (refused->error.seq_num_mismatch || refused->error.fencing_token_mismatch) time_answer();
       in_session_ = false;
       fence_sent_ ? on_fence_refused(refused->error) : on_refused(refused->error);
     } else if (std::holds_alternative<SessionRetiring>(event)) {

@@ -37,7 +37,7 @@ inline constexpr std::size_t kSlowestLinkBytesPerSecond = 32 * 1024;
 inline constexpr std::size_t kMaxQuickRetries = 4;
 // While somebody waits for answers by a deadline, a silence is over half-way to it, but a service that is
 // merely slow gets this much; at the very end (close) after a third, and that much. Where S2 is known to take
-// longer, another attempt would not be answered in time either: it gets half as much again as it takes.
+// longer, it gets half as much again as it takes, as long as another attempt would still be answered in time.
 inline constexpr std::chrono::milliseconds kLeastPatience{250};
 inline constexpr std::chrono::milliseconds kLeastPatienceAtTheEnd{50};
 
@@ -125,7 +125,8 @@ class StreamProducer {
   Time attempt_deadline(std::chrono::milliseconds limit) const;
   Time silent_since() const;
   std::chrono::milliseconds ack_patience() const;
-  void answered(Time sent_at);
+  Time oldest_sent_at() const;
+  void time_answer();
   std::string token(std::uint64_t n) const { return token_stem_ + '.' + std::to_string(n); }
 
   const std::string stream_;
@@ -179,9 +180,8 @@ class StreamProducer {
   std::size_t quick_retries_ = 0;
   Time retry_at_ = Time::min();
   Time last_ack_ = Time::min();
-  std::chrono::milliseconds answers_take_;  // the quicker one of the last two, one behind the other
+  std::chrono::milliseconds answers_take_{0};  // the quicker one of the last two; 0: not known
   std::chrono::milliseconds last_took_{0};
-  Time timed_at_ = Time::min();
   Time pinged_at_ = Time::min();
   Time end_by_ = Time::max();      // close_deadline_, once the thread has seen it
   Time answers_by_ = Time::min();  // wanted_by_ and wanted_last_, once the thread has seen them

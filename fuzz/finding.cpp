@@ -110,6 +110,8 @@ Candidate shrunk_candidate(const Target& target, const Failure& failure, std::ch
   return {target, shrink(failure, options, target.program)};
 }
 
+const std::string kAny;  // of signatures
+
 // The failure of that signature in this size; nothing when the search does not come upon it.
 std::optional<Failure> search_again(const Target& target, const std::string& wanted, std::uint64_t seed,
                                     std::chrono::nanoseconds time) {
@@ -120,8 +122,19 @@ std::optional<Failure> search_again(const Target& target, const std::string& wan
   options.max_time = time;
   options.world = target.world;
   Exploration found = explore(*strategy, options, target.program);
-  if (!found.failure || signature(*found.failure) != wanted) return std::nullopt;
+  if (!found.failure || (wanted != kAny && signature(*found.failure) != wanted)) return std::nullopt;
   return std::move(found.failure);
+}
+
+// What the order of that failure leads to in a target; nothing where it breaks nothing there.
+std::optional<Failure> replayed(Failure failure, const Target& target) {
+  const sim::Execution execution =
+      replay(failure.schedule, target.world, target.program, false, &failure.schedule);
+  if (!sim::is_failure(execution.ending)) return std::nullopt;
+  failure.ending = execution.ending;
+  failure.why = execution.why;
+  failure.trace_hash = execution.trace_hash;
+  return failure;
 }
 
 // Leaves out what the failure does not need of what was drawn, as long as the same order shows it; nothing
@@ -140,17 +153,12 @@ std::optional<Candidate> simplified(const Candidate& found, const std::string& w
       ++i;
       continue;
     }
-    Failure failure = best().shrunk.failure;
-    const sim::Execution execution =
-        replay(failure.schedule, target->world, target->program, false, &failure.schedule);
-    failure.ending = execution.ending;
-    failure.why = execution.why;
-    failure.trace_hash = execution.trace_hash;
-    if (!sim::is_failure(execution.ending) || signature(failure) != wanted) {
+    auto failure = replayed(best().shrunk.failure, *target);
+    if (!failure || signature(*failure) != wanted) {
       ++i;
       continue;
     }
-    simple = Candidate{*target, {.failure = std::move(failure)}};  // its list has one less
+    simple = Candidate{*target, {.failure = std::move(*failure)}};  // its list has one less
   }
   return simple;
 }
@@ -159,7 +167,10 @@ std::optional<Candidate> simplified(const Candidate& found, const std::string& w
 
 Finding find_smallest(const Target& target, const std::string& mutant, const Failure& failure,
                       const SmallestOptions& options) {
-  const std::string wanted = signature(failure);
+  // Where its names do not lead to it again, any failure of the program that can be told is better.
+  const auto followed_again = replayed(failure, target);
+  const std::string wanted =
+      followed_again && signature(*followed_again) == signature(failure) ? signature(failure) : kAny;
   const auto began = CoreClock::now();
   std::optional<Candidate> best;
   const auto has_line = [&](const Candidate& candidate) {
@@ -193,7 +204,7 @@ Finding find_smallest(const Target& target, const std::string& mutant, const Fai
                                           [](const Candidate& candidate) { return candidate.is_small(); });
   if (!best) best = shrunk_candidate(target, failure, options.for_schedule);
   if (!is_short(*best)) search_until(began + options.for_sizes * kPatienceForALongOne, seed, is_short);
-  if (const auto simple = simplified(*best, wanted)) {
+  if (const auto simple = simplified(*best, signature(best->shrunk.failure))) {
     Candidate candidate = shrunk_candidate(simple->target, simple->shrunk.failure, options.for_schedule);
     if (has_line(candidate) || !has_line(*best)) best = std::move(candidate);
   }

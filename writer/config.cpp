@@ -288,9 +288,8 @@ tl::expected<CommandLine, std::string> config_from(const std::vector<std::string
       std::min(config.producer.max_in_flight_records / config.budget.batch_records, kMaxInFlightBatches);
   if (config.budget.ack_latency && *config.budget.ack_latency >= config.producer.ack_timeout) {
     return tl::unexpected<std::string>(
-        "S2_WRITER_ACK_LATENCY is not less than S2_WRITER_ACK_TIMEOUT, without an answer for which a "
-        "connection is given "
-        "up: make one shorter or the other longer");
+        "S2_WRITER_ACK_LATENCY is not less than S2_WRITER_ACK_TIMEOUT, behind which nobody waits for an "
+        "answer: make the one shorter or the other longer");
   }
   config.producer.ack_latency = config.budget.ack_latency.value_or(milliseconds(0));
   auto plan = plan_shutdown(config.budget);

@@ -81,6 +81,8 @@ TEST(Config, ThePlanKnowsHowMuchIsOnItsWayAtOnceAndTheProducerHowLongAnAnswerTak
   variables["S2_WRITER_IN_FLIGHT_RECORDS"] = "10";
   EXPECT_TRUE(has(error(variables), "1024 events / 10 a batch = 103 batches, 1 at once: 103 x 1s"));
   EXPECT_EQ(read({{"S2_WRITER_ACK_LATENCY", "700ms"}})->config.producer.ack_latency, milliseconds(700));
+  EXPECT_TRUE(has(error({{"S2_WRITER_ACK_LATENCY", "700ms"}, {"S2_WRITER_ACK_TIMEOUT", "700ms"}}),
+                  "S2_WRITER_ACK_LATENCY is not less than S2_WRITER_ACK_TIMEOUT"));
 }
 
 TEST(Config, HalfAConfigurationNamesWhatIsMissing) {

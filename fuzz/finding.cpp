@@ -91,7 +91,8 @@ std::vector<std::string> steps_of(sim::Execution execution, const Schedule& foll
 namespace {
 
 constexpr std::size_t kMostToFollow = 4;  // a person follows so many
-constexpr int kPatienceForALongOne = 3;   // times as long in smaller sizes, where it has more or no line
+constexpr int kPatienceForALongOne = 3;   // times as long in smaller sizes, where it has more,
+constexpr int kPatienceForNoLine = 15;    // and where it has no line
 
 struct Candidate {
   Target target;
@@ -203,7 +204,10 @@ Finding find_smallest(const Target& target, const std::string& mutant, const Fai
   const std::uint64_t seed = search_until(began + options.for_sizes, kSizeSeed,
                                           [](const Candidate& candidate) { return candidate.is_small(); });
   if (!best) best = shrunk_candidate(target, failure, options.for_schedule);
-  if (!is_short(*best)) search_until(began + options.for_sizes * kPatienceForALongOne, seed, is_short);
+  if (!is_short(*best)) {
+    const int patience = has_line(*best) ? kPatienceForALongOne : kPatienceForNoLine;
+    search_until(began + options.for_sizes * patience, seed, is_short);
+  }
   if (const auto simple = simplified(*best, signature(best->shrunk.failure))) {
     Candidate candidate = shrunk_candidate(simple->target, simple->shrunk.failure, options.for_schedule);
     if (has_line(candidate) || !has_line(*best)) best = std::move(candidate);

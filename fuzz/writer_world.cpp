@@ -410,11 +410,10 @@ class WriterRun {
   bool had_time_left(const writer::ShutdownReport& report, std::chrono::nanoseconds whole) const {
     auto spent = std::chrono::duration_cast<milliseconds>(whole) + milliseconds(1);  // between the steps
     for (const writer::ShutdownOutcome& step : report.steps) spent -= step.took;
-    int share = 0;
     for (std::size_t i = 0; i < report.steps.size(); ++i) {
       spent += report.steps[i].took;
-      share += writer::kShutdownTable[i].budget;
-      if (writer::kShutdownTable[i].budget != 0 && spent >= shape_.budget * share / 1000) return false;
+      const writer::ShutdownRow& row = writer::kShutdownTable[i];
+      if (row.budget != 0 && spent >= shape_.budget * share_through(row.step) / 1000) return false;
     }
     return true;
   }

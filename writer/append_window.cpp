@@ -71,16 +71,6 @@ void AppendWindow::session_refused() {
   sent_ = 0;
 }
 
-std::optional<std::vector<Batch>> AppendWindow::stored_before(std::uint64_t tail) {
-  std::size_t count = 0;
-  while (count < slots_.size() && slots_[count].in_doubt && slots_[count].end() <= tail) ++count;
-  if (count == 0 || slots_[count - 1].end() != tail) return std::nullopt;
-  std::vector<Batch> out;
-  out.reserve(count);
-  for (; count > 0; --count) out.push_back(take(0));
-  return out;
-}
-
 Batch AppendWindow::take(std::size_t index) {
   Slot& slot = slots_[index];
   if (index + 1 == slots_.size()) tail_ = slot.end();
@@ -107,17 +97,11 @@ void AppendWindow::split_front() {
   slots_.insert(slots_.begin() + 1, std::move(second));
 }
 
-bool AppendWindow::matches(std::size_t index, const std::vector<wire::SequencedRecord>& stored) const {
+bool AppendWindow::ends_with(std::size_t index, const std::vector<wire::SequencedRecord>& stored) const {
   const Slot& slot = slots_[index];
-  const auto& records = slot.batch.input.records;
-  if (stored.size() < records.size()) return false;
-  for (std::size_t i = 0; i < records.size(); ++i) {
-    if (stored[i].seq_num != slot.doubted + i || stored[i].body != records[i].body.view() ||
-        stored[i].headers != records[i].headers) {
-      return false;
-    }
-  }
-  return true;
+  const wire::AppendRecord& last = slot.batch.input.records.back();
+  return !stored.empty() && stored.front().seq_num == slot.doubted_end() - 1 &&
+         stored.front().body == last.body.view() && stored.front().headers == last.headers;
 }
 
 }  // namespace s2::writer

@@ -7,7 +7,7 @@
 //   an ack must name the oldest batch's place, else it is garbage;
 //   a tail T that S2 names in a 412 proves every batch with begin < T < end, or T < begin, absent for now;
 //   a batch in doubt (an attempt had no answer) with end <= T was stored, or somebody else's records stand
-//   there.
+//   there: S2 lets them pass without a token, so only reading tells.
 // Renumbering a batch in doubt is the producer's decision (see its fencing). Without a token that shuts old
 // attempts out, such a batch keeps the place of its doubt beside its new one, and is not sent again before
 // the tail has passed that place: two attempts at two places might both land.
@@ -63,17 +63,14 @@ class AppendWindow {
   // error, and the places of those behind it cannot come true without it: they are not in doubt either,
   // unless the oldest was.
   void session_refused();
-  // 412 with this tail, nobody else may write: out come the batches that it proves stored. Nothing: it is not
-  // at the end of a batch in doubt; somebody else did write, or records are gone. Call it before
-  // session_lost().
-  std::optional<std::vector<Batch>> stored_before(std::uint64_t tail);
   // Takes one out (by its index, 0 the oldest); it will not be sent again. The others keep their places.
   Batch take(std::size_t index);
   // Two halves in place of the oldest (not in doubt, not sent, at least two records), one right behind the
   // other.
   void split_front();
-  // Whether `stored`, read from the place of that batch's doubt on, begins with exactly its records.
-  bool matches(std::size_t index, const std::vector<wire::SequencedRecord>& stored) const;
+  // Whether `stored`, read from the last place of that batch's doubt on, begins with its last record: then
+  // all of it is stored.
+  bool ends_with(std::size_t index, const std::vector<wire::SequencedRecord>& stored) const;
   std::uint64_t next_place() const { return slots_.empty() ? tail_ : slots_.back().end(); }
 
  private:

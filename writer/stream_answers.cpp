@@ -1,5 +1,6 @@
 // What S2's answers, and its silence, mean for a stream's producer: see the machine in stream_producer.h.
 #include <algorithm>
+#include <limits>
 #include <stdexcept>
 #include <utility>
 
@@ -62,11 +63,6 @@ void StreamProducer::fence_stored() {
   known_tail_ = fence_place_ + 1;
   token_in_force_ = token_wanted_;
   went_well();
-  if (!foreign_seen_) {
-    if (const auto stored = window_.stored_before(fence_place_)) {
-      for (const Batch& batch : *stored) report_acked(batch, known_tail_);
-    }
-  }
   if (window_.in_doubt() > 0) {
     settle_below_ = fence_place_;
     settle_next_ = known_tail_;
@@ -134,23 +130,12 @@ void StreamProducer::on_mismatch(std::uint64_t tail) {
     window_.session_refused();
     return report_failed(window_.take(0), FailureKind::refused, "the expected number is not the tail");
   }
-  if (fencing_ && !foreign_seen_) {
-    if (const auto stored = window_.stored_before(tail)) {
-      known_tail_ = tail;
-      window_.session_lost();
-      went_well();
-      for (const Batch& batch : *stored) report_acked(batch, tail);
-      return;
-    }
-  }
-  foreign_seen_ = foreign_seen_ || fencing_;
   window_.session_refused();
   if (window_.in_doubt() == 0) {
     known_tail_ = tail;
     window_.renumber(tail, true);
     return retry_quickly("somebody else appends to the stream");
   }
-  if (fencing_) return want_new_token(tail);
   settle_below_ = settle_next_ = tail;
   stage_ = Stage::settling;
 }
@@ -217,43 +202,58 @@ void StreamProducer::session_lost(const std::string& reason) {
   if (!idle) back_off(reason);
 }
 
+// Takes out those in doubt that are stored before `below`, oldest first. That the stream is as long as if
+// they were proves nothing: whoever appends without a token, if only a command to trim, is not shut out by
+// ours.
+tl::expected<std::vector<Batch>, ReadError> StreamProducer::take_stored(std::uint64_t below) {
+  std::vector<std::size_t> stored;  // newest first
+  for (std::size_t index = window_.size(); index-- > 0;) {
+    const AppendWindow::Slot& slot = window_.slots()[index];
+    if (!slot.in_doubt || slot.doubted_end() > below) continue;
+    // While a token shuts old attempts out, each goes only behind the one before it in one session, which
+    // ends at its first refusal: where one is stored, so are those before it.
+    if (!fencing_ || stored.empty()) {
+      const auto there =
+          channel_->read_back(slot.doubted_end() - 1, 1, attempt_deadline(options_.open_timeout));
+      if (!there) return tl::unexpected(there.error());
+      if (!window_.ends_with(index, *there)) continue;
+      known_tail_ = std::max(known_tail_, slot.doubted_end());
+    }
+    stored.push_back(index);
+  }
+  std::vector<Batch> taken;
+  for (const std::size_t index : stored) taken.push_back(window_.take(index));
+  std::ranges::reverse(taken);
+  return taken;
+}
+
 void StreamProducer::settle() {
   // Records that were acknowledged are gone: what was in doubt cannot be judged by what stands there now.
   const bool shrunk = settle_below_ < known_tail_ && !fencing_;
-  for (std::size_t index = 0; index < window_.size();) {
+  std::string unknown = shrunk ? "the stream is shorter than what it acknowledged" : "";
+  if (const auto stored = take_stored(shrunk ? 0 : settle_below_)) {
+    for (const Batch& batch : *stored) report_acked(batch, settle_next_);
+  } else if (const ReadError& error = stored.error(); !error.refused || wire::is_retryable(error.error)) {
+    return back_off(error.refused ? describe(error.error) : error.reason);
+  } else {
+    unknown = "an append had no answer, and reading it back was refused (" + describe(error.error) +
+              "); S2_READ_TOKEN may help";
+    if (!read_refusal_noted_) listener_.note(stream_, unknown);
+    read_refusal_noted_ = true;
+  }
+  for (std::size_t index = 0; index < window_.size() && !unknown.empty();) {
     const AppendWindow::Slot& slot = window_.slots()[index];
-    if (!slot.in_doubt) {
-      ++index;
-      continue;
-    }
-    if (shrunk) {
-      report_failed(window_.take(index), FailureKind::unknown,
-                    "the stream is shorter than what it acknowledged");
-      continue;
-    }
-    if (slot.doubted_end() > settle_below_) {  // the stream had no room for it there: it is not stored
-      ++index;
-      continue;
-    }
-    const auto stored =
-        channel_->read_back(slot.doubted, slot.batch.seqs.size(), attempt_deadline(options_.open_timeout));
-    if (!stored && (!stored.error().refused || wire::is_retryable(stored.error().error))) {
-      const ReadError& error = stored.error();
-      return back_off(error.refused ? describe(error.error) : error.reason);
-    }
-    if (!stored) {
-      const std::string why = "an append had no answer, and reading it back was refused (" +
-                              describe(stored.error().error) + "); S2_READ_TOKEN may help";
-      if (!read_refusal_noted_) listener_.note(stream_, why);
-      read_refusal_noted_ = true;
-      report_failed(window_.take(index), FailureKind::unknown, why);
-    } else if (window_.matches(index, *stored)) {
-      report_acked(window_.take(index), settle_next_);
+    if (slot.in_doubt && (shrunk || slot.doubted_end() <= settle_below_)) {
+      report_failed(window_.take(index), FailureKind::unknown, unknown);
     } else {
       ++index;
     }
   }
-  window_.renumber(settle_next_, fencing_);
+  const bool shut_out = settle_below_ < settle_next_;  // old attempts, by a new token between the two
+  // Somebody else's records moved those behind them, which may yet land where they were sent to.
+  if (fencing_ && !shut_out && window_.in_doubt() > 0 && window_.slots().front().begin != settle_next_)
+    return want_new_token(settle_next_);
+  window_.renumber(settle_next_, shut_out);
   while (!window_.empty() && window_.slots().front().in_doubt_elsewhere()) {
     // One before it was given up, so that its own attempt waits for a place which the stream has not reached
     // yet.
@@ -261,7 +261,7 @@ void StreamProducer::settle() {
         window_.take(0), FailureKind::unknown,
         "an append had no answer and may be stored yet, behind the end of the stream; without a fencing "
         "token it cannot be sent again");
-    window_.renumber(settle_next_, fencing_);
+    window_.renumber(settle_next_, shut_out);
   }
   known_tail_ = settle_next_;
   stage_ = Stage::flowing;
@@ -280,22 +280,11 @@ void StreamProducer::superseded_by(const std::string& current) {
     room_cv_.notify_all();
   }
   // What had no answer may have been stored before the other took the stream; it can no longer land.
-  for (std::size_t index = 0; index < window_.size();) {
-    const AppendWindow::Slot& slot = window_.slots()[index];
-    if (!slot.in_doubt) {
-      ++index;
-      continue;
-    }
-    const std::uint64_t end = slot.doubted_end();
-    const auto stored =
-        channel_->read_back(slot.doubted, slot.batch.seqs.size(), attempt_deadline(options_.open_timeout));
-    if (stored && window_.matches(index, *stored)) {
-      report_acked(window_.take(index), end);
-    } else if (stored) {
-      report_failed(window_.take(index), FailureKind::superseded, reason);
-    } else {
-      report_failed(window_.take(index), FailureKind::unknown, reason + "; it could not be read back");
-    }
+  if (const auto stored = take_stored(std::numeric_limits<std::uint64_t>::max())) {
+    for (const Batch& batch : *stored) report_acked(batch, known_tail_);
+  } else {
+    while (window_.in_doubt() > 0)
+      report_failed(window_.take(0), FailureKind::unknown, reason + "; it could not be read back");
   }
   channel_->drop();
   fail_all(reason);

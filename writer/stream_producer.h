@@ -6,10 +6,12 @@
 // made it; the destructor closes without grace.
 //
 // What the thread does is a small machine (Stage):
-//   taking     an append of a fence command, guarded by its place, is the only thing in flight; its ack tells
-//   the tail settling   batches in doubt are looked up (read-back); nothing is in flight flowing    batches
-//   go out, each with the fencing token and its place; acks come back in order superseded another token
-//   fences the stream: everything fails, nothing more is sent
+// - taking: the append of a fence command, guarded by its place, is all that is in flight; its ack tells the
+//   tail.
+// - settling: batches in doubt are looked up (read-back); nothing is in flight.
+// - flowing: batches go out, each with the fencing token and its place; acks come back in order.
+// - superseded: another token fences the stream; everything fails, nothing more is sent.
+//
 // An attempt that had no answer is repeated with the same guard, so it is stored at most once. A place is
 // changed (renumbered) only when no batch is in doubt, or after a new fencing token has made the old attempts
 // harmless.
@@ -111,6 +113,7 @@ class StreamProducer {
   void refused_for_good(const wire::ApiError& error, bool by_content);
   void close_gap_at(std::uint64_t place);
   void session_lost(const std::string& reason);
+  tl::expected<std::vector<Batch>, ReadError> take_stored(std::uint64_t below);
   void settle();
   void superseded_by(const std::string& token);
   void fail_all(const std::string& reason);
@@ -172,8 +175,7 @@ class StreamProducer {
   std::uint64_t fence_place_ = 0;  // its guard: the tail as far as we know
   bool fence_sent_ = false;
   Time fence_sent_at_{};
-  bool foreign_seen_ = false;     // somebody appends without a token: places prove nothing, only reading does
-  std::uint64_t known_tail_ = 0;  // the stream was this long, S2 said
+  std::uint64_t known_tail_ = 0;    // the stream was this long, S2 said
   std::uint64_t settle_below_ = 0;  // settling: what ends at or below it may be stored, the rest is not
   std::uint64_t settle_next_ = 0;   // settling: the place to go on from
   std::size_t refusals_in_doubt_ = 0;

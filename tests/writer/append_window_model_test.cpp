@@ -78,9 +78,14 @@ class WindowAndModel {
       return;
     }
     // Nobody else writes: a refusal can only mean that what was in doubt is stored.
-    const auto stored = window_.stored_before(answer.tail);
-    RC_ASSERT(stored.has_value());
-    for (const Batch& batch : *stored) note(batch);
+    std::uint64_t place = window_.slots().front().begin;
+    RC_ASSERT(place < answer.tail);
+    while (place < answer.tail) {
+      RC_ASSERT(window_.slots().front().in_doubt);
+      place = window_.slots().front().end();
+      note(window_.take(0));
+    }
+    RC_ASSERT(place == answer.tail);
     reconnect();
   }
 

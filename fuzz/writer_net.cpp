@@ -36,7 +36,7 @@ class DirectNetwork final : public Network {
   scenarios::DirectS2 net_;
 };
 
-// The emulator's fault plan for a planned fault: its own words for the same.
+// The emulator's fault plan for the planned faults and the latency: its own words for the same.
 std::string plan_of(const WriterShape& shape) {
   using scenarios::DirectFault;
   std::string plan = "[";
@@ -77,6 +77,11 @@ std::string plan_of(const WriterShape& shape) {
     if (plan.size() > 1) plan += ',';
     plan += fmt::format(R"({{"match":{{"op":"append_session","after":{},"times":1}},"fault":{}}})",
                         each.append - 1, fault);
+  }
+  if (shape.latency.count() > 0) {
+    if (plan.size() > 1) plan += ',';
+    plan += fmt::format(R"({{"match":{{"op":"append_session"}},"fault":{{"delay":"{}ms"}}}})",
+                        shape.latency.count());
   }
   return plan + "]";
 }

@@ -106,7 +106,7 @@ WriterShape draw_shape(const WriterLimits& limits) {
     shape.byte_faults.push_back(
         {.kind = scenarios::ByteFault::Kind::gone, .to_server = sim::choose(2) == 0, .byte = draw_byte()});
   }
-  if (limits.way == WriterWay::direct && faults > 0 && sim::choose(kSlowOneIn) == 0)
+  if (faults > 0 && sim::choose(kSlowOneIn) == 0)
     shape.latency = milliseconds(one_of(std::array{20, 100, 800, 2500}));
   shape.join_first = sim::choose(2) == 0;
   shape.settle = shape.join_first && sim::choose(3) == 0;

@@ -64,7 +64,7 @@ struct WriterShape {
   std::vector<scenarios::PlannedFault> faults;
   std::uint64_t refused_from = 0, refused_opens = 0;
   std::vector<scenarios::ByteFault> byte_faults;  // over HTTP/2 bytes only
-  std::chrono::milliseconds latency{0};           // of every append; appends handed over one by one only
+  std::chrono::milliseconds latency{0};           // of every append
   std::vector<Act> acts;
   bool join_first = false;  // publishers end before the teardown
   bool settle = false;      // and all that they published is stored

@@ -21,7 +21,7 @@ enum class ShutdownStep {
   cut_off,      // the last event that the promise covers
   cancel,       // the storage writer's Run returns
   drain,        // the ring's rest up to the cut-off goes to the producers
-  await_acks,   // the last batches are sent without linger and acknowledged
+  await_acks,   // the last batches are sent without linger and acknowledged; a drain without room goes on
   close,        // producers end; what is not stored by now is told as lost
   files,        // the journal is written up to the last event and closed
   report,       // everything said has reached stdout

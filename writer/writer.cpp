@@ -200,6 +200,14 @@ bool Writer::close_journal(Deadline deadline) {
   return journal_->close(through, deadline, std::move(settled));
 }
 
+bool Writer::drain(Deadline deadline) {
+  if (!storage_) return true;
+  // A peer that fell silent with all of the window in flight must not hold it up.
+  if (!planted(PlantedBug::no_drain) && !planted(PlantedBug::cancel_before_flush))
+    producers_->flush(deadline);
+  return storage_->drain(cut_off_, deadline);
+}
+
 bool Writer::shutdown_step(ShutdownStep step, Deadline deadline) {
   switch (step) {
     case ShutdownStep::refuse:
@@ -227,12 +235,11 @@ bool Writer::shutdown_step(ShutdownStep step, Deadline deadline) {
       if (storage_) storage_->cancel();
       return true;
     case ShutdownStep::drain:
-      // A peer that fell silent with all of the window in flight must not hold up the ring's rest.
-      if (storage_ && !planted(PlantedBug::no_drain) && !planted(PlantedBug::cancel_before_flush))
-        producers_->flush(deadline);
-      return !storage_ || storage_->drain(cut_off_, deadline);
+      return drained_ = drain(deadline);
     case ShutdownStep::await_acks:
       if (planted(PlantedBug::no_drain)) return true;
+      // What had no room by the drain's deadline has it as the acks come.
+      if (!drained_ && !(drained_ = drain(deadline))) return false;
       return !storage_ || producers_->wait_acked(cut_off_, deadline) == 0;
     case ShutdownStep::close: {
       if (planted(PlantedBug::late_marker)) {

@@ -137,6 +137,7 @@ class Writer {
   Writer(WriterOptions options, std::unique_ptr<Ring> ring, DurabilityListener& listener, Log log,
          bool storing);
   bool shutdown_step(ShutdownStep step, Deadline deadline);
+  bool drain(Deadline deadline);
   bool close_journal(Deadline deadline);
   void remove_streams(Deadline deadline);
   void branch_journal(std::uint64_t after, const std::string& epoch, const std::string& fixed_stream);
@@ -156,6 +157,7 @@ class Writer {
   std::vector<std::string> epochs_;  // whose lines in the journal are this process's to settle; newest last
   std::size_t identities_ = 0;       // changes so far
   std::uint64_t cut_off_ = 0;
+  bool drained_ = false;
   bool shut_down_ = false;
 
   std::mutex ended_mutex_;

@@ -97,6 +97,26 @@ TEST(WriterWorld, AServiceThatTakesMostOfTheBudgetIsWaitedFor) {
   shape.join_first = true;
   shape.budget = milliseconds(6000);
   shape.latency = milliseconds(520);  // a fence, four events and the end marker; the drain has 2.7 s
+  shape.one_piece = true;
+  for (const auto way : {WriterWay::direct, WriterWay::http2}) {
+    const auto slow = [&] {
+      const auto began = sim::now();
+      run_writer(shape, way);
+      if (sim::now() - began < 6 * shape.latency) sim::fail("the service was not slow");
+    };
+    expect_held(explore_writer(slow, 100), 100);
+  }
+}
+
+// The drain's deadline ended the handing over although the acks that make room came, in time that was the
+// acks' own: ten of 0.35 s, and the drain has 2.7 s.
+TEST(WriterWorld, WhatHadNoRoomByTheDrainsDeadlineIsHandedOverAsTheAcksCome) {
+  WriterShape shape;
+  shape.events = 8;
+  shape.batch_records = shape.in_flight_records = 1;
+  shape.join_first = true;
+  shape.budget = milliseconds(6000);
+  shape.latency = milliseconds(350);
   expect_held(explore_writer([&] { run_writer(shape, WriterWay::direct); }, 100), 100);
 }
 

@@ -335,6 +335,12 @@ void WriterLedger::committed(std::uint64_t name) {
   for (const Stored& record : append.records) lands(append.stream, record);
 }
 
+void WriterLedger::stranger(const std::string& stream, std::size_t records) {
+  sim::touches_unguarded(kCommutes);
+  note("a stranger appends {} records to {}", records, stream);
+  if (const std::size_t index = stream_of(stream); index != kMaxStreams) streams_[index].tail += records;
+}
+
 void WriterLedger::lands(std::size_t stream_index, const Stored& record) {
   Stream& stream = streams_[stream_index];
   if (record.named != stream_index)

@@ -72,6 +72,7 @@ class WriterLedger final : public writer::DurabilityListener {
   // An append as it is sent; the name that it is committed by.
   std::uint64_t sent(const std::string& stream, const wire::AppendInput& input);
   void committed(std::uint64_t name);
+  void stranger(const std::string& stream, std::size_t records);
   // What may land, by session, oldest first, if everything ends now.
   void under_way(const std::vector<std::vector<std::uint64_t>>& sessions);
 

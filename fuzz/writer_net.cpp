@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -25,6 +26,8 @@ class DirectNetwork final : public Network {
               .on_send = [&ledger](const std::string& stream,
                                    const wire::AppendInput& input) { return ledger.sent(stream, input); },
               .on_commit = [&ledger](std::uint64_t name) { ledger.committed(name); },
+              .on_stranger = [&ledger](const std::string& stream,
+                                       std::size_t records) { ledger.stranger(stream, records); },
               .on_under_way = [&ledger](const auto& sessions) { ledger.under_way(sessions); }}) {}
   std::unique_ptr<writer::Producers> producers(const writer::ProducerOptions& options,
                                                writer::ProducerListener& listener) override {
@@ -44,6 +47,7 @@ std::string plan_of(const WriterShape& shape) {
     const auto* fault = "";
     switch (each.fault) {
       case DirectFault::cut_before_commit:
+      case DirectFault::stranger:
         fault = R"({"cut":"before_commit"})";
         break;
       case DirectFault::cut_after_commit:
@@ -89,7 +93,9 @@ std::string plan_of(const WriterShape& shape) {
 class Http2Network final : public Network {
  public:
   Http2Network(const WriterShape& shape, WriterLedger& ledger, std::function<void()> on_death)
-      : net_({.draw = sim::choose,
+      : ledger_(ledger),
+        faults_(shape.faults),
+        net_({.draw = sim::choose,
               .latency_max = std::chrono::microseconds(shape.one_piece ? 0 : sim::choose(3) * 150),
               // A big event in small pieces would be nothing but pieces.
               .piece_max = shape.one_piece || sim::choose(2) == 0 || shape.big_event ? std::size_t{16 * 1024}
@@ -105,14 +111,7 @@ class Http2Network final : public Network {
     net_.in_loop([&] {
       host_ = std::make_unique<emulator::Host>(net_.loop(), emulator::Options{.faults_json = plan_of(shape)});
       host_->create_basin(scenarios::kDirectBasin, R"({"create_stream_on_append":true})");
-      host_->world().moments.observe([this, &ledger](const emulator::ProtocolEvent& event) {
-        if (event.moment == emulator::Moment::append_received) {
-          ++received_;
-          ledger.received(*event.input);
-        }
-        if (event.moment != emulator::Moment::committed) return;
-        ledger.committed(ledger.sent(event.stream, *event.input));
-      });
+      host_->world().moments.observe([this](const emulator::ProtocolEvent& event) { happened(event); });
       host_->serve(net_.make_listener());
     });
     writer::S2ClientOptions options;
@@ -147,6 +146,23 @@ class Http2Network final : public Network {
  private:
   static constexpr std::chrono::seconds kTwinsLand{1};  // the emulator's own late ones, too
 
+  void happened(const emulator::ProtocolEvent& event) {
+    if (event.moment == emulator::Moment::committed)
+      ledger_.committed(ledger_.sent(event.stream, *event.input));
+    if (event.moment != emulator::Moment::append_received) return;
+    ++received_;
+    ledger_.received(*event.input);
+    const auto planned = std::ranges::find(faults_, received_, &scenarios::PlannedFault::append);
+    if (planned == faults_.end() || planned->fault != scenarios::DirectFault::stranger) return;
+    const std::size_t records = event.input->records.size();
+    emulator::World& world = host_->world();
+    if (world.service.append(event.basin, event.stream, scenarios::strangers_records(records),
+                             world.clock.now_ms()))
+      ledger_.stranger(event.stream, records);
+  }
+
+  WriterLedger& ledger_;
+  const std::vector<scenarios::PlannedFault> faults_;
   std::uint64_t received_ = 0;  // appends
   scenarios::MemoryNet net_;
   std::unique_ptr<emulator::Host> host_;

@@ -29,10 +29,18 @@ const char* name_of(DirectFault fault) {
       return "silence before commit";
     case DirectFault::silent_after_commit:
       return "silence after commit";
+    case DirectFault::stranger:
+      return "a stranger's append in place of one that is lost";
     case DirectFault::token_refused:
       return "401";
   }
   return "";
+}
+
+wire::AppendInput strangers_records(std::size_t count) {
+  wire::AppendInput input;
+  for (std::size_t n = 0; n < count; ++n) input.records.push_back({std::nullopt, {}, "a stranger's"});
+  return input;
 }
 
 class DirectChannel final : public writer::AppendChannel {
@@ -242,6 +250,13 @@ void DirectS2::take(std::unique_lock<std::mutex>& lock, const SessionPtr& sessio
   };
   if (faulty) {
     switch (fault) {
+      case DirectFault::stranger: {
+        const std::size_t records = session->to_service.front().input.records.size();
+        if (service_.append(kDirectBasin, session->stream, strangers_records(records), now_ms()) &&
+            options_.on_stranger)
+          options_.on_stranger(session->stream, records);
+        [[fallthrough]];
+      }
       case DirectFault::cut_before_commit:
         session->to_service.clear();
         return answer(lock, session, writer::SessionLost{"connection reset by peer"}, true);

@@ -40,10 +40,13 @@ enum class DirectFault : std::uint8_t {
   retiring,              // answered, and the server wants no more in this session
   silent_before_commit,  // nothing is taken or answered any more; what is on its way may land later
   silent_after_commit,   // committed, and nothing is answered any more
+  stranger,              // as cut_before_commit, and as many records of a stranger stand in its place
   token_refused,         // 401, without effect and for good: the only one that loses an append
 };
-inline constexpr std::size_t kDirectFaults = 9;  // that lose none
+inline constexpr std::size_t kDirectFaults = 10;  // that lose none
 const char* name_of(DirectFault fault);
+// What somebody else appends, without a token and at any place: no fence keeps it out.
+wire::AppendInput strangers_records(std::size_t count);
 
 struct PlannedFault {
   DirectFault fault = DirectFault::cut_before_commit;
@@ -62,6 +65,8 @@ struct DirectOptions {
   // A name for each append that is sent, told again when it is committed.
   std::function<std::uint64_t(const std::string& stream, const wire::AppendInput& input)> on_send = {};
   std::function<void(std::uint64_t name)> on_commit = {};
+  // So many records of a stranger are in the stream.
+  std::function<void(const std::string& stream, std::size_t records)> on_stranger = {};
   // After each send: the names of what is on its way, by session, oldest first. It may land, in order within
   // a session, if everything ends now.
   std::function<void(const std::vector<std::vector<std::uint64_t>>& under_way)> on_under_way = {};

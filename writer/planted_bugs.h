@@ -67,6 +67,7 @@ enum class PlantedBug : std::uint8_t {
   unsafe_retry,
   unsafe_retry_class,
   resend_after_reconnect,
+  length_proves,
   error_before_acks,
   buffered_acks_dropped,
   match_seq_early,
@@ -98,7 +99,7 @@ struct PlantedBugRow {
   bool in_world = true;
 };
 
-inline constexpr std::array<PlantedBugRow, 57> kPlantedBugs = {{
+inline constexpr std::array<PlantedBugRow, 58> kPlantedBugs = {{
     {PlantedBug::seq_unlocked, "seq-unlocked", "ring",
      "sequence number and slot are taken under different locks", "lost, duplicated, reordered"},
     {PlantedBug::stranded_cursor, "stranded-cursor", "ring",
@@ -183,6 +184,8 @@ inline constexpr std::array<PlantedBugRow, 57> kPlantedBugs = {{
      "an unknown outcome is called free of effect", "duplicated"},
     {PlantedBug::resend_after_reconnect, "resend-after-reconnect", "client",
      "what is sent again over a new connection has no guard", "duplicated"},
+    {PlantedBug::length_proves, "length-proves", "client",
+     "a stream that is as long as if a batch were stored counts as its acknowledgement", "false ack"},
     {PlantedBug::error_before_acks, "error-before-acks", "client",
      "a terminal error hides acks that were ready", "false failure, duplicated"},
     {PlantedBug::buffered_acks_dropped, "buffered-acks-dropped", "client",

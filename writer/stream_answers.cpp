@@ -212,7 +212,7 @@ tl::expected<std::vector<Batch>, ReadError> StreamProducer::take_stored(std::uin
     if (!slot.in_doubt || slot.doubted_end() > below) continue;
     // While a token shuts old attempts out, each goes only behind the one before it in one session, which
     // ends at its first refusal: where one is stored, so are those before it.
-    if (!fencing_ || stored.empty()) {
+    if ((!fencing_ || stored.empty()) && !planted(PlantedBug::length_proves)) {
       const auto there =
           channel_->read_back(slot.doubted_end() - 1, 1, attempt_deadline(options_.open_timeout));
       if (!there) return tl::unexpected(there.error());
@@ -313,6 +313,7 @@ void StreamProducer::back_off(const std::string& reason) {
   Clock::duration pause = backoff_.next();
   if (backoff_.failures() >= options_.attempts_per_budget) {
     channel_->drop();  // whatever this connection has become: the next attempts start from nothing
+    in_session_ = false;
     backoff_.reset();
   }
 #ifdef PLANTED_BUGS

@@ -126,6 +126,26 @@ TEST(Producer, AsManyRecordsOfAStrangerAreNotTakenForTheBatchThatHadNoAnswer) {
   }
 }
 
+// The session in which the fence went through was given up with the connection of the reads that failed, and
+// was waited for all the same.
+TEST(Producer, ReadsThatFailForLongerThanTheRetryBudgetAreNoReasonToStop) {
+  FakeS2 s2;
+  s2.plan = {Hurt::none, Hurt::cut_before_commit, Hurt::none,
+             Hurt::none};  // a fence, event 1, again, a fence
+  s2.plan.insert(s2.plan.end(), 10, Hurt::read_fails);
+  int appends = 0;
+  s2.before_each_append = [&](FakeS2& service) {
+    wire::AppendInput note;
+    note.records.push_back({std::nullopt, {}, "other"});
+    if (++appends == 3) service.foreign_append(note);
+  };
+  Heard heard;
+  auto producers = make_producers(quick_options(), s2, heard);
+  put(*producers, 1);
+  EXPECT_EQ(producers->wait_acked(1, Clock::now() + kLong), 0U);
+  EXPECT_EQ(stored_seqs(s2), std::vector<std::uint64_t>{1});
+}
+
 TEST(Producer, AnOutageLongerThanTheRetryBudgetLosesNothing) {
   FakeS2 s2;
   s2.plan.assign(40, Hurt::open_fails);

@@ -49,12 +49,12 @@ tl::expected<SessionRef, std::string> CaptureSessions::start(const std::string& 
   if (std::find(left_.begin(), left_.end(), stream) != left_.end()) {
     return tl::unexpected<std::string>("this session's stream was left to another branch: take a new id");
   }
-  last_started_ = id;
 #ifdef PLANTED_BUGS
   if (planted(PlantedBug::stranded_cursor)) ring_.count_anew();
 #endif
   if (State* state = active_state(id)) {
     if (state->ending) return tl::unexpected<std::string>("this capture session is still ending");
+    last_started_ = id;
     return state->identity;
   }
   if (active_.size() >= kMaxActiveSessions) {
@@ -62,6 +62,7 @@ tl::expected<SessionRef, std::string> CaptureSessions::start(const std::string& 
   }
   auto session = std::make_shared<const SessionIdentity>(SessionIdentity{next_ordinal_++, id, stream});
   active_.push_back({session});
+  last_started_ = id;
   return session;
 }
 

@@ -54,6 +54,16 @@ TEST_F(Sessions, NumbersAreOneCounterAcrossSessionsAndRestarts) {
   EXPECT_EQ(sessions.publish("a", event())->seq, 4u);
 }
 
+TEST_F(Sessions, AStartThatIsRefusedChangesNotWhichSessionIsMeant) {
+  for (std::size_t i = 1; i <= kMaxActiveSessions; ++i) ASSERT_TRUE(sessions.start(std::to_string(i)));
+  EXPECT_FALSE(sessions.start("one too many"));
+  const std::string last = std::to_string(kMaxActiveSessions);
+  EXPECT_EQ(error(sessions.publish("", event())), "");
+  EXPECT_EQ(published().back()["capture_session_id"], last);
+  EXPECT_EQ(sessions.find("")->id, last);
+  EXPECT_EQ(sessions.end("", in(kLong))->session->id, last);
+}
+
 TEST_F(Sessions, TheDefaultSessionIsTheLastStarted) {
   sessions.start("a");
   sessions.start("b");

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "writer/duration.h"
+#include "writer/producer.h"
 
 namespace s2::writer {
 namespace {
@@ -18,6 +19,8 @@ constexpr int kOfWhole = 950;  // thousandths that the steps may have together
 constexpr int kOfWholeGiven =
     800;  // thousandths that steps with a wish may have of a whole that is made for them
 constexpr int kAcksRoundTrips = 2;  // the last batch, and once more where its answer was lost
+constexpr std::int64_t kMiB = 1024 * 1024;
+constexpr std::int64_t kMostEventBytes = wire::kMaxBatchMeteredBytes;  // a batch of one
 
 std::size_t row_of(ShutdownStep step) {
   return static_cast<std::size_t>(std::find_if(kShutdownTable.begin(), kShutdownTable.end(),
@@ -30,6 +33,10 @@ std::string shown(milliseconds time) {
                                   : fmt::format("{}ms", time.count());
 }
 
+std::string shown_bytes(std::int64_t bytes) {
+  return bytes % kMiB == 0 ? fmt::format("{}MiB", bytes / kMiB) : fmt::format("{}B", bytes);
+}
+
 // What a step needs at the least, and why.
 struct Need {
   milliseconds least{0};
@@ -38,19 +45,28 @@ struct Need {
 
 using Needs = std::array<Need, kShutdownTable.size()>;
 
+// The drain has handed over all once what is on its way was answered so often. Each time ends where so many
+// batches, or so many bytes, are on their way: large events among small ones cost both.
 Needs needs_of(const BudgetWishes& wishes) {
   Needs needs;
   if (!wishes.ack_latency) return needs;
-  const std::size_t batches = (wishes.ring_events + wishes.batch_records - 1) / wishes.batch_records;
-  const std::size_t rounds = (batches + wishes.batches_in_flight - 1) / wishes.batches_in_flight;
-  needs[row_of(ShutdownStep::drain)] = {
-      *wishes.ack_latency * static_cast<int>(rounds),
-      fmt::format("{} events / {} a batch = {} batches, {} at once: {} x {}", wishes.ring_events,
-                  wishes.batch_records, batches, wishes.batches_in_flight, rounds,
-                  shown(*wishes.ack_latency))};
+  const milliseconds latency = *wishes.ack_latency;
+  const std::int64_t batches = (wishes.ring_events + wishes.batch_records - 1) / wishes.batch_records;
+  const std::int64_t rounds = (batches + wishes.batches_in_flight - 1) / wishes.batches_in_flight;
+  const std::int64_t bytes = std::min(wishes.ring_bytes, wishes.ring_events * kMostEventBytes);
+  const std::int64_t bytes_at_once = std::int64_t{kMaxInFlightBytes} - kMostEventBytes;
+  const std::int64_t more = bytes / bytes_at_once;
+  std::string why;
+  if (wishes.fencing) why = fmt::format("the fence: 1 x {}, ", shown(latency));
+  why += fmt::format("{} events / {} a batch = {} batches, {} at once: {} x {}", wishes.ring_events,
+                     wishes.batch_records, batches, wishes.batches_in_flight, rounds, shown(latency));
+  if (more > 0)
+    why += fmt::format(", {} / {} at once: {} x {} more", shown_bytes(bytes), shown_bytes(bytes_at_once),
+                       more, shown(latency));
+  needs[row_of(ShutdownStep::drain)] = {latency * ((wishes.fencing ? 1 : 0) + rounds + more), why};
   needs[row_of(ShutdownStep::await_acks)] = {
-      *wishes.ack_latency * kAcksRoundTrips,
-      fmt::format("an append and one more try: {} x {}", kAcksRoundTrips, shown(*wishes.ack_latency))};
+      latency * kAcksRoundTrips,
+      fmt::format("an append and one more try: {} x {}", kAcksRoundTrips, shown(latency))};
   return needs;
 }
 
@@ -122,7 +138,8 @@ tl::expected<ShutdownPlan, std::string> plan_shutdown(const BudgetWishes& wishes
     return tl::unexpected(fmt::format(
         "the steps of a shutdown need more than there is: {} = {}, inside {} ({} of {} is for its steps): "
         "make "
-        "S2_WRITER_SHUTDOWN_BUDGET and the grace around it longer, the ring smaller, or the batches larger",
+        "S2_WRITER_SHUTDOWN_BUDGET and the grace around it longer, the ring smaller (in events or bytes), or "
+        "the batches larger",
         sum, shown(least), shown(plan.whole), shown(for_steps), shown(plan.whole)));
   }
 
@@ -206,10 +223,17 @@ std::string plan_text(const ShutdownPlan& plan, const BudgetWishes& wishes) {
     text += fmt::format("  {:<9} {:>8} ms  {}\n", kShutdownTable[i].key, time.count() / 1000,
                         kShutdownTable[i].name);
   }
-  return text +
-         fmt::format(
-             "  {:<9} {:>8} ms\n\ntime that a step leaves goes to those behind it; no linger is waited for\n",
-             "sum", sum.count() / 1000);
+  text += fmt::format(
+      "  {:<9} {:>8} ms\n\ntime that a step leaves goes to those behind it; no linger is waited for\n", "sum",
+      sum.count() / 1000);
+  if (!wishes.ack_latency)
+    return text + "whether it is enough is not known: S2_WRITER_ACK_LATENCY says how long an answer takes\n";
+  const Needs needs = needs_of(wishes);
+  for (std::size_t i = 0; i < needs.size(); ++i) {
+    if (needs[i].least.count() > 0)
+      text += fmt::format("{} needs {}: {}\n", kShutdownTable[i].key, shown(needs[i].least), needs[i].why);
+  }
+  return text + "that is for a full ring of one stream's events: a backlog in the journal takes longer\n";
 }
 
 }  // namespace s2::writer

@@ -3,8 +3,10 @@
 //
 // A budget must be less than what is around it, at each level: step < shutdown < supervisor's grace < host's
 // grace. The usual mistake is the other way round: three steps of 10 s inside a supervisor's 25 s inside a
-// host that gives 2 s. Linger costs a shutdown nothing: the last batch is sent without it. Pure; any thread.
-// Source: system rules "Shutdown", "What really went wrong" 3.
+// host that gives 2 s. Linger costs a shutdown nothing: the last batch is sent without it. What the steps
+// need is known where S2_WRITER_ACK_LATENCY is: for a ring that is full of one stream's events, of whatever
+// size, and not for a backlog in the journal. Pure; any thread. Source: system rules "Shutdown", "What really
+// went wrong" 3.
 #pragma once
 
 #include <array>
@@ -16,6 +18,7 @@
 #include <tl/expected.hpp>
 #include <vector>
 
+#include "writer/ring.h"
 #include "writer/shutdown.h"
 
 namespace s2::writer {
@@ -27,10 +30,12 @@ struct BudgetWishes {
   std::array<std::optional<std::chrono::milliseconds>, kShutdownTable.size()>
       steps;  // S2_WRITER_STEP_BUDGETS
   std::optional<std::chrono::milliseconds>
-      ack_latency;                 // S2_WRITER_ACK_LATENCY; nothing: needs are not known
-  std::size_t ring_events = 1024;  // what a drain may find
-  std::size_t batch_records = 50;
-  std::size_t batches_in_flight = 128;
+      ack_latency;                  // S2_WRITER_ACK_LATENCY; nothing: needs are not known
+  std::int64_t ring_events = 1024;  // what a drain may find
+  std::int64_t ring_bytes = kDefaultRingBytes;
+  std::int64_t batch_records = 50;
+  std::int64_t batches_in_flight = 128;
+  bool fencing = true;  // a stream is fenced before its first append
 };
 
 struct ShutdownPlan {

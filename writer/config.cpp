@@ -281,11 +281,14 @@ tl::expected<CommandLine, std::string> config_from(const std::vector<std::string
       return tl::unexpected(fmt::format("{}: {}", name, *problem));
   }
   Config& config = line.config;
-  config.budget.ring_events = config.ring.events;
-  config.budget.batch_records =
+  const std::size_t batch_records =
       std::min(config.producer.max_batch_records, config.producer.max_in_flight_records);
-  config.budget.batches_in_flight =
-      std::min(config.producer.max_in_flight_records / config.budget.batch_records, kMaxInFlightBatches);
+  config.budget.ring_events = config.ring.events;
+  config.budget.ring_bytes = config.ring.bytes;
+  config.budget.batch_records = static_cast<std::int64_t>(batch_records);
+  config.budget.batches_in_flight = static_cast<std::int64_t>(
+      std::min(config.producer.max_in_flight_records / batch_records, kMaxInFlightBatches));
+  config.budget.fencing = config.producer.fencing;
   if (config.budget.ack_latency && *config.budget.ack_latency >= config.producer.ack_timeout) {
     return tl::unexpected<std::string>(
         "S2_WRITER_ACK_LATENCY is not less than S2_WRITER_ACK_TIMEOUT, behind which nobody waits for an "

@@ -77,6 +77,8 @@ TEST(Budget, WhatTheAcksNeedIsReserved) {
   BudgetWishes slow;
   slow.whole = 2s;
   slow.ack_latency = 500ms;
+  slow.ring_bytes = 4'000'000;  // less than what may be on its way at once
+  slow.fencing = false;
   slow.ring_events = 12'801;  // 257 batches: three rounds
   auto plan = plan_shutdown(slow);
   ASSERT_FALSE(plan);
@@ -96,6 +98,31 @@ TEST(Budget, WhatTheAcksNeedIsReserved) {
   EXPECT_NE(plan.error().find("acks has 300ms, and needs 400ms"), std::string::npos) << plan.error();
 }
 
+TEST(Budget, LargeEventsAmongSmallOnesWaitForBothLimits) {
+  BudgetWishes mixed;
+  mixed.whole = 2s;
+  mixed.ack_latency = 500ms;
+  mixed.ring_events = 12'801;  // 257 batches: three rounds
+  mixed.ring_bytes = 40 * 1024 * 1024;
+  const auto plan = plan_shutdown(mixed);
+  ASSERT_FALSE(plan);
+  EXPECT_NE(
+      plan.error().find("drain 3s (the fence: 1 x 500ms, 12801 events / 50 a batch = 257 batches, 128 at "
+                        "once: 3 x 500ms, 40MiB / 15MiB at once: 2 x 500ms more)"),
+      std::string::npos)
+      << plan.error();
+}
+
+TEST(Budget, ThePlanSaysWhatItsNeedsAreMadeOf) {
+  BudgetWishes wish;
+  EXPECT_NE(plan_text(*plan_shutdown(wish), wish).find("is not known: S2_WRITER_ACK_LATENCY"),
+            std::string::npos);
+  wish.ack_latency = 500ms;
+  const std::string text = plan_text(*plan_shutdown(wish), wish);
+  EXPECT_NE(text.find("drain needs 3s: the fence: 1 x 500ms, "), std::string::npos) << text;
+  EXPECT_NE(text.find("acks needs 1s: an append and one more try: 2 x 500ms"), std::string::npos) << text;
+}
+
 TEST(Budget, WhateverIsPlannedFitsAndGivesEachItsWish) {
   ASSERT_TRUE(rc::check([] {
     const auto time = [](int most) { return milliseconds(*rc::gen::inRange(1, most)); };
@@ -107,8 +134,10 @@ TEST(Budget, WhateverIsPlannedFitsAndGivesEachItsWish) {
       if (kShutdownTable[i].budget > 0 && *rc::gen::inRange(0, 4) == 0) some.steps[i] = time(5'000);
     }
     if (*rc::gen::arbitrary<bool>()) some.ack_latency = time(2'000);
-    some.ring_events = *rc::gen::inRange<std::size_t>(1, 100'000);
-    some.batch_records = *rc::gen::inRange<std::size_t>(1, 1000);
+    some.ring_events = *rc::gen::inRange<std::int64_t>(1, 100'000);
+    some.ring_bytes = *rc::gen::inRange<std::int64_t>(1, 1'000'000'000);
+    some.batch_records = *rc::gen::inRange<std::int64_t>(1, 1000);
+    some.fencing = *rc::gen::arbitrary<bool>();
     const auto plan = plan_shutdown(some);
     RC_CLASSIFY(plan.has_value(), "fits");
     if (!plan) return;

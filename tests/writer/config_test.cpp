@@ -85,6 +85,27 @@ TEST(Config, ThePlanKnowsHowMuchIsOnItsWayAtOnceAndTheProducerHowLongAnAnswerTak
                   "S2_WRITER_ACK_LATENCY is not less than S2_WRITER_ACK_TIMEOUT"));
 }
 
+// The ring may be full of large events, of which only so many bytes are on their way at once; and a stream
+// that nothing was stored in yet is fenced first.
+TEST(Config, ThePlanCountsBytesAndTheFenceToo) {
+  Variables variables = {{"S2_WRITER_ACK_LATENCY", "1s"}, {"S2_WRITER_SHUTDOWN_BUDGET", "5s"}};
+  const std::string line = error(variables);
+  EXPECT_TRUE(has(line,
+                  "the fence: 1 x 1s, 1024 events / 50 a batch = 21 batches, 128 at once: 1 x 1s, "
+                  "64MiB / 15MiB at once: 4 x 1s more"))
+      << line;
+  EXPECT_TRUE(has(line, "drain 6s")) << line;
+  EXPECT_EQ(read({{"S2_WRITER_ACK_LATENCY", "1s"}})->config.shutdown.whole, milliseconds(10'000));
+  variables["S2_WRITER_RING_BYTES"] = "8MiB";
+  EXPECT_EQ(error(variables), "no error");
+  variables["S2_WRITER_SHUTDOWN_BUDGET"] = "4s";
+  EXPECT_TRUE(has(error(variables), "drain 2s (the fence: 1 x 1s, 1024 events"));
+  variables["S2_WRITER_FENCING"] = "off";
+  EXPECT_EQ(error(variables), "no error");
+  variables["S2_WRITER_RING_BYTES"] = "8000GiB";
+  EXPECT_TRUE(has(error(variables), "S2_WRITER_RING_BYTES: expected a size"));
+}
+
 TEST(Config, HalfAConfigurationNamesWhatIsMissing) {
   EXPECT_TRUE(has(error({{"S2_BASIN", "basin-one"}}), "S2_ACCESS_TOKEN is missing"));
   EXPECT_TRUE(has(error({{"S2_ACCESS_TOKEN", "hush"}}), "S2_BASIN is missing"));

@@ -19,6 +19,7 @@ constexpr int kOfWhole = 950;  // thousandths that the steps may have together
 constexpr int kOfWholeGiven =
     800;  // thousandths that steps with a wish may have of a whole that is made for them
 constexpr int kAcksRoundTrips = 2;  // the last batch, and once more where its answer was lost
+constexpr milliseconds kMostWhole{std::chrono::hours(24)};
 constexpr std::int64_t kMiB = 1024 * 1024;
 constexpr std::int64_t kMostEventBytes = wire::kMaxBatchMeteredBytes;  // a batch of one
 
@@ -133,14 +134,20 @@ tl::expected<ShutdownPlan, std::string> plan_shutdown(const BudgetWishes& wishes
   plan.whole = std::max(kDefaultWhole, least * 1000 / kOfWholeGiven);
   for (const milliseconds grace : wishes.around) plan.whole = std::min(plan.whole, grace * kOfGrace / 1000);
   if (wishes.whole) plan.whole = *wishes.whole;
-  const milliseconds for_steps = plan.whole * kOfWhole / 1000;
-  if (least > for_steps) {
+  if (plan.whole.count() <= 0) {
     return tl::unexpected(fmt::format(
-        "the steps of a shutdown need more than there is: {} = {}, inside {} ({} of {} is for its steps): "
-        "make "
+        "a grace of {} is too short: a shutdown has nine tenths of it, and needs 1ms at the least",
+        shown(std::ranges::min(wishes.around))));
+  }
+  const milliseconds for_steps = plan.whole * kOfWhole / 1000;
+  const bool too_long = plan.whole > kMostWhole;  // nor could the shares of a much longer one be counted
+  if (least > for_steps || too_long) {
+    return tl::unexpected(fmt::format(
+        "the steps of a shutdown need {}: {} = {}, inside {} ({} of {} is for its steps): make "
         "S2_WRITER_SHUTDOWN_BUDGET and the grace around it longer, the ring smaller (in events or bytes), or "
         "the batches larger",
-        sum, shown(least), shown(plan.whole), shown(for_steps), shown(plan.whole)));
+        too_long ? "longer than a day" : "more than there is", sum, shown(least), shown(plan.whole),
+        shown(for_steps), shown(plan.whole)));
   }
 
   // What is given or needed stands; the rest is shared as the table shares it, needs first.

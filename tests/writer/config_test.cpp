@@ -106,6 +106,20 @@ TEST(Config, ThePlanCountsBytesAndTheFenceToo) {
   EXPECT_TRUE(has(error(variables), "S2_WRITER_RING_BYTES: expected a size"));
 }
 
+TEST(Config, WhatLeavesNoTimeOrNeedsMoreThanADayIsAnErrorOfOneLine) {
+  EXPECT_TRUE(has(error({{"S2_WRITER_GRACE", "1ms"}}), "a grace of 1ms is too short"));
+  EXPECT_EQ(error({{"S2_WRITER_GRACE", "2ms"}}), "no error");
+  EXPECT_EQ(error({{"S2_WRITER_SHUTDOWN_BUDGET", "1ms"}}), "no error");
+  EXPECT_EQ(error({{"S2_WRITER_SHUTDOWN_BUDGET", "1440m"}, {"S2_WRITER_GRACE", "1440m"}}).find("\n"),
+            std::string::npos);
+  const std::string slow = error({{"S2_WRITER_ACK_TIMEOUT", "1440m"},
+                                  {"S2_WRITER_ACK_LATENCY", "1439m"},
+                                  {"S2_WRITER_RING_CAPACITY", "16777216"},
+                                  {"S2_WRITER_RING_BYTES", "8796093022207MiB"},
+                                  {"S2_WRITER_IN_FLIGHT_RECORDS", "1"}});
+  EXPECT_TRUE(has(slow, "longer than a day")) << slow;
+}
+
 TEST(Config, HalfAConfigurationNamesWhatIsMissing) {
   EXPECT_TRUE(has(error({{"S2_BASIN", "basin-one"}}), "S2_ACCESS_TOKEN is missing"));
   EXPECT_TRUE(has(error({{"S2_ACCESS_TOKEN", "hush"}}), "S2_BASIN is missing"));

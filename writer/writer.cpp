@@ -158,7 +158,8 @@ ShutdownReport Writer::shutdown(std::chrono::milliseconds budget,
   result.steps = run_shutdown(budget, options_.shutdown_shares, [&](ShutdownStep step, Deadline deadline) {
     if (step != ShutdownStep::report) return shutdown_step(step, deadline);
     const bool said = report(deadline);
-    result.journal_left = journal_ && !journal_->ended_by(deadline);
+    result.journal_left =
+        journal_ && !journal_->ended_by(std::max(deadline, std::chrono::steady_clock::now() + kLastLook));
     return said;
   });
   result.unsaved = durability_.gone();

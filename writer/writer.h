@@ -76,6 +76,8 @@ struct ShutdownReport {
 };
 // What a log says of a shutdown that left something, a line each; `step ... was not done` among them.
 std::vector<std::string> lines_of(const ShutdownReport& report);
+// A disk is not blamed before it was waited for so long, however late the steps before it were.
+inline constexpr std::chrono::milliseconds kLastLook{100};
 // What a log says of it.
 inline constexpr std::string_view kJournalLeft =
     "the journal's disk does not answer: its thread is left behind, and its last lines may be missing";

@@ -107,5 +107,17 @@ TEST(ShutdownSteps, AreToldAsNotDoneWhereTheyWereNot) {
   std::filesystem::remove_all(directory);
 }
 
+// Each deadline has passed before its step begins, and the disk is fine.
+TEST(ShutdownSteps, WithoutTimeForThemTheJournalsDiskIsNotBlamed) {
+  const std::string directory = testing::TempDir() + "/shutdown_without_time";
+  for (int i = 0; i < 20; ++i) {
+    test::Rig rig({.journal_dir = directory});
+    rig.start("a");
+    rig.publish(50);
+    EXPECT_FALSE(rig.shutdown(milliseconds(0)).journal_left);
+  }
+  std::filesystem::remove_all(directory);
+}
+
 }  // namespace
 }  // namespace s2::writer

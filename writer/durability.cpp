@@ -199,6 +199,7 @@ std::vector<Durability::Run> Durability::dropped(const Drop& drop) {
     const std::uint64_t to = planted(PlantedBug::drop_off_by_one) ? run.to - 1 : run.to;
     if (run.from <= to) listener_.dropped(*run.session, run.from, to);
   }
+  if (!runs.empty()) listener_.told(!ended_);
   mark_gone(runs, false);
   return runs;
 }
@@ -207,6 +208,7 @@ std::uint64_t Durability::lost(std::span<const std::uint64_t> seqs, const std::s
   std::lock_guard leaving(leaving_);
   std::vector<Run> runs = pending_runs(seqs);
   for (const Run& run : runs) listener_.lost(*run.session, run.from, run.to, reason);
+  if (!runs.empty()) listener_.told(!ended_);
   return mark_gone(runs, true);
 }
 
@@ -217,13 +219,14 @@ void Durability::end_waits() {
   changed_.wait(lock, [&] { return waiters_ == 0; });  // each leaves at once, with its own account
 }
 
-std::uint64_t Durability::lose_pending(const std::string& reason, std::uint64_t through) {
+std::uint64_t Durability::lose_pending(const std::string& reason, std::uint64_t through,
+                                       std::uint64_t after) {
   std::vector<std::uint64_t> seqs;
   {
     std::lock_guard lock(mutex_);
     for (const Slot& each : window_) {
       if (each.seq > through) break;
-      if (each.state == State::pending) seqs.push_back(each.seq);
+      if (each.state == State::pending && each.seq > after) seqs.push_back(each.seq);
     }
   }
   return lost(seqs, reason);

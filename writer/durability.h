@@ -11,6 +11,7 @@
 // rules I1, I6, I7.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -34,10 +35,12 @@ class DurabilityListener {
  public:
   virtual ~DurabilityListener() = default;
   virtual void acked(const SessionIdentity& session, std::uint64_t through) = 0;
-  // Returns once it is said, so that a death right behind it leaves no hole untold.
+  // Of what goes at once each run; then told(). One thread at a time calls these three.
   virtual void dropped(const SessionIdentity& session, std::uint64_t from, std::uint64_t to) = 0;
   virtual void lost(const SessionIdentity& session, std::uint64_t from, std::uint64_t to,
                     const std::string& reason) = 0;
+  // `wait`: returns once all of it is said, so that a death right behind it leaves no hole untold.
+  virtual void told(bool /*wait*/) {}
 };
 
 // How things stand up to some sequence number.
@@ -86,10 +89,12 @@ class Durability {
   // Returns how many of them were pending: the others are told, or acked, already.
   std::uint64_t lost(std::span<const std::uint64_t> seqs, const std::string& reason);
   // At shutdown, before the last word is said: every wait returns at once, with the account as it stands.
+  // Nothing is stored any more, so nobody waits until it is said, either.
   void end_waits();
-  // The last word: whatever is still pending, up to `through`, is lost. Returns how many.
+  // The last word: whatever is still pending, up to `through` and behind `after`, is lost. Returns how many.
   std::uint64_t lose_pending(const std::string& reason,
-                             std::uint64_t through = std::numeric_limits<std::uint64_t>::max());
+                             std::uint64_t through = std::numeric_limits<std::uint64_t>::max(),
+                             std::uint64_t after = 0);
 
   // Waits until nothing up to `through` is pending; a null session means all of them. `meanwhile` is called
   // without the lock at the beginning, and again at each time that it returns.
@@ -152,7 +157,7 @@ class Durability {
   unsigned branches_ = 0;
   std::uint64_t lost_ = 0;
   int waiters_ = 0;
-  bool ended_ = false;
+  std::atomic<bool> ended_{false};
 };
 
 }  // namespace s2::writer

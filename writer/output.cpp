@@ -37,28 +37,31 @@ Output::~Output() {
   ::close(wake_fd_);
 }
 
-std::uint64_t Output::queue_line(std::string line) {
-  line += '\n';
-  std::lock_guard lock(mutex_);
-  if (broken_) return 0;
-  queued_bytes_ += line.size();
-  queue_.push_back(std::move(line));
-  changed_.notify_all();
-  return ++said_;
-}
-
 void Output::say(std::string line) {
-  queue_line(std::move(line));
+  std::vector<std::string> lines;
+  lines.push_back(std::move(line));
+  say(std::move(lines));
 }
 
-void Output::say_and_wait(std::string line) {
-  std::uint64_t number = queue_line(std::move(line));
+void Output::say(std::vector<std::string> lines) {
+  std::lock_guard lock(mutex_);
+  if (broken_) return;
+  for (std::string& line : lines) {
+    line += '\n';
+    queued_bytes_ += line.size();
+    queue_.push_back(std::move(line));
+    ++said_;
+  }
+  changed_.notify_all();
+}
+
+void Output::wait_said() {
   std::unique_lock lock(mutex_);
-  const auto written = [&] { return broken_ || written_ >= number; };
-  changed_.wait_for(lock, kSayAndWait, [&] { return allowance_ || written(); });
+  const auto written = [&, said = said_] { return broken_ || written_ >= said; };
+  changed_.wait_for(lock, kWaitSaid, [&] { return allowance_ || written(); });
   if (!allowance_ || written()) return;
   const Clock::time_point begin = Clock::now();
-  changed_.wait_for(lock, std::min<Clock::duration>(*allowance_, kSayAndWait), written);
+  changed_.wait_for(lock, std::min<Clock::duration>(*allowance_, kWaitSaid), written);
   *allowance_ = std::max(*allowance_ - (Clock::now() - begin), Clock::duration::zero());
 }
 

@@ -17,11 +17,12 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 namespace s2::writer {
 
 inline constexpr std::size_t kOutputRoomBytes = 4 * 1024 * 1024;
-inline constexpr std::chrono::milliseconds kSayAndWait{1000};  // see say_and_wait()
+inline constexpr std::chrono::milliseconds kWaitSaid{1000};  // see wait_said()
 
 class Output {
  public:
@@ -30,8 +31,9 @@ class Output {
   ~Output();  // what is not written by now is thrown away
 
   void say(std::string line);  // without its newline
-  // Returns once the line is written, or kSayAndWait has passed, or the allowance is used up.
-  void say_and_wait(std::string line);
+  void say(std::vector<std::string> lines);
+  // Returns once all said so far is written, or kWaitSaid has passed, or the allowance is used up.
+  void wait_said();
   // From now on all waits together get this much: a reader that reads costs next to nothing of it, one that
   // does not costs no more than that.
   void limit_waiting(std::chrono::milliseconds allowance);
@@ -44,7 +46,6 @@ class Output {
  private:
   void run(const std::stop_token& stop);
   bool write_whole(const std::string& bytes, const std::stop_token& stop);
-  std::uint64_t queue_line(std::string line);
 
   const int fd_;
   const std::function<void()> on_room_;

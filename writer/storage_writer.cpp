@@ -2,6 +2,8 @@
 #include "writer/storage_writer.h"
 
 #include <algorithm>
+#include <map>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -13,6 +15,7 @@ namespace s2::writer {
 namespace {
 
 constexpr const char* kLeft = "left to the branch that inherits";
+constexpr const char* kNotSent = "not sent before the deadline of the shutdown";
 
 wire::AppendRecord record_of(const EnvelopeRef& envelope) {
   wire::AppendRecord record;
@@ -306,38 +309,49 @@ std::uint64_t StorageWriter::close(Deadline deadline) {
     std::lock_guard lock(mutex_);
     if (running_) return 0;
   }
-  std::vector<Unsaved> unsaved = producers_.close(deadline);
+  std::uint64_t lost = lose_untaken();
+  const std::vector<Unsaved> unsaved = producers_.close(deadline);
   {
     std::lock_guard lock(mutex_);
     closed_ = true;
     changed_.notify_all();
   }
   durability_.end_waits();
-  const std::uint64_t lost = tell_unsaved(std::move(unsaved));
-  return lost + durability_.lose_pending("not sent before the deadline of the shutdown");
+  lost += tell_unsaved(unsaved);
+  return lost + durability_.lose_pending(kNotSent);
+}
+
+// What no producer has taken once the drain is over is lost whatever the close does. There may be a million
+// of it: told now it takes of the close's time, and later of the steps' behind it.
+std::uint64_t StorageWriter::lose_untaken() {
+  std::uint64_t taken = 0;
+  {
+    std::lock_guard lock(mutex_);
+    if (!draining_) return 0;  // a Run that did not return may yet hand something over
+    taken = taken_through_;
+  }
+  return durability_.lose_pending(kNotSent, std::numeric_limits<std::uint64_t>::max(), taken);
 }
 
 std::uint64_t StorageWriter::leave(std::uint64_t through) {
   std::vector<Unsaved> unsaved = producers_.close_left();
   std::erase_if(unsaved, [](const Unsaved& each) { return !each.unknown; });  // as all that is pending
   for (Unsaved& each : unsaved) each.reason = kLeft;
-  const std::uint64_t lost = tell_unsaved(std::move(unsaved));
+  const std::uint64_t lost = tell_unsaved(unsaved);
   return lost + durability_.lose_pending(kLeft, through);
 }
 
-std::uint64_t StorageWriter::tell_unsaved(std::vector<Unsaved> unsaved) {
-  std::sort(unsaved.begin(), unsaved.end(), [](const Unsaved& a, const Unsaved& b) { return a.seq < b.seq; });
+// Reason by reason: streams take turns, and a telling for each change would be one for each event.
+std::uint64_t StorageWriter::tell_unsaved(const std::vector<Unsaved>& unsaved) {
+  std::map<std::string, std::vector<std::uint64_t>> by_reason;
+  for (const Unsaved& each : unsaved) {
+    const std::string reason = one_line(each.reason, kMaxReasonBytes);
+    by_reason[each.unknown ? "outcome unknown: " + reason : reason].push_back(each.seq);
+  }
   std::uint64_t lost = 0;
-  for (std::size_t begin = 0; begin < unsaved.size();) {
-    const Unsaved& first = unsaved[begin];
-    std::vector<std::uint64_t> seqs;
-    for (; begin < unsaved.size() && unsaved[begin].reason == first.reason &&
-           unsaved[begin].unknown == first.unknown;
-         ++begin) {
-      seqs.push_back(unsaved[begin].seq);
-    }
-    std::string reason = one_line(first.reason, kMaxReasonBytes);
-    lost += durability_.lost(seqs, first.unknown ? "outcome unknown: " + reason : reason);
+  for (auto& [reason, seqs] : by_reason) {
+    std::ranges::sort(seqs);
+    lost += durability_.lost(seqs, reason);
   }
   return lost;
 }

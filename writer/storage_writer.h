@@ -98,7 +98,8 @@ class StorageWriter {
   Step hand_over_marker(const EnvelopeRef& marker, const std::stop_token& stop, Deadline deadline);
   Submitted offer(std::span<const EnvelopeRef> run, const std::stop_token& stop, Deadline deadline);
   void skip(const std::string& reason);
-  std::uint64_t tell_unsaved(std::vector<Unsaved> unsaved);
+  std::uint64_t lose_untaken();
+  std::uint64_t tell_unsaved(const std::vector<Unsaved>& unsaved);
   void dropped(const Drop& drop);
   std::uint64_t first_in_hand() const { return in_hand_.empty() ? 0 : in_hand_.front()->seq; }
   void moved_on(std::size_t count);

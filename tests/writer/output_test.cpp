@@ -49,9 +49,10 @@ TEST_F(OutputTest, LinesComeOutWholeAndInOrder) {
   EXPECT_EQ(read_bytes(expected.size()), expected);
 }
 
-TEST_F(OutputTest, SayAndWaitReturnsWhenTheLineIsInThePipe) {
+TEST_F(OutputTest, WhatWasWaitedForIsInThePipe) {
   Output output(pipe[1], [] {}, [] {});
-  output.say_and_wait("x");
+  output.say("x");
+  output.wait_said();
   ASSERT_EQ(fcntl(pipe[0], F_SETFL, O_NONBLOCK), 0);
   char buffer[2];
   EXPECT_EQ(::read(pipe[0], buffer, 2), 2);
@@ -75,8 +76,11 @@ TEST_F(OutputTest, AReaderThatDoesNotReadCostsTheAllowanceOnce) {
   Output output(pipe[1], [] {}, [] {});
   output.limit_waiting(kShort);
   const auto begin = std::chrono::steady_clock::now();
-  for (int i = 0; i < 2000; ++i) output.say_and_wait(std::string(999, 'x'));  // more than the pipe takes
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, 100 * kShort);          // a wait each would be 1,900
+  for (int i = 0; i < 2000; ++i) {  // more than the pipe takes
+    output.say(std::string(999, 'x'));
+    output.wait_said();
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 100 * kShort);  // a wait each would be 1,900
   EXPECT_FALSE(output.flush(in(kShort)));
 }
 
@@ -85,7 +89,8 @@ TEST_F(OutputTest, UnderAnAllowanceALineIsStillInThePipeWhenItsCallerGoesOn) {
   output.limit_waiting(kLong);
   ASSERT_EQ(fcntl(pipe[0], F_SETFL, O_NONBLOCK), 0);
   for (int i = 0; i < 300; ++i) {  // how often a line that nobody waits for would be there by chance
-    output.say_and_wait("x");
+    output.say("x");
+    output.wait_said();
     char buffer[2];
     ASSERT_EQ(::read(pipe[0], buffer, 2), 2);
   }

@@ -107,6 +107,29 @@ TEST(ShutdownSteps, AreToldAsNotDoneWhereTheyWereNot) {
   std::filesystem::remove_all(directory);
 }
 
+// The close goes on with what the producers have, and with nothing else to tell behind its deadline.
+TEST(ShutdownSteps, WhatNoProducerTookIsToldAsLostBeforeTheCloseWaits) {
+  ShutdownShares shares{};
+  for (std::size_t i = 0; i < shares.size(); ++i) {
+    using enum ShutdownStep;
+    const ShutdownStep step = kShutdownTable[i].step;
+    shares[i] = step == close ? kWholeShare * 9 / 10 : step == drain || step == await_acks ? 40'000 : 0;
+  }
+  test::Rig rig({.shutdown_shares = shares});
+  rig.s2->hang();
+  rig.s2->room(1);
+  rig.start("a");
+  rig.publish(3);
+  ASSERT_TRUE(rig.s2->wait_taken(1));
+  std::jthread ending([&] { rig.shutdown(milliseconds(10'000)); });
+  const auto latest = test::in(test::kLong);
+  while (rig.ledger.losses().empty() && Clock::now() < latest) std::this_thread::yield();
+  rig.s2->answer();
+  ending.join();
+  EXPECT_EQ(rig.ledger.losses(), (std::vector<test::Ledger::Range>{{"a", 2, 4}}));  // and the end marker
+  EXPECT_EQ(rig.s2->stored_seqs(), std::vector<std::uint64_t>{1});
+}
+
 // Each deadline has passed before its step begins, and the disk is fine.
 TEST(ShutdownSteps, WithoutTimeForThemTheJournalsDiskIsNotBlamed) {
   const std::string directory = testing::TempDir() + "/shutdown_without_time";

@@ -1,9 +1,11 @@
 // The stdio driver on pipes, over fake producers: what a harness sees, in the contract's words.
 #include "writer/stdio_driver.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "tests/writer/stdio_pipe.h"
+#include "writer/voice.h"
 
 namespace s2::writer {
 namespace {
@@ -71,6 +73,33 @@ TEST(WriterDriver, PublishesAreAnsweredWhileStorageHangsAndAFlushWaits) {
   EXPECT_EQ(writer.finish(), 1);
   EXPECT_EQ(writer.all("flush_failed").size(), 1u);
   EXPECT_EQ(writer.gone(), (std::set<std::uint64_t>{1, 2, 3}));  // 3: the end marker
+}
+
+// Two sessions in turns: each event is a run of its own. Few lines say it, at the end or while it runs, and
+// the steps behind the close keep their time.
+TEST(WriterDriver, ManyShortRunsThatAreLostAreFewLinesWithinTheBudget) {
+  constexpr std::uint64_t kEvents = 40'000;
+  constexpr std::chrono::milliseconds kBudget{2000};
+  DriverInProcess writer({.shutdown_budget = kBudget, .writer = {.ring = {.events = kEvents + 10}}});
+  writer.start("a");
+  writer.start("b");
+  writer.s2->hang();
+  std::string lines;
+  for (std::uint64_t n = 1; n <= kEvents; ++n)
+    lines += fmt::format(R"({{"op":"publish","n":{},"session":"{}","event":{{"type":"console_log"}}}})", n,
+                         n % 2 == 0 ? "a" : "b") +
+             "\n";
+  writer.send_raw(lines);
+  writer.wait_for("published", [](const json& line) { return line["published"] == kEvents; });
+  const auto began = std::chrono::steady_clock::now();
+  writer.term();
+  EXPECT_EQ(writer.wait_end(), 1);
+  EXPECT_LT(std::chrono::steady_clock::now() - began, kBudget + std::chrono::milliseconds(500));
+  EXPECT_EQ(writer.gone().size(), kEvents + 2);  // and the end markers
+  EXPECT_LE(writer.all("lost").size(), kMaxRunsApart + 1);
+  EXPECT_EQ(writer.all("lost").front()["session"], "b");
+  EXPECT_FALSE(writer.all("lost").back().contains("session"));
+  EXPECT_EQ(writer.log().find("close the files"), std::string::npos) << writer.log();
 }
 
 TEST(WriterDriver, FlushThatFailsNamesWhatIsDurableAndWhatPends) {

@@ -5,8 +5,10 @@
 #include <cctype>
 #include <cerrno>
 #include <charconv>
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <system_error>
 
 namespace s2::scenarios {
 
@@ -54,6 +56,21 @@ tl::expected<std::string, std::string> secret_of(const std::string& given) {
   while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back())) != 0) text.pop_back();
   if (text.empty()) return tl::unexpected("`" + given.substr(1) + "` cannot be read, or is empty");
   return text;
+}
+
+std::string without(std::string text, const std::string& secret) {
+  if (secret.size() < 4) return text;
+  for (std::size_t at = text.find(secret); at != std::string::npos; at = text.find(secret, at)) {
+    text.replace(at, secret.size(), "[token]");
+  }
+  return text;
+}
+
+std::string unwritten_result() {
+  const int error = std::fflush(stdout) == 0 ? 0 : errno;
+  if (error == 0 && std::ferror(stdout) == 0) return "";
+  const std::string what = "the result cannot be written to stdout";
+  return error == 0 ? what : what + ": " + std::generic_category().message(error);
 }
 
 }  // namespace s2::scenarios

@@ -1,6 +1,6 @@
 // What the command lines of several programs have in common.
 //
-// Pure but for the file of a secret; any thread. Errors are one line and never hold a secret.
+// Pure but for the file of a secret, and stdout; any thread. Errors are one line and never hold a secret.
 #pragma once
 
 #include <cstdint>
@@ -33,5 +33,10 @@ std::optional<Shard> parse_shard(std::string_view text);
 // A secret as it was given, or what the file holds where it was given as @FILE (at most 64 KiB, without the
 // white space at its end).
 tl::expected<std::string, std::string> secret_of(const std::string& given);
+// `[token]` where the text holds the secret; one of fewer than 4 bytes stays.
+std::string without(std::string text, const std::string& secret);
+
+// Flushes stdout. One line where a part of the result was not written, now or before; empty: all of it was.
+std::string unwritten_result();
 
 }  // namespace s2::scenarios

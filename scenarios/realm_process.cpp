@@ -9,8 +9,10 @@
 #include <random>
 
 #include "scenarios/clock.h"
+#include "scenarios/command_line.h"
 #include "scenarios/event_text.h"
 #include "scenarios/fault_plan.h"
+#include "scenarios/last_words.h"
 #include "scenarios/linear_check.h"
 #include "scenarios/process_run.h"
 #include "scenarios/quantity.h"
@@ -40,14 +42,6 @@ const std::vector<std::string> kCleared = {"S2_BASIN",
                                            "S2_WRITER_DRIVER",
                                            "S2_WRITER_LISTEN",
                                            "S2_WRITER_API_TOKEN"};
-
-std::string without(std::string text, const std::string& secret) {
-  if (secret.size() < 4) return text;
-  for (std::size_t at = text.find(secret); at != std::string::npos; at = text.find(secret, at)) {
-    text.replace(at, secret.size(), "[token]");
-  }
-  return text;
-}
 
 bool needs_private_network(const Scenario& scenario) {
   const auto& cuts = scenario.teardown.cuts;
@@ -100,12 +94,8 @@ std::string not_ready(const std::string& program, Child& child, WriterDriver& dr
     child.wait_until(std::chrono::steady_clock::now() + 1s);
     if (child.ended()) {
       driver.wait_output_end(std::chrono::steady_clock::now() + 200ms);
-      std::string log = driver.log();
-      while (!log.empty() && log.back() == '\n') log.pop_back();
-      const std::size_t last = log.rfind('\n');
-      log = log.substr(last == std::string::npos ? 0 : last + 1).substr(0, kMaxGarbageText);
-      return fmt::format("the writer `{}` ended {} before it was ready{}{}", program,
-                         exit_text(child.facts()), log.empty() ? "" : "; its last words: ", log);
+      return fmt::format("the writer `{}` ended {} before it was ready{}", program, exit_text(child.facts()),
+                         last_words(driver.log()));
     }
     return fmt::format("the writer `{}` closed its stdout before it was ready", program);
   }

@@ -1,13 +1,12 @@
 // s2-teardown: what a control plane does before it deletes a VM, as a program; see teardown.h.
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
 
-#include "scenarios/child.h"
 #include "scenarios/command_line.h"
+#include "scenarios/destroy_command.h"
 #include "scenarios/quantity.h"
 #include "scenarios/shell_words.h"
 #include "scenarios/teardown.h"
@@ -20,25 +19,6 @@ constexpr int kMissing = 1, kUsage = 2, kNotDestroyed = 3;
 int wrong(const std::string& what) {
   fmt::print(stderr, "s2-teardown: {} (--help explains)\n", what);
   return kUsage;
-}
-
-// The command that destroys, given time; its output is not ours.
-tl::expected<void, std::string> run_command_line(const std::vector<std::string>& words,
-                                                 std::chrono::milliseconds within) {
-  Pipes pipes;
-  auto child = Child::start({words, {}, {}}, pipes);
-  if (!child) return tl::unexpected(child.error());
-  for (const int fd : {pipes.in, pipes.out, pipes.err}) ::close(fd);
-  const bool ended = (*child)->wait_until(std::chrono::steady_clock::now() + within);
-  if (!ended) {
-    (*child)->kill_and_reap();
-    return tl::unexpected(fmt::format("--destroy did not end within {} ms, and was killed", within.count()));
-  }
-  const Process facts = (*child)->facts();
-  if (facts.exit_code == 0) return {};
-  return tl::unexpected(facts.exit_signal != 0
-                            ? fmt::format("--destroy was ended by signal {}", facts.exit_signal)
-                            : fmt::format("--destroy ended with exit code {}", facts.exit_code));
 }
 
 int run(int argc, char** argv) {
@@ -87,8 +67,11 @@ int run(int argc, char** argv) {
   if (!destroy.empty()) {
     const auto words = split_shell_words(destroy);
     if (!words) return wrong("--destroy: " + words.error());
-    command = [words = *words, within = *within] {
-      return run_command_line(words, std::chrono::duration_cast<std::chrono::milliseconds>(within));
+    command = [&request, words = *words, within = *within] {
+      return run_destroy_command(words, std::chrono::duration_cast<std::chrono::milliseconds>(within))
+          .map_error([&](const std::string& why) {
+            return without(without(why, request.telemetry_token), request.service.token);
+          });
     };
   }
   const TeardownRecord record = tear_down(request, command);

@@ -152,6 +152,17 @@ void read_shard(Options& options, const std::string& text) {
   options.shards = shard->of;
 }
 
+// An empty variable of another flag is as good as none. This one means that somebody's script has lost the
+// writer, and a suite that holds for another one would hide it.
+void refuse_empty_writer(const CLI::App& app, const Raw& raw) {
+  if (!raw.writer.empty()) return;
+  const char* variable = getenv(twin("--writer").c_str());
+  const bool given = app.get_option("--writer")->count() > 0;
+  if (!given && variable == nullptr) return;
+  throw BadUsage(fmt::format("{} is empty: it takes the command under test; without it, that is s2-writer",
+                             given ? "--writer" : twin("--writer")));
+}
+
 void finish(Options& options, const Raw& raw, const std::string& program_dir) {
   if (raw.driver != "stdio" && raw.driver != "http")
     throw BadUsage(fmt::format("--writer-driver: there is no driver `{}`, but stdio and http", raw.driver));
@@ -288,6 +299,7 @@ ParsedOptions parse_options(int argc, const char* const* argv, const std::string
     CLI::App* flagged = *run ? run : *replay ? replay : *curve ? curve : nullptr;
     options.names = *run ? raw.names : std::vector<std::string>{raw.argument};
     if (flagged) {
+      refuse_empty_writer(*flagged, raw);
       finish(options, raw, program_dir);
       options.out_given = flagged->get_option("--out")->count() > 0;
       if (!*curve && flagged->get_option("--cases")->count() > 0) options.property_cases = raw.property_cases;

@@ -93,6 +93,7 @@ TEST_F(Cli, BadUsageIsOneLineAndExitCode2) {
   expect_one_line(run("run --shard 5/4"), 2, "--shard");
   expect_one_line(run("run --duration soon"), 2, "no duration");
   expect_one_line(run("run --writer \"'a\""), 2, "a quote is not closed");
+  expect_one_line(run("run --writer ' '"), 2, "there is no command");
   expect_one_line(run("run no-such-scenario"), 2, "no scenario `no-such-scenario`");
   expect_one_line(run("run --endpoint 127.0.0.1:1 --basin some-basin kill"), 2, "is no URL");
   expect_one_line(run("run --endpoint http://host:0x --basin some-basin kill"), 2, "is no URL");
@@ -100,6 +101,16 @@ TEST_F(Cli, BadUsageIsOneLineAndExitCode2) {
   expect_one_line(run("replay nonsense"), 2, "no replay token");
   expect_one_line(run("check /no/such/history.jsonl"), 2, "no history");
   expect_one_line(run("run", "S2_SCENARIOS_JOBS=0"), 2, "--jobs");
+}
+
+// A script whose variable for the writer is empty must not be told that another writer holds.
+TEST_F(Cli, AnEmptyWriterIsRefusedAndOursIsNotTestedInItsPlace) {
+  const std::string out = " --runs 1 --out " + directory_ + "/report";
+  expect_one_line(run("run stop --writer ''" + out), 2, "--writer is empty");
+  expect_one_line(run("run stop" + out, "S2_SCENARIOS_WRITER="), 2, "S2_SCENARIOS_WRITER is empty");
+  expect_one_line(run("replay 1:stop:0:1", "S2_SCENARIOS_WRITER="), 2, "S2_SCENARIOS_WRITER is empty");
+  expect_one_line(run("curve" + out, "S2_SCENARIOS_WRITER="), 2, "S2_SCENARIOS_WRITER is empty");
+  EXPECT_EQ(run("run stop --writer " + tiny_ + out, "S2_SCENARIOS_WRITER=").exit_code, 0);
 }
 
 TEST_F(Cli, CheckDecidesAHistoryWithoutATimeline) {

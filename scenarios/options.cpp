@@ -210,6 +210,9 @@ void finish(Options& options, const Raw& raw, const std::string& program_dir) {
       throw BadUsage(std::string("--endpoint: ") + error.what());
     }
     if (options.basin.empty()) throw BadUsage("--endpoint needs --basin");
+    if (raw.token.empty())
+      throw BadUsage(fmt::format("--endpoint needs --token (or {}); an endpoint that asks for none takes any",
+                                 twin("--token")));
     options.endpoint = raw.endpoint;
   } else if (!options.basin.empty() || !raw.token.empty()) {
     throw BadUsage("--basin and --token go with --endpoint");

@@ -82,7 +82,8 @@ class Session {
     base_ = path == std::string::npos ? "" : service.endpoint.substr(path);
     while (!base_.empty() && base_.back() == '/') base_.pop_back();
     if (!base_.ends_with("/v1")) base_ += "/v1";
-    client_.emplace(service.endpoint.substr(0, path));
+    origin_ = service.endpoint.substr(0, path);
+    client_.emplace(origin_);
     if (!client_->is_valid())
       throw Unreadable(fmt::format("`{}` is not a URL that can be read", service.endpoint));
     client_->set_connection_timeout(kConnectSeconds, 0);
@@ -116,8 +117,8 @@ class Session {
       }
       return {result->status, json::parse(result->body, nullptr, false), result->body};
     }
-    throw Unreadable(fmt::format("cannot read {}{} of basin `{}`: {}", service_.endpoint, target,
-                                 service_.basin, why.empty() ? "out of time" : why));
+    throw Unreadable(fmt::format("cannot read {} of basin `{}`: {}", url_of(target), service_.basin,
+                                 why.empty() ? "out of time" : why));
   }
 
   // A basin that does not exist is another 404.
@@ -127,14 +128,16 @@ class Session {
   }
 
   [[noreturn]] void unexpected(const std::string& target, const Answer& answer) const {
-    throw Unreadable(fmt::format("cannot read {}{} of basin `{}`: status {}: {}", service_.endpoint, target,
+    throw Unreadable(fmt::format("cannot read {} of basin `{}`: status {}: {}", url_of(target),
                                  service_.basin, answer.status, answer.text.substr(0, 200)));
   }
 
  private:
+  std::string url_of(const std::string& target) const { return origin_ + base_ + target; }
+
   const ServiceAddress& service_;
   Clock::time_point deadline_;
-  std::string base_;
+  std::string origin_, base_;
   std::optional<httplib::Client> client_;
   httplib::Headers headers_;
 };

@@ -98,6 +98,8 @@ TEST_F(Cli, BadUsageIsOneLineAndExitCode2) {
   expect_one_line(run("run --endpoint 127.0.0.1:1 --basin some-basin kill"), 2, "is no URL");
   expect_one_line(run("run --endpoint http://host:0x --basin some-basin kill"), 2, "is no URL");
   expect_one_line(run("run --token x"), 2, "go with --endpoint");
+  expect_one_line(run("run --endpoint http://127.0.0.1:1 --basin some-basin kill"), 2,
+                  "--endpoint needs --token (or S2_SCENARIOS_TOKEN)");
   expect_one_line(run("replay nonsense"), 2, "no replay token");
   expect_one_line(run("check /no/such/history.jsonl"), 2, "no history");
   expect_one_line(run("run", "S2_SCENARIOS_JOBS=0"), 2, "--jobs");
@@ -154,11 +156,12 @@ TEST_F(Cli, AWriterThatCannotWorkIsOneLineAndExitCode3) {
 }
 
 TEST_F(Cli, AnEndpointThatCannotServeIsExitCode3) {
-  expect_one_line(run_writer(tiny_, "--endpoint http://127.0.0.1:1 --basin some-basin stop"), 3,
-                  "cannot read http://127.0.0.1:1");
+  expect_one_line(run_writer(tiny_, "--endpoint http://127.0.0.1:1 --basin some-basin --token t stop"), 3,
+                  "cannot read http://127.0.0.1:1/v1/streams?limit=1&prefix= of basin `some-basin`");
   emulator::Emulator service;
-  expect_one_line(run_writer(tiny_, "--endpoint " + service.endpoint() + " --basin missing-basin stop"), 3,
-                  "status 404");
+  expect_one_line(
+      run_writer(tiny_, "--endpoint " + service.endpoint() + " --basin missing-basin --token t stop"), 3,
+      "status 404");
 }
 
 TEST_F(Cli, AGoodWriterHoldsAndTheReportSaysSo) {

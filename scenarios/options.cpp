@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <CLI/CLI.hpp>
 #include <fstream>
 #include <limits>
@@ -27,6 +28,10 @@ constexpr const char* kExitCodes =
     "Exit codes: 0 every promise held; 1 a promise was broken; 2 bad usage; 3 the harness could not do its "
     "work.\n"
     "Each flag has a twin in the environment: S2_SCENARIOS_SEED for --seed, and so on.";
+
+constexpr std::array<std::string_view, 12> kNotForReplay = {
+    "--runs", "--duration", "--shard", "--teardown", "--suite", "--cases", "--property",  // which runs
+    "--out",  "--keep-all", "--json",  "--token",    "--help"};
 
 struct BadUsage : std::runtime_error {
   using std::runtime_error::runtime_error;
@@ -119,15 +124,16 @@ void add_run_flags(CLI::App& app, Options& options, Raw& raw) {
       ->envname(twin("--json"));
 }
 
-// The flags that were given, again for a shell; without the token, and without --out: a replay must not
-// overwrite the report that names it.
+// The flags that were given, again for a shell: those that say how a run is made. Not those that choose the
+// runs: a token and a scenario are one, and --runs would make it so often. Not the token, nor --out: a replay
+// must not overwrite the report that names it.
 std::string given_flags(const CLI::App& app) {
   std::string all;
   for (const CLI::Option* option : app.get_options()) {
     const std::string flag = option->get_name(false, true);
     if (option->count() == 0 || flag.rfind("--", 0) != 0) continue;
     const std::string name = flag.substr(0, flag.find(','));
-    if (name == "--token" || name == "--out" || name == "--keep-all" || name == "--help") continue;
+    if (std::find(kNotForReplay.begin(), kNotForReplay.end(), name) != kNotForReplay.end()) continue;
     all += (all.empty() ? "" : " ") + name;
     if (option->get_items_expected_max() == 0) continue;
     std::string values;

@@ -43,7 +43,7 @@ struct Options {
   std::chrono::milliseconds ready_within{10'000};
   std::chrono::milliseconds slack{5'000};
   std::string program = "s2-scenarios";  // as it was called, quoted for a shell
-  std::string flags;                     // as given, for a replay line; without secrets
+  std::string flags;                     // as given, for a replay line: how a run is made; without secrets
 };
 
 struct ParsedOptions {

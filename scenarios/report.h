@@ -46,7 +46,7 @@ struct SuiteOptions {
   std::uint64_t seed = 0;
   std::string writer;                                            // its command, as shown; no secrets
   std::string replay_command = "build/bin/s2-scenarios replay";  // stands before a token …
-  std::string replay_flags;         // … and these behind it (every flag of `run`, secrets aside), or empty
+  std::string replay_flags;         // … and these behind it (of `run`: how a run is made, secrets aside)
   std::vector<Teardown> requested;  // classes that must have at least one valid run
   std::vector<Skipped> skipped;
   double seconds = 0;  // wall time of the suite, set before the report is written

@@ -198,6 +198,17 @@ TEST_F(Cli, ABrokenWriterIsExitCode1AndItsTokenBreaksAgain) {
   }
 }
 
+TEST_F(Cli, LinesToReproduceSayHowARunIsMadeAndNotHowManyThereWere) {
+  const Result result = run("run --property --cases 2 --runs 2 --shard 1/1 --slack 4s --no-color --out " +
+                                directory_ + "/report --writer " + tiny_,
+                            "TINY_BUG=leave-child");
+  ASSERT_EQ(result.exit_code, 1) << result.out << result.err;
+  const std::regex replay("replay: .* replay 1:[^ ]+ --writer [^ ]+ --slack 4s --no-color\n");
+  EXPECT_TRUE(std::regex_search(result.out, replay)) << result.out;
+  const std::regex shrunk("It stands in .*: .* run [^ ]+\\.scenario --writer [^ ]+ --slack 4s --no-color\n");
+  EXPECT_TRUE(std::regex_search(result.out, shrunk)) << result.out;
+}
+
 TEST_F(Cli, TheSameSeedMakesTheSameRunsWhateverTheNumberOfJobs) {
   const auto tokens = [&](const std::string& more) {
     std::vector<std::string> all;

@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "scenarios/commands.h"
+#include "scenarios/escape.h"
 #include "scenarios/judge.h"
 #include "scenarios/ledger_json.h"
 #include "scenarios/progress.h"
@@ -117,6 +118,18 @@ tl::expected<std::string, std::string> token_of(const std::string& argument) {
   return ledger->replay;
 }
 
+// Whoever replays a run without --writer may not know that a token does not hold it.
+void say_which_writer(const Options& options) {
+  if (!options.recorded_in.empty()) {
+    fmt::print(stderr, "s2-scenarios: the writer is `{}`, as {} has it\n", visible(options.writer),
+               visible(options.recorded_in));
+  } else if (options.own_writer) {
+    fmt::print(
+        stderr,
+        "s2-scenarios: the writer is s2-writer, the one beside this program: --writer names another\n");
+  }
+}
+
 }  // namespace
 
 RealmOptions realm_options(const Options& options) {
@@ -203,6 +216,7 @@ int replay_command(const Options& options, const std::atomic<bool>& cancelled) {
   const ProcessRealm realm(realm_options(options), cancelled);
   if (const std::string why = realm.why_not(planned->drawn); !why.empty())
     return fail(3, fmt::format("skipped: {}: {}", planned->drawn.name, why));
+  say_which_writer(options);
   if (auto ready = realm.preflight(); !ready) return fail(3, ready.error());
 
   const auto began = Clock::now();

@@ -16,6 +16,7 @@
 #include "scenarios/linear_check.h"
 #include "scenarios/promises.h"
 #include "scenarios/report.h"
+#include "scenarios/report_above.h"
 
 namespace s2::scenarios {
 
@@ -67,12 +68,25 @@ int judge_again(const std::filesystem::path& timeline, bool color) {
   const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
   const auto ledger = ledger_from_json(text);
   if (!ledger) return fail(2, fmt::format("{}: {}", timeline.string(), ledger.error()));
+  const auto above = report_above(timeline);
   SuiteOptions suite_options;
+  if (above) {
+    suite_options.writer = above->options.writer;
+    suite_options.replay_command = above->options.replay_command;
+    suite_options.replay_flags = above->options.replay_flags;
+  }
   suite_options.seed = ledger->seed;
   Suite suite(suite_options);
   suite.add(*ledger, judge(*ledger));
   fmt::print("{}\n", verdict_text(suite, color));
   const Verdict::Outcome outcome = suite.runs().front().verdict.outcome;
+  if (!above && outcome == Verdict::Outcome::broken) {
+    fmt::print(
+        stderr,
+        "s2-scenarios: no report stands above {}, which would say what the writer was: the line replays "
+        "s2-writer\n",
+        visible(timeline.parent_path().string()));
+  }
   return outcome == Verdict::Outcome::held ? 0 : outcome == Verdict::Outcome::broken ? 1 : 3;
 }
 

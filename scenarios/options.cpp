@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <fstream>
 #include <limits>
 #include <sstream>
@@ -16,6 +17,7 @@
 #include "scenarios/origin.h"
 #include "scenarios/promises.h"
 #include "scenarios/quantity.h"
+#include "scenarios/report_above.h"
 #include "scenarios/scenario.h"
 #include "scenarios/shell_words.h"
 #include "scenarios/suite_run.h"
@@ -229,6 +231,29 @@ void finish(Options& options, const Raw& raw, const std::string& program_dir) {
   options.color = !raw.no_color && getenv("NO_COLOR") == nullptr && isatty(STDOUT_FILENO);
 }
 
+// The flags of the report that tells of this run, without those that were given; `report` becomes its path.
+// With another writer, none: they were for the report's.
+std::vector<std::string> recorded_flags(const CLI::App& app, const std::string& run, std::string& report) {
+  std::vector<std::string> words;
+  std::error_code error;
+  if (app.get_option("--writer")->count() > 0 || !std::filesystem::exists(run, error)) return words;
+  const auto above = report_above(run);
+  if (!above) return words;
+  report = above->results;
+  if (above->options.replay_flags.empty()) return words;
+  const auto recorded = split_shell_words(above->options.replay_flags);
+  if (!recorded) throw BadUsage(fmt::format("{}: `replay_flags`: {}", report, recorded.error()));
+  bool taken = false;  // the flag, and with it its value
+  for (const std::string& word : *recorded) {
+    if (word.starts_with("--")) {
+      const CLI::Option* same = app.get_option_no_throw(word);
+      taken = same == nullptr || same->count() == 0;
+    }
+    if (taken) words.push_back(word);
+  }
+  return words;
+}
+
 std::string one_line(std::string text) {
   std::replace(text.begin(), text.end(), '\n', ' ');
   return text;
@@ -248,9 +273,10 @@ ParsedOptions parse_options(int argc, const char* const* argv, const std::string
   subcommand("list", "the scenarios: name, class, suites, combinations, purpose");
   CLI::App* run =
       subcommand("run", "run scenarios (all of the suite, or those named; a name may be a .scenario file)");
-  CLI::App* replay = subcommand(
-      "replay",
-      "make one run again, up to 8 times until it breaks a promise: a token, or a path under runs/");
+  CLI::App* replay = subcommand("replay",
+                                "make one run again, up to 8 times until it breaks a promise: a token, or a "
+                                "path under runs/, whose report "
+                                "then says with which writer");
   CLI::App* curve = subcommand("curve",
                                "events lost against grace, linger and batch size, and shutdown time against "
                                "backlog: table, curve.html, curve.csv");
@@ -309,6 +335,16 @@ ParsedOptions parse_options(int argc, const char* const* argv, const std::string
     options.names = *run ? raw.names : std::vector<std::string>{raw.argument};
     if (flagged) {
       refuse_empty_writer(*flagged, raw);
+      if (*replay) {
+        const std::vector<std::string> recorded = recorded_flags(*replay, raw.argument, options.recorded_in);
+        if (!recorded.empty()) {
+          std::vector<const char*> all(argv, argv + argc);
+          for (const std::string& word : recorded) all.push_back(word.c_str());
+          parsed = parse_options(static_cast<int>(all.size()), all.data(), program_dir);
+          if (parsed.options) parsed.options->recorded_in = options.recorded_in;
+          return parsed;
+        }
+      }
       finish(options, raw, program_dir);
       options.out_given = flagged->get_option("--out")->count() > 0;
       if (!*curve && flagged->get_option("--cases")->count() > 0) options.property_cases = raw.property_cases;

@@ -43,6 +43,7 @@ struct Options {
   std::chrono::milliseconds ready_within{10'000};
   std::chrono::milliseconds slack{5'000};
   std::string program = "s2-scenarios";  // as it was called, quoted for a shell
+  std::string recorded_in;               // replay: the report that the flags that were not given come from
   std::string flags;                     // as given, for a replay line: how a run is made; without secrets
 };
 

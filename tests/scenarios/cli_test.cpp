@@ -198,6 +198,32 @@ TEST_F(Cli, ABrokenWriterIsExitCode1AndItsTokenBreaksAgain) {
   }
 }
 
+TEST_F(Cli, ARunsDirectoryIsReplayedWithTheWriterOfItsReportAndCheckedWithItsLine) {
+  const std::string bug = "TINY_BUG=leave-child";
+  ASSERT_EQ(
+      run("run stop --runs 1 --slack 4s --out " + directory_ + "/report --writer " + tiny_, bug).exit_code,
+      1);
+  const std::string runs = directory_ + "/report/runs";
+  const std::string made = std::filesystem::directory_iterator(runs)->path().string();
+  const std::string with = "--writer " + tiny_ + " --slack 4s";
+
+  const Result again = run("replay " + made, bug);
+  EXPECT_EQ(again.exit_code, 1) << again.out << again.err;
+  EXPECT_NE(again.err.find("the writer is `" + tiny_ + "`, as "), std::string::npos) << again.err;
+  EXPECT_NE(again.out.find(" " + with + "\n"), std::string::npos) << again.out;
+  EXPECT_NE(run("check " + made + "/history.jsonl").out.find(" " + with + "\n"), std::string::npos);
+  // A writer of one's own is not driven as the report's was.
+  EXPECT_EQ(run("replay " + made + "/timeline.json --writer 'sh -c \"exit 7\"'").exit_code, 3);
+
+  // Where no report tells of it, it is said whose line that is.
+  std::filesystem::copy(made, directory_ + "/alone");
+  const Result alone = run("check " + directory_ + "/alone/history.jsonl");
+  EXPECT_EQ(alone.exit_code, 1);
+  EXPECT_NE(alone.err.find("the line replays s2-writer"), std::string::npos) << alone.err;
+  const std::string token = nlohmann::json::parse(read(made + "/timeline.json"))["replay"];
+  EXPECT_NE(run("replay " + token).err.find("the writer is s2-writer"), std::string::npos);
+}
+
 TEST_F(Cli, LinesToReproduceSayHowARunIsMadeAndNotHowManyThereWere) {
   const Result result = run("run --property --cases 2 --runs 2 --shard 1/1 --slack 4s --no-color --out " +
                                 directory_ + "/report --writer " + tiny_,

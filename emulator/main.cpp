@@ -25,6 +25,13 @@ constexpr int kUsage = 2;
 constexpr int kCannotServe = 3;
 constexpr std::chrono::hours kForever{24 * 365};  // no port serves again after the last drain
 
+// What was printed, to whoever waits for it.
+void flush_stdout() {
+  if (std::cout.flush()) return;
+  const int error = errno;
+  throw std::runtime_error("stdout cannot be written: " + std::generic_category().message(error));
+}
+
 int complain(const std::string& what, int code) {
   std::cerr << "s2-emulator: " << what.substr(0, what.find('\n')) << std::endl;
   return code;
@@ -55,6 +62,16 @@ std::string file_part(const std::string& name) {
     out += escaped;
   }
   return out;
+}
+
+// At the start, for a history that cannot be written is missed at the end. Leaves no file where none was.
+void refuse_unwritable(const std::string& file) {
+  const bool there = access(file.c_str(), F_OK) == 0;
+  errno = 0;
+  if (!std::ofstream(file, std::ios::app))
+    throw std::invalid_argument("--history: cannot write " + file + ": " +
+                                std::generic_category().message(errno));
+  if (!there) std::remove(file.c_str());
 }
 
 // One stream a file: FILE itself when there is only one, FILE.BASIN.STREAM for each of several.
@@ -153,7 +170,8 @@ int serve(Arguments& a) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // before the emulator's thread begins, which inherits it
 
   s2::emulator::Emulator emulator(a.options);
-  std::cout << "ready " << emulator.endpoint() << std::endl;
+  std::cout << "ready " << emulator.endpoint() << '\n';
+  flush_stdout();
   int signal = 0;
   sigwait(&signals, &signal);
 
@@ -182,10 +200,9 @@ int main(int argc, char** argv) {
   describe(app, unbuilt);
   try {
     app.parse(argc, argv);
-  } catch (const CLI::CallForHelp& help) {
-    return app.exit(help);
-  } catch (const CLI::CallForVersion& version) {
-    return app.exit(version);
+  } catch (const CLI::Success& help_or_version) {
+    app.exit(help_or_version);
+    return std::cout.flush() ? 0 : complain("stdout cannot be written", kCannotServe);
   } catch (const CLI::ParseError& error) {
     return complain(error.what(), kUsage);
   }
@@ -198,6 +215,7 @@ int main(int argc, char** argv) {
     options.root_token = secret(options.root_token);
     if (!arguments.init_file.empty()) options.init_json = read_file(arguments.init_file);
     if (!arguments.faults_file.empty()) options.faults_json = read_file(arguments.faults_file);
+    if (!arguments.history_file.empty()) refuse_unwritable(arguments.history_file);
     return serve(arguments);
   } catch (const std::invalid_argument& error) {
     return complain(error.what(), kUsage);

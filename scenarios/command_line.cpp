@@ -66,8 +66,8 @@ std::string without(std::string text, const std::string& secret) {
   return text;
 }
 
-std::string unwritten_result() {
-  const int error = std::fflush(stdout) == 0 ? 0 : errno;
+std::string unwritten_result(int error_before) {
+  const int error = std::fflush(stdout) == 0 || error_before != 0 ? error_before : errno;
   if (error == 0 && std::ferror(stdout) == 0) return "";
   const std::string what = "the result cannot be written to stdout";
   return error == 0 ? what : what + ": " + std::generic_category().message(error);

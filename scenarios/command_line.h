@@ -36,7 +36,8 @@ tl::expected<std::string, std::string> secret_of(const std::string& given);
 // `[token]` where the text holds the secret; one of fewer than 4 bytes stays.
 std::string without(std::string text, const std::string& secret);
 
-// Flushes stdout. One line where a part of the result was not written, now or before; empty: all of it was.
-std::string unwritten_result();
+// Flushes stdout. One line where a part of the result was not written, now or before (with that errno, where
+// it is known); empty: all of it was.
+std::string unwritten_result(int error_before = 0);
 
 }  // namespace s2::scenarios

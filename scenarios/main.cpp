@@ -6,7 +6,9 @@
 #include <cstdio>
 #include <exception>
 #include <filesystem>
+#include <system_error>
 
+#include "scenarios/command_line.h"
 #include "scenarios/commands.h"
 #include "scenarios/guardian.h"
 
@@ -38,9 +40,13 @@ int dispatch(const s2::scenarios::Options& options) {
   return 2;
 }
 
-}  // namespace
+// A result that nobody can read is no result.
+int close_output(int code, int error_before = 0) {
+  const std::string unwritten = s2::scenarios::unwritten_result(error_before);
+  return unwritten.empty() ? code : s2::scenarios::fail(3, unwritten);
+}
 
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
   std::error_code error;
   const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
   const auto parsed = s2::scenarios::parse_options(argc, argv, self.parent_path().string());
@@ -48,7 +54,7 @@ int main(int argc, char** argv) {
     fmt::print("{}", parsed.out);
     if (!parsed.error.empty())
       return s2::scenarios::fail(parsed.exit_code, parsed.error + " (--help explains)");
-    return parsed.exit_code;
+    return close_output(parsed.exit_code);
   }
   s2::scenarios::start_guardian();
   signal(SIGPIPE, SIG_IGN);
@@ -58,9 +64,17 @@ int main(int argc, char** argv) {
   action.sa_flags = static_cast<int>(SA_RESETHAND);
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  return close_output(dispatch(*parsed.options));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
   try {
-    const int code = dispatch(*parsed.options);
-    return std::fflush(stdout) == 0 ? code : 3;
+    return run(argc, argv);
+  } catch (const std::system_error& error) {  // fmt's, where stdout takes no more
+    return std::ferror(stdout) != 0 ? close_output(3, error.code().value())
+                                    : s2::scenarios::fail(3, error.what());
   } catch (const std::exception& unexpected) {
     return s2::scenarios::fail(3, unexpected.what());
   }

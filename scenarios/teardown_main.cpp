@@ -44,13 +44,17 @@ int run(int argc, char** argv) {
   option("--destroy-within", destroy_within, "how long that command may take (30s)");
   app.set_version_flag("--version", "s2-teardown " S2_TEARDOWN_VERSION);
   app.footer(
-      "Exit codes: 0 complete; 1 something is missing or cannot be known; 2 bad usage, and nothing was done; "
-      "3 "
-      "--destroy failed.");
+      "Exit codes: 0 complete; 1 something is missing or cannot be known, or the record could not be written "
+      "to "
+      "stdout and stands on stderr; 2 bad usage, and nothing was done; 3 --destroy failed.");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);
+    if (error.get_exit_code() == 0) {
+      app.exit(error);
+      const std::string unwritten = unwritten_result();
+      return unwritten.empty() ? 0 : wrong(unwritten);
+    }
     return wrong(error.what());
   }
   for (std::string* token : {&request.telemetry_token, &request.service.token}) {
@@ -75,9 +79,13 @@ int run(int argc, char** argv) {
     };
   }
   const TeardownRecord record = tear_down(request, command);
-  fmt::print("{}\n", to_json(record));
+  const std::string line = to_json(record);
+  std::puts(line.c_str());
+  const std::string unwritten = unwritten_result();
+  // The VM is gone, and nobody else knows what is missing.
+  if (!unwritten.empty()) fmt::print(stderr, "s2-teardown: {}; it is {}\n", unwritten, line);
   if (command && !record.destroyed) return kNotDestroyed;
-  return record.complete ? 0 : kMissing;
+  return record.complete && unwritten.empty() ? 0 : kMissing;
 }
 
 }  // namespace

@@ -46,6 +46,11 @@ class Cli : public testing::Test {
     return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read(directory_ + "/out"),
             read(directory_ + "/err")};
   }
+  Result run_into(const std::string& out, const std::string& arguments) {
+    const int status =
+        std::system((SCENARIOS_PROGRAM " " + arguments + " 2>" + directory_ + "/err " + out).c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, "", read(directory_ + "/err")};
+  }
   Result run_writer(const std::string& writer, const std::string& arguments) {
     return run("run " + arguments + " --out " + directory_ + "/report --writer '" + writer + "'");
   }
@@ -256,6 +261,18 @@ TEST_F(Cli, ADiskThatIsFullIsExitCode3) {
   EXPECT_EQ(result.exit_code, 3);
   EXPECT_NE(result.err.find("cannot write"), std::string::npos) << result.err;
   expect_one_line(run("run stop --out /dev/null/report"), 3, "cannot make the directory");
+}
+
+TEST_F(Cli, AResultThatStdoutDoesNotTakeIsExitCode3AndSaidSo) {
+  const std::string why = "the result cannot be written to stdout: No space left on device";
+  const std::string one = "run stop --runs 3 --out " + directory_ + "/report --writer " + tiny_;
+  for (const std::string& arguments :
+       {std::string("--help"), std::string("run --help"), std::string("list"), one, one + " --json"}) {
+    const Result full = run_into(">/dev/full", arguments);
+    EXPECT_EQ(full.exit_code, 3) << arguments;
+    EXPECT_NE(full.err.find(why), std::string::npos) << arguments << ": " << full.err;
+  }
+  EXPECT_NE(run_into("| true", one).err.find("stdout: Broken pipe"), std::string::npos);
 }
 
 // Without the right to make a network of its own, which root is made to lack here.

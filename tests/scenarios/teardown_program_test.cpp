@@ -70,6 +70,14 @@ TEST_F(TeardownProgram, ADestroyThatHangsIsKilledAndItsLastWordsAreTold) {
       << reason;
 }
 
+TEST_F(TeardownProgram, ARecordThatStdoutDoesNotTakeStandsOnStderr) {
+  const Ended ended = destroy("true", ">/dev/full");
+  EXPECT_EQ(ended.exit_code, 1);
+  EXPECT_NE(ended.err.find("cannot be written to stdout: No space left on device; it is {"),
+            std::string::npos);
+  EXPECT_NE(ended.err.find("\"destroyed\":true"), std::string::npos) << ended.err;
+}
+
 TEST(LastWords, AreTheLastLinesThatHoldSomethingInOne) {
   EXPECT_EQ(last_words(""), "");
   EXPECT_EQ(last_words("\n \r\n"), "");

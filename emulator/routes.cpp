@@ -136,15 +136,16 @@ void run_unary(World& world, Request request, std::string_view op, std::string b
   run(world, request.exchange, std::move(operation));
 }
 
-std::string_view optional_json_body(const Request& request) {
-  return media_type(request.header("content-type")) == MediaType::json ? std::string_view(request.body) : "";
-}
-
 Result<std::string_view> json_body(const Request& request) {
   if (media_type(request.header("content-type")) != MediaType::json) {
     return refuse(400, "bad_json", "Expected request with `Content-Type: application/json`");
   }
   return std::string_view(request.body);
+}
+
+Result<std::string_view> optional_json_body(const Request& request) {
+  if (request.header("content-type").empty()) return std::string_view();
+  return json_body(request);
 }
 
 Result<ListRequest> list_request(const Request& request,

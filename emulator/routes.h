@@ -60,8 +60,8 @@ void run_unary(World& world, Request request, std::string_view op, std::string b
 
 // The JSON body of a request that must have one; 400 bad_json without the content type.
 Result<std::string_view> json_body(const Request& request);
-// The same where a body may be missing: empty then.
-std::string_view optional_json_body(const Request& request);
+// The same where a body may be missing: empty then. As S2 has it, a request without a content type has none.
+Result<std::string_view> optional_json_body(const Request& request);
 
 // prefix, start_after and limit of a list; `problem` judges the first two.
 Result<ListRequest> list_request(const Request& request,

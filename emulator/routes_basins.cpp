@@ -42,7 +42,9 @@ void ensure_basin(World& world, Request request) {
   with_body(world, std::move(request), "bad_json", [&world](const Request& whole) {
     const auto basin = basin_from_segment(whole.parameters[0]);
     if (!basin) return send_error(world, whole, basin.error());
-    const auto config = ensure_basin_from_json(optional_json_body(whole));
+    const auto text = optional_json_body(whole);
+    if (!text) return send_error(world, whole, text.error());
+    const auto config = ensure_basin_from_json(*text);
     if (!config) return send_error(world, whole, config.error());
     run_unary(world, whole, "ensure_basin", *basin, "",
               [&world, basin = *basin, config = *config]() -> Answer {

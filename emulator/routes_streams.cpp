@@ -47,7 +47,9 @@ void ensure_stream(World& world, Request request) {
   with_body(world, std::move(request), "bad_json", [&world](const Request& whole) {
     const auto place = place_of(whole);
     if (!place) return send_error(world, whole, place.error());
-    const auto config = ensure_stream_from_json(optional_json_body(whole));
+    const auto text = optional_json_body(whole);
+    if (!text) return send_error(world, whole, text.error());
+    const auto config = ensure_stream_from_json(*text);
     if (!config) return send_error(world, whole, config.error());
     run_unary(world, whole, "ensure_stream", place->basin, place->stream,
               [&world, place = *place, config = *config]() -> Answer {

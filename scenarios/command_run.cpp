@@ -104,6 +104,12 @@ tl::expected<void, std::string> shrink_failure(const ProcessRealm& realm, const 
   return {};
 }
 
+// "; its log: PATH", written there; empty: there is nothing in it.
+std::string kept_log(const std::string& path, const std::string& log) {
+  if (log.empty() || !write_file(path, log)) return "";
+  return "; its log: " + path;
+}
+
 // The token of `argument`: itself, or the one in runs/<run>/timeline.json.
 tl::expected<std::string, std::string> token_of(const std::string& argument) {
   namespace fs = std::filesystem;
@@ -172,7 +178,9 @@ int run_command(const Options& options, const std::atomic<bool>& cancelled) {
 
   if (auto made = make_directory(options.out); !made) return fail(3, made.error());
   browser_recording();  // unpacked before the clock runs
-  if (auto ready = realm.preflight(); !ready) return fail(3, ready.error());
+  std::string log;
+  if (auto ready = realm.preflight(&log); !ready)
+    return fail(3, ready.error() + kept_log(options.out + "/preflight.log", log));
 
   const auto began = Clock::now();
   Suite suite(suite_options(options));

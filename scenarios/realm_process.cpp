@@ -48,18 +48,22 @@ bool needs_private_network(const Scenario& scenario) {
   return std::find(cuts.begin(), cuts.end(), CutHow::veth) != cuts.end();
 }
 
-RunRequest smallest_run(const char* name) {
-  RunRequest request;
-  request.drawn.name = name;
-  request.drawn.workloads = {Workload{WorkloadKind::single, exactly(1), exactly(1), exactly(0), exactly(0)}};
-  request.drawn.faults = {Fault{}};
-  request.drawn.teardown.ends = {EndBy::end_of_input};
-  return request;
-}
-
 std::string exit_text(const Process& facts) {
   return facts.exit_signal ? fmt::format("by signal {}", facts.exit_signal)
                            : fmt::format("with exit code {}", facts.exit_code);
+}
+
+// What a writer did that accepted nothing: a protocol that is not spoken, most likely.
+std::string instead_of_accepting(const Ledger& ledger, const std::string& log) {
+  for (const Statement& said : ledger.statements) {
+    if (said.kind != Statement::Kind::garbage) continue;
+    return fmt::format("it said `{}`, which is no line of docs/writers.md{}", said.text, last_words(log));
+  }
+  const auto rejected = [](const Publication& p) { return p.acceptance == Acceptance::rejected; };
+  const bool all = std::all_of(ledger.publications.begin(), ledger.publications.end(), rejected);
+  return (all ? "it rejected what it was given"
+              : R"(it answered nothing, and {"published":N,"seq":SEQ} was expected)") +
+         last_words(log);
 }
 
 // Below the run's own directory, which is locked by the harness, and a writer locks its journal, too.
@@ -394,7 +398,11 @@ void ProcessRun::judge_validity() {
   const auto accepted = [](const Publication& p) { return p.acceptance == Acceptance::accepted; };
   if (process.kill_ns < 0 && process.term_ns < 0 && !ledger_.publications.empty() &&
       std::none_of(ledger_.publications.begin(), ledger_.publications.end(), accepted)) {
-    ledger_.invalid = fmt::format("the writer accepted none of {} events", ledger_.publications.size());
+    ledger_.invalid = fmt::format("the writer accepted {}: {}",
+                                  ledger_.publications.size() == 1
+                                      ? "no event"
+                                      : fmt::format("none of {} events", ledger_.publications.size()),
+                                  instead_of_accepting(ledger_, log_));
     return;
   }
   const Teardown kind = drawn_.teardown.kind;
@@ -436,29 +444,8 @@ std::string ProcessRealm::why_not(const Scenario& scenario) const {
   return why_no_private_network();
 }
 
-std::string ProcessRealm::why_no_fork() const {
-  if (options_.over_http)
-    return "both branches of a fork would listen on one port: its writer is driven over stdin, "
-           "--writer-driver stdio";
-  if (!why_no_checkpoint().empty()) return why_no_checkpoint();
-  if (options_.own_writer) return "";
-  const RunRequest request = smallest_run("identity");
-  if (ProcessRun(options_, cancelled_, request).answers_identity()) return "";
-  return "the writer does not answer {\"op\":\"identity\",…}: nobody can tell it that it was forked";
-}
-
 RunOutcome ProcessRealm::run(const RunRequest& request) const {
   return ProcessRun(options_, cancelled_, request).go();
-}
-
-tl::expected<void, std::string> ProcessRealm::preflight() const {
-  if (options_.external) {
-    if (auto readable = Reader(*options_.external).check(); !readable) return readable;
-  }
-  const RunRequest request = smallest_run("preflight");
-  RunOutcome outcome = ProcessRun(options_, cancelled_, request).go();
-  if (!outcome.ledger.invalid.empty()) return tl::unexpected(outcome.ledger.invalid);
-  return {};
 }
 
 }  // namespace s2::scenarios

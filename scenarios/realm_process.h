@@ -47,8 +47,9 @@ class ProcessRealm {
   ProcessRealm(RealmOptions options, const std::atomic<bool>& cancelled)
       : options_(std::move(options)), cancelled_(cancelled) {}
 
-  // Whether this writer starts and says `ready`, and the endpoint can be read. Error: one line, exit code 3.
-  tl::expected<void, std::string> preflight() const;
+  // Whether this writer starts, says `ready` and takes an event, and the endpoint can be read and creates
+  // streams on append. Error: one line, exit code 3; `log` is the writer's then.
+  tl::expected<void, std::string> preflight(std::string* log = nullptr) const;
   // Why this machine, or what was asked of the realm, makes runs of this scenario impossible: one line;
   // empty: nothing does.
   std::string why_not(const Scenario& scenario) const;

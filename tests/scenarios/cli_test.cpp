@@ -160,6 +160,28 @@ TEST_F(Cli, AWriterThatCannotWorkIsOneLineAndExitCode3) {
   expect_one_line(run_writer("sleep 30", "--ready-timeout 200ms"), 3, "within 200ms");
 }
 
+TEST_F(Cli, AWriterThatDoesNotSpeakTheProtocolIsToldWhichLineItWas) {
+  const std::string before =
+      "before the first scenario, one event and the end of input: the writer accepted no event: ";
+  const std::string log = directory_ + "/report/preflight.log";
+  const std::string rest = "; its last words: storing nothing; its log: " + log + "\n";
+  const std::string all = "run stop --runs 1 --out " + directory_ + "/report --writer " + tiny_;
+  expect_one_line(
+      run(all, "TINY_BUG=misspelt"), 3,
+      before + R"(it said `{"publish": 1, "seq": 1}`, which is no line of docs/writers.md)" + rest);
+  expect_one_line(run(all, "TINY_BUG=mute"), 3,
+                  before + R"(it answered nothing, and {"published":N,"seq":SEQ} was expected)" + rest);
+  EXPECT_EQ(read(log), "storing nothing\n");
+}
+
+TEST_F(Cli, ABasinThatCreatesNoStreamsOnAppendIsBlamedAndNotTheWriter) {
+  emulator::Emulator service;
+  service.create_basin("stiff-basin", R"({"create_stream_on_append":false})");
+  expect_one_line(
+      run_writer(tiny_, "stop --runs 1 --endpoint " + service.endpoint() + " --basin stiff-basin --token t"),
+      3, "the basin `stiff-basin` does not create streams on append");
+}
+
 TEST_F(Cli, AnEndpointThatCannotServeIsExitCode3) {
   expect_one_line(run_writer(tiny_, "--endpoint http://127.0.0.1:1 --basin some-basin --token t stop"), 3,
                   "cannot read http://127.0.0.1:1/v1/streams?limit=1&prefix= of basin `some-basin`");

@@ -2,7 +2,8 @@
 """The smallest writer that keeps its promises, and ways not to: a partner for tests of the runner.
 
 Speaks the stdio protocol; appends unary JSON with match_seq_num, one batch at a time. TINY_BUG names what goes wrong:
-no-drain (SIGTERM ends it at once), early-ack (acked before durable), leave-child (a process of its group outlives it).
+no-drain (SIGTERM ends it at once), early-ack (acked before durable), leave-child (a process of its group outlives it),
+misspelt (`publish` where `published` belongs), mute (answers no event).
 """
 import base64, http.client, json, os, queue, signal, subprocess, sys, threading, time, urllib.parse
 
@@ -85,6 +86,11 @@ for line in sys.stdin.buffer:
         say(started=session)
     elif op["op"] == "publish":
         seq += 1
+        if bug in ("mute", "misspelt"):
+            print("storing nothing", file=sys.stderr, flush=True)
+            if bug == "misspelt":
+                say(publish=op["n"], seq=seq)
+            continue
         if len(line) > 1000000:
             say(rejected=op["n"], reason="too large")
             continue

@@ -185,6 +185,7 @@ int run_command(const Options& options, const std::atomic<bool>& cancelled) {
   const auto began = Clock::now();
   Suite suite(suite_options(options));
   suite.options().skipped = std::move(skipped);
+  suite.options().directory = options.out;
   std::optional<FinishedRun> failed_property;
   tl::expected<void, std::string> files;
   std::string harness_fault;
@@ -241,6 +242,7 @@ int replay_command(const Options& options, const std::atomic<bool>& cancelled) {
   if (cancelled.load()) return fail(3, "interrupted; the writer is ended");
   Suite suite(suite_options(options));
   suite.options().requested.clear();
+  if (options.out_given) suite.options().directory = options.out;
   suite.options().seconds = seconds_since(began);
   const bool kept = suite.add(run.outcome.ledger, run.verdict);
   if (options.out_given) {

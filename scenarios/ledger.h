@@ -129,6 +129,15 @@ struct Process {
   int exit_code = -1;           // -1: ended by a signal
   int exit_signal = 0;
   std::vector<int> leaked_pids;  // of its process group, alive after its end
+  std::string last_words;        // "; its last words: …" of its log, where it failed
+  // Ended by itself with another code than 0, or by a signal that the harness did not send.
+  bool failed() const {
+    constexpr int kKill = 9, kTerm = 15, kExitedByTerm = 128 + kTerm;  // as shells and many runtimes say it
+    if (exited_ns < 0) return false;
+    const bool termed = term_ns >= 0 && (exit_signal == kTerm || exit_code == kExitedByTerm);
+    const bool killed = kill_ns >= 0 && exit_signal == kKill;
+    return (exit_signal != 0 || exit_code != 0) && !termed && !killed;
+  }
 };
 
 struct StoredRecord {

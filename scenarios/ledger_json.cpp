@@ -113,6 +113,7 @@ void fields(Io& io, Process& p) {
   io("kill_ns", p.kill_ns), io("pause_ns", p.pause_ns), io("resume_ns", p.resume_ns),
       io("exited_ns", p.exited_ns);
   io("exit_code", p.exit_code), io("exit_signal", p.exit_signal), io("leaked_pids", p.leaked_pids);
+  io("last_words", p.last_words);
 }
 template <class Io>
 void fields(Io& io, StoredRecord& r) {

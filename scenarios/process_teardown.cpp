@@ -16,6 +16,7 @@ using std::chrono::microseconds;
 constexpr auto kKillFiresWithin = 5s;  // an armed instant; the publishers go on meanwhile
 constexpr auto kAnswersWithin = 2s;    // of what was published before a SIGTERM
 constexpr auto kLastFlushSlack = 2000ms;
+constexpr auto kDiesWithin = 500ms;  // a process that has closed its output
 constexpr auto kPublishesOnAfterStop = 50ms;
 constexpr int kAskedOfAZombie = 12;  // events
 
@@ -86,6 +87,9 @@ std::chrono::milliseconds ProcessRun::stop_deadline() const {
 
 // Asks for the end and gives it the scenario's grace; then SIGKILL.
 void ProcessRun::end_gracefully(EndBy how) {
+  // A writer that crashes closes its output first. Asking it for its end then would make the crash look asked
+  // for.
+  if (driver_->output_ended() && child_->wait_until(Clock::now() + kDiesWithin)) return;
   const bool goes_on = drawn_.workloads[0].kind == WorkloadKind::through_shutdown;
   if (how == EndBy::kill) return kill_now("at the end");
   if (how == EndBy::term && !goes_on) driver_->wait_answered(Clock::now() + kAnswersWithin);

@@ -353,11 +353,13 @@ void ProcessRun::take_ledger(Child& child, WriterDriver& driver) {
     ledger_.statements.push_back(std::move(said));
   }
   if (!earlier_.empty()) log_ += fmt::format("--- process {} (pid {}) ---\n", epoch + 1, child.pid());
-  log_ += options_.external ? without(driver.log(), options_.external->token) : driver.log();
+  const std::string log = options_.external ? without(driver.log(), options_.external->token) : driver.log();
+  log_ += log;
   for (const auto kind : {Statement::Kind::acked, Statement::Kind::dropped, Statement::Kind::lost}) {
     ledger_.acks_observed = ledger_.acks_observed || driver.count(kind) > 0;
   }
-  ledger_.processes.push_back(child.facts());
+  Process& process = ledger_.processes.emplace_back(child.facts());
+  if (process.failed()) process.last_words = last_words(log);
 }
 
 void ProcessRun::finish() {

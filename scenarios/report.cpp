@@ -7,7 +7,30 @@
 #include <cmath>
 #include <set>
 
+#include "scenarios/quantity.h"
+
 namespace s2::scenarios {
+
+void note_conduct(RunResult& result, const Ledger& ledger) {
+  result.ended.clear(), result.garbage.clear(), result.garbage_lines = 0;
+  for (const Process& p : ledger.processes) {
+    if (!result.ended.empty() || !p.failed()) continue;
+    result.ended = (p.exit_signal != 0 ? fmt::format("the writer was ended by signal {}", p.exit_signal)
+                                       : fmt::format("the writer ended with exit code {}", p.exit_code)) +
+                   p.last_words;
+  }
+  for (const Statement& s : ledger.statements) {
+    if (s.kind != Statement::Kind::garbage) continue;
+    if (++result.garbage_lines == 1) result.garbage = s.text;
+  }
+}
+
+std::string garbage_text(const RunResult& result) {
+  const std::uint64_t n = result.garbage_lines;
+  return fmt::format("the writer said {} that {} of docs/writers.md, or answered what was not asked{}: `{}`",
+                     count_of(n, "line"), n == 1 ? "is none" : "are none", n == 1 ? "" : "; the first",
+                     result.garbage);
+}
 
 bool Suite::add(const Ledger& ledger, const Verdict& verdict) {
   RunResult r;
@@ -22,8 +45,18 @@ bool Suite::add(const Ledger& ledger, const Verdict& verdict) {
   r.kill = ledger.kill;
   if (r.kill.t_ns >= 0 && !ledger.processes.empty()) r.kill.t_ns -= ledger.processes.front().spawned_ns;
   r.verdict = verdict;
+  note_conduct(r, ledger);
   runs_.push_back(std::move(r));
+  const bool kept = keep(ledger, verdict);
+  if (kept && !options_.directory.empty()) runs_.back().log = fmt::format("runs/{}/writer.log", ledger.run);
+  return kept;
+}
 
+std::string Suite::path_of_log(const RunResult& result) const {
+  return result.log.empty() || options_.directory.empty() ? "" : options_.directory + "/" + result.log;
+}
+
+bool Suite::keep(const Ledger& ledger, const Verdict& verdict) {
   if (verdict.outcome == Verdict::Outcome::invalid) return false;
   if (verdict.outcome == Verdict::Outcome::broken) {
     if (failing_drawn_ >= kMaxFailingTimelines) return false;
@@ -159,6 +192,14 @@ std::optional<std::array<std::size_t, 21>> kills_by_instant(const Suite& suite) 
       ++(*counts)[static_cast<std::size_t>(r.kill.number) - 1];
   }
   return counts;
+}
+
+std::pair<std::size_t, const RunResult*> first_garbage(const Suite& suite) {
+  std::pair<std::size_t, const RunResult*> found{0, nullptr};
+  for (const RunResult& r : suite.runs()) {
+    if (r.garbage_lines > 0 && ++found.first == 1) found.second = &r;
+  }
+  return found;
 }
 
 std::string grouped(std::uint64_t value) {

@@ -33,6 +33,10 @@ struct RunResult {
   std::uint64_t seed = 0;
   KillFacts kill;
   Verdict verdict;
+  std::string ended;    // "the writer ended with exit code 1; its last words: …"; empty: as it should
+  std::string garbage;  // the first line that the writer said and the protocol does not know …
+  std::uint64_t garbage_lines = 0;  // … and how many there were
+  std::string log;                  // the writer's, below the report's directory; empty: not kept
 };
 
 // A scenario of which no run could be made here, and why.
@@ -44,6 +48,7 @@ struct Skipped {
 
 struct SuiteOptions {
   std::uint64_t seed = 0;
+  std::string directory;                                         // of the report, as shown; empty: none
   std::string writer;                                            // its command, as shown; no secrets
   std::string replay_command = "build/bin/s2-scenarios replay";  // stands before a token …
   std::string replay_flags;         // … and these behind it (of `run`: how a run is made, secrets aside)
@@ -51,6 +56,10 @@ struct SuiteOptions {
   std::vector<Skipped> skipped;
   double seconds = 0;  // wall time of the suite, set before the report is written
 };
+
+// What the writer did in that run beside its promises: `ended`, `garbage`.
+void note_conduct(RunResult& result, const Ledger& ledger);
+std::string garbage_text(const RunResult& result);  // one sentence; where there was any
 
 class Suite {
  public:
@@ -68,9 +77,12 @@ class Suite {
   const std::vector<RunResult>& runs() const { return runs_; }
   const std::vector<Ledger>& drawn() const { return drawn_; }  // their verdicts: result_of(Ledger::run)
   const RunResult* result_of(const std::string& run) const;
+  std::string path_of_log(const RunResult& result) const;  // empty: not kept
   std::string replay_line(const RunResult& result) const;  // one line for a shell
 
  private:
+  bool keep(const Ledger& ledger, const Verdict& verdict);
+
   SuiteOptions options_;
   std::vector<RunResult> runs_;
   std::vector<Ledger> drawn_;
@@ -112,6 +124,9 @@ SuiteOutcome outcome_of(const Suite& suite);
 // Of each of the 21 kill instants (kill_instants.h), the valid runs of class browser-delete that were killed
 // there; nothing: no such run was made.
 std::optional<std::array<std::size_t, 21>> kills_by_instant(const Suite& suite);
+
+// In how many runs the writer was not understood, and the first of them.
+std::pair<std::size_t, const RunResult*> first_garbage(const Suite& suite);
 
 std::string verdict_sentence(const Suite& suite);  // plain text, one sentence
 std::string grouped(std::uint64_t value);          // 12,345

@@ -59,6 +59,9 @@ ordered_json run_json(const RunResult& r) {
   if (v.shutdown_ms >= 0) j["shutdown_ms"] = v.shutdown_ms;
   if (v.outcome == Verdict::Outcome::broken) j["lost_events"] = v.lost_events;  // n of each
   if (!v.invalid.empty()) j["invalid"] = v.invalid;
+  if (!r.ended.empty()) j["writer_ended"] = r.ended;
+  if (r.garbage_lines > 0) j["not_understood"] = {{"lines", r.garbage_lines}, {"first", r.garbage}};
+  if (!r.log.empty()) j["log"] = r.log;
   return j;
 }
 
@@ -122,6 +125,12 @@ RunResult run_from(const ordered_json& j) {
     r.kill.fired = value_or<bool>(kill, "fired", false);
     r.kill.number = value_or<int>(kill, "number", 0);
   }
+  r.ended = value_or<std::string>(j, "writer_ended", "");
+  if (const ordered_json said = value_or<ordered_json>(j, "not_understood", nullptr); said.is_object()) {
+    r.garbage_lines = value_or<std::uint64_t>(said, "lines", 0);
+    r.garbage = value_or<std::string>(said, "first", "");
+  }
+  r.log = value_or<std::string>(j, "log", "");
   return r;
 }
 

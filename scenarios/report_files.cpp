@@ -87,6 +87,7 @@ tl::expected<Suite, std::string> read_report(const std::string& dir) {
   auto lines = results_from_json(*text);
   if (!lines) return tl::unexpected(lines.error());
   Suite suite(lines->options());
+  suite.options().directory = dir;
   for (const RunResult& line : lines->runs()) {
     RunResult result = line;
     const fs::path timeline = root / "runs" / line.run / "timeline.json";
@@ -98,6 +99,7 @@ tl::expected<Suite, std::string> read_report(const std::string& dir) {
       if (!read) return tl::unexpected(cannot("read", timeline, read.error()));
       ledger = std::move(*read);
       result.verdict = judge(*ledger);
+      note_conduct(result, *ledger);
     }
     suite.restore(std::move(result), std::move(ledger));
   }

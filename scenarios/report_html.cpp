@@ -9,6 +9,7 @@
 
 #include "scenarios/escape.h"
 #include "scenarios/kill_instants.h"
+#include "scenarios/quantity.h"
 #include "scenarios/report_page.h"
 
 namespace s2::scenarios {
@@ -161,6 +162,10 @@ std::string classes_html(const Suite& suite) {
   }
   for (const Skipped& s : suite.options().skipped) {
     out += fmt::format("<p class=\"warn\">Skipped: {}: {}</p>\n", for_html(s.scenario), for_html(s.why));
+  }
+  if (const auto told = first_garbage(suite); told.first > 0) {
+    out += fmt::format("<p class=\"warn\">In {}, {}</p>\n", count_of(told.first, "run"),
+                       for_html(garbage_text(*told.second)));
   }
   for (const std::string& line : unchecked) out += "<p class=\"warn\">Not checked: " + line + "</p>\n";
   out += "<details><summary>What the invariants say</summary><table>";

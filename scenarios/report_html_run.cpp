@@ -45,6 +45,17 @@ std::string violations(const Verdict& v) {
   return out;
 }
 
+std::string conduct(const RunResult& r) {
+  std::string out;
+  if (!r.ended.empty()) out += for_html(r.ended);
+  if (r.garbage_lines > 0) out += (out.empty() ? "" : "<br>") + for_html(garbage_text(r));
+  if (!out.empty()) out = "<p class=\"warn\">" + out + "</p>\n";
+  if (!r.log.empty())
+    out += fmt::format("<p class=\"soft\">The writer's log: <a href=\"{0}\"><code>{0}</code></a></p>\n",
+                       for_html(r.log));
+  return out;
+}
+
 std::string replay(const Suite& suite, const RunResult& r) {
   const bool exact = !r.kill.fired || r.kill.protocol_time;
   return fmt::format(
@@ -159,7 +170,7 @@ std::string run_anchor(const RunResult& r) {
 
 std::string run_card_html(const Suite& suite, const RunResult& r, const Ledger& ledger) {
   const bool broken = r.verdict.outcome == Verdict::Outcome::broken;
-  const std::string inner = head(r) + violations(r.verdict) + replay(suite, r) +
+  const std::string inner = head(r) + violations(r.verdict) + conduct(r) + replay(suite, r) +
                             timelines(ledger, r.verdict) + lost_events(ledger, r.verdict);
   const std::string_view verdict = name(r.verdict.outcome);
   if (broken) {
@@ -178,9 +189,9 @@ std::string run_words_html(const Suite& suite, const RunResult& r) {
   const std::string_view verdict = name(r.verdict.outcome);
   return fmt::format(
       "<section class=\"run {}\" id=\"{}\"><div class=\"head\"><span class=\"pill "
-      "{}\">{}</span><h3>{}</h3></div>\n{}{}{}</section>\n",
+      "{}\">{}</span><h3>{}</h3></div>\n{}{}{}{}</section>\n",
       verdict, run_anchor(r), verdict, verdict, for_html(r.scenario), head(r), violations(r.verdict),
-      replay(suite, r));
+      conduct(r), replay(suite, r));
 }
 
 }  // namespace s2::scenarios

@@ -5,6 +5,7 @@
 
 #include "scenarios/escape.h"
 #include "scenarios/kill_instants.h"
+#include "scenarios/quantity.h"
 #include "scenarios/report.h"
 
 namespace s2::scenarios {
@@ -116,6 +117,10 @@ std::string verdict_text(const Suite& suite, bool colour) {
       out +=
           fmt::format("        and {} more violations\n", r.verdict.violations.size() - kMaxViolationsTold);
     }
+    if (r.garbage_lines > 0) out += fmt::format("        {}\n", visible(garbage_text(r)));
+    if (!r.ended.empty()) out += fmt::format("        {}\n", visible(r.ended));
+    if (const std::string log = suite.path_of_log(r); !log.empty() && !r.ended.empty())
+      out += fmt::format("        its log: {}\n", visible(log));
     if (r.kill.fired && !r.kill.protocol_time) {
       out += paint(kDim, "        killed by the wall clock: the replay may differ\n");
     }
@@ -133,6 +138,10 @@ std::string verdict_text(const Suite& suite, bool colour) {
     }
   }
   out += paint(kYellow, unchecked);
+  if (const auto told_badly = first_garbage(suite); told_badly.first > 0) {
+    out += paint(kYellow, fmt::format("warning  in {}, {}\n", count_of(told_badly.first, "run"),
+                                      visible(garbage_text(*told_badly.second))));
+  }
 
   const int code = outcome_of(suite).exit_code;
   out += paint(code == 0 ? kGreen : kRed, code == 0   ? "HELD"

@@ -174,6 +174,35 @@ TEST_F(Cli, AWriterThatDoesNotSpeakTheProtocolIsToldWhichLineItWas) {
   EXPECT_EQ(read(log), "storing nothing\n");
 }
 
+TEST_F(Cli, ALineThatTheProtocolDoesNotKnowIsWarnedOf) {
+  const Result result = run("run stop --runs 2 --no-color --out " + directory_ + "/report --writer " + tiny_,
+                            "TINY_BUG=text-acks");
+  EXPECT_NE(result.out.find("warning  in 2 runs, the writer said "), std::string::npos) << result.out;
+  EXPECT_NE(result.out.find(R"(: `{"acked": ")"), std::string::npos) << result.out;
+  const auto json = nlohmann::json::parse(read(directory_ + "/report/results.json"));
+  EXPECT_GE(json["runs"][0]["not_understood"]["lines"], 1);
+  EXPECT_NE(read(directory_ + "/report/index.html").find("In 2 runs, the writer said"), std::string::npos);
+}
+
+TEST_F(Cli, AWriterThatCrashesInARunIsToldWithItsLastWordsAndItsLog) {
+  const Result result =
+      run("run stop --runs 2 --no-color --out " + directory_ + "/report --writer " + tiny_, "TINY_BUG=crash");
+  EXPECT_EQ(result.exit_code, 1) << result.err;
+  const std::string why = "the writer ended with exit code 1; its last words: ";
+  const std::string words = "RuntimeError: the fifth is one too many";
+  for (const std::string& part :
+       {"        " + why, words + "\n        its log: " + directory_ + "/report/runs/",
+        std::string("I8 crashed")})
+    EXPECT_NE(result.out.find(part), std::string::npos) << result.out;
+  const auto first = nlohmann::json::parse(read(directory_ + "/report/results.json"))["runs"][0];
+  EXPECT_EQ(first["writer_ended"].get<std::string>().find(why), 0U);
+  EXPECT_NE(read(directory_ + "/report/" + first["log"].get<std::string>()).find(words), std::string::npos);
+  EXPECT_NE(read(directory_ + "/report/index.html").find(words), std::string::npos);
+  // A report that is written again still says so.
+  EXPECT_NE(run("report " + directory_ + "/report").out.find("its log: "), std::string::npos);
+  EXPECT_NE(read(directory_ + "/report/index.html").find(words), std::string::npos);
+}
+
 TEST_F(Cli, ABasinThatCreatesNoStreamsOnAppendIsBlamedAndNotTheWriter) {
   emulator::Emulator service;
   service.create_basin("stiff-basin", R"({"create_stream_on_append":false})");

@@ -94,6 +94,9 @@ void add_hostile_run(Suite& suite) {
   l.run = "00000000deadbeef";
   for (Publication& p : l.publications) p.type = evil, rename(p.session);
   for (Statement& s : l.statements) s.text = evil, rename(s.session);
+  l.statements.push_back({.kind = Statement::Kind::garbage, .text = evil});
+  l.processes[0].exit_code = 1;
+  l.processes[0].last_words = "; its last words: " + evil;
   for (ServiceAppend& a : l.appends) rename(a.stream), a.error_code = evil;
   for (StoredStream& s : l.stored) rename(s.name);
   l.faults.push_back({evil, true, 20 * kMs, 40 * kMs});

@@ -144,6 +144,13 @@ TEST(RealmProcess, AWriterThatDoesNotDrainOnTermIsCaught) {
   EXPECT_TRUE(found(made.verdict, ViolationKind::lost)) << text(made.verdict);
 }
 
+TEST(RealmProcess, ADyingWriterIsNotAskedForItsEndWhichWouldExcuseIt) {
+  for (const Teardown kind : {Teardown::stop, Teardown::term, Teardown::server_drain}) {
+    const Made made = run(scenario(kind), "die-slowly");
+    EXPECT_TRUE(found(made.verdict, ViolationKind::crashed)) << name(kind) << ": " << text(made.verdict);
+  }
+}
+
 TEST(RealmProcess, AnAckBeforeItIsDurableIsCaughtByAKill) {
   Scenario s = scenario(Teardown::kill);
   s.teardown.instants = {InstantKind::byte};  // in the middle of the first append, which it has acknowledged

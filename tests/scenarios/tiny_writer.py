@@ -3,7 +3,8 @@
 
 Speaks the stdio protocol; appends unary JSON with match_seq_num, one batch at a time. TINY_BUG names what goes wrong:
 no-drain (SIGTERM ends it at once), early-ack (acked before durable), leave-child (a process of its group outlives it),
-misspelt (`publish` where `published` belongs), mute (answers no event).
+crash (at its fifth event), die-slowly (the same, and gone only a while after its output), text-acks (a text where a number
+belongs), misspelt (`publish` where `published` belongs), mute (answers no event).
 """
 import base64, http.client, json, os, queue, signal, subprocess, sys, threading, time, urllib.parse
 
@@ -18,6 +19,10 @@ done = threading.Condition()
 def say(**line):
     with out_lock:
         os.write(1, (json.dumps(line) + "\n").encode())
+
+
+def say_acked(seq):
+    say(acked=str(seq) if bug == "text-acks" else seq)
 
 
 def append(stream, records, next_seq):
@@ -48,10 +53,10 @@ def send():
             batch.append(work.get())
         stream = batch[0][0]
         if bug == "early-ack":
-            say(acked=batch[-1][1])
+            say_acked(batch[-1][1])
             time.sleep(0.2)
         tails[stream] = append(stream, [b[2] for b in batch], tails.get(stream, 0))
-        say(acked=batch[-1][1])
+        say_acked(batch[-1][1])
         with done:
             state["pending"] -= len(batch)
             state["through"] = batch[-1][1]
@@ -91,6 +96,12 @@ for line in sys.stdin.buffer:
             if bug == "misspelt":
                 say(publish=op["n"], seq=seq)
             continue
+        if bug == "crash" and seq == 5:
+            raise RuntimeError("the fifth is one too many")
+        if bug == "die-slowly" and seq == 5:
+            os.close(1)
+            time.sleep(0.1)
+            os._exit(1)
         if len(line) > 1000000:
             say(rejected=op["n"], reason="too large")
             continue

@@ -194,6 +194,20 @@ std::optional<std::array<std::size_t, 21>> kills_by_instant(const Suite& suite) 
   return counts;
 }
 
+std::vector<InvalidRuns> invalid_runs(const Suite& suite) {
+  std::vector<InvalidRuns> all;
+  for (const RunResult& r : suite.runs()) {
+    if (r.verdict.outcome != Verdict::Outcome::invalid) continue;
+    const std::string& why = r.verdict.invalid;
+    auto at = std::find_if(all.begin(), all.end(), [&](const InvalidRuns& each) { return each.why == why; });
+    if (at == all.end()) at = all.insert(at, {why, 0, &r});
+    ++at->runs;
+  }
+  std::stable_sort(all.begin(), all.end(),
+                   [](const InvalidRuns& a, const InvalidRuns& b) { return a.runs > b.runs; });
+  return all;
+}
+
 std::pair<std::size_t, const RunResult*> first_garbage(const Suite& suite) {
   std::pair<std::size_t, const RunResult*> found{0, nullptr};
   for (const RunResult& r : suite.runs()) {

@@ -128,6 +128,14 @@ std::optional<std::array<std::size_t, 21>> kills_by_instant(const Suite& suite);
 // In how many runs the writer was not understood, and the first of them.
 std::pair<std::size_t, const RunResult*> first_garbage(const Suite& suite);
 
+// The runs that prove nothing, by the reason; the most frequent first.
+struct InvalidRuns {
+  std::string why;
+  std::size_t runs = 0;
+  const RunResult* first = nullptr;
+};
+std::vector<InvalidRuns> invalid_runs(const Suite& suite);
+
 std::string verdict_sentence(const Suite& suite);  // plain text, one sentence
 std::string grouped(std::uint64_t value);          // 12,345
 

@@ -44,7 +44,8 @@ std::string verdict_html(const Suite& suite) {
   const auto tile = [&](const std::string& value, const char* label, const char* colour = "") {
     out += fmt::format("<div><b class=\"{}\">{}</b><span>{}</span></div>", colour, value, label);
   };
-  tile(grouped(t.runs), t.invalid > 0 ? "runs, some invalid" : "runs");
+  const std::string invalid = "runs, " + grouped(t.invalid) + " of them invalid";
+  tile(grouped(t.runs), t.invalid > 0 ? invalid.c_str() : "runs");
   tile(grouped(t.broken), "broken", t.broken > 0 ? "bad" : "ok");
   tile(grouped(t.published), "published");
   tile(grouped(t.stored), "stored");
@@ -135,6 +136,7 @@ std::string classes_html(const Suite& suite) {
     if (runs.empty()) continue;
     const Totals s = totals_of(runs);
     const std::string verdict = s.broken > 0    ? fmt::format("{} broken", s.broken)
+                                : s.held == 0   ? fmt::format("{} invalid", s.invalid)
                                 : s.invalid > 0 ? fmt::format("held, {} invalid", s.invalid)
                                                 : "held";
     out += fmt::format(
@@ -162,6 +164,11 @@ std::string classes_html(const Suite& suite) {
   }
   for (const Skipped& s : suite.options().skipped) {
     out += fmt::format("<p class=\"warn\">Skipped: {}: {}</p>\n", for_html(s.scenario), for_html(s.why));
+  }
+  for (const InvalidRuns& each : invalid_runs(suite)) {
+    out += fmt::format("<p class=\"warn\">Invalid, and proves nothing: {}: {} (the first: {}{})</p>\n",
+                       count_of(each.runs, "run"), for_html(each.why), for_html(each.first->scenario),
+                       each.first->ended.empty() ? "" : "; " + for_html(each.first->ended));
   }
   if (const auto told = first_garbage(suite); told.first > 0) {
     out += fmt::format("<p class=\"warn\">In {}, {}</p>\n", count_of(told.first, "run"),

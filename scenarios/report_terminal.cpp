@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include "scenarios/escape.h"
 #include "scenarios/kill_instants.h"
@@ -43,6 +45,27 @@ std::string verdict_of(const Totals& t, const Paint& paint) {
   if (t.broken > 0) return paint(kRed, fmt::format("{} broken", t.broken));
   if (t.invalid > 0) return paint(kYellow, fmt::format("{} invalid", t.invalid));
   return paint(kGreen, "held");
+}
+
+// What broke where there is more than one run to look at, the most frequent first.
+std::string by_promise(const Suite& suite) {
+  std::map<std::string, std::size_t> runs;
+  std::size_t broken = 0;
+  for (const RunResult& r : suite.runs()) {
+    std::set<std::string> kinds;
+    for (const Violation& v : r.verdict.violations)
+      kinds.insert(fmt::format("{} {}", name(v.invariant), name(v.kind)));
+    for (const std::string& kind : kinds) ++runs[kind];
+    broken += r.verdict.outcome == Verdict::Outcome::broken;
+  }
+  if (broken < 2) return "";
+  std::vector<std::pair<std::string, std::size_t>> rows(runs.begin(), runs.end());
+  std::stable_sort(rows.begin(), rows.end(),
+                   [](const auto& a, const auto& b) { return a.second > b.second; });
+  std::string out;
+  for (const auto& [kind, count] : rows)
+    out += fmt::format("{}{} in {}", out.empty() ? "" : ", ", kind, count_of(count, "run"));
+  return "broken promises: " + out + "\n";
 }
 
 std::string fitted(std::string text) {
@@ -103,7 +126,7 @@ std::string terminal_table(const Suite& suite, bool colour) {
 
 std::string verdict_text(const Suite& suite, bool colour) {
   const Paint paint{colour};
-  std::string out;
+  std::string out = by_promise(suite);
   std::size_t told = 0;
   for (const RunResult& r : suite.runs()) {
     if (r.verdict.outcome != Verdict::Outcome::broken || ++told > kMaxRunsTold) continue;
@@ -114,8 +137,8 @@ std::string verdict_text(const Suite& suite, bool colour) {
       out += fmt::format("        {} {}: {}\n", name(v.invariant), name(v.kind), visible(v.detail));
     }
     if (r.verdict.violations.size() > kMaxViolationsTold) {
-      out +=
-          fmt::format("        and {} more violations\n", r.verdict.violations.size() - kMaxViolationsTold);
+      out += fmt::format("        and {}\n",
+                         count_of(r.verdict.violations.size() - kMaxViolationsTold, "more violation"));
     }
     if (r.garbage_lines > 0) out += fmt::format("        {}\n", visible(garbage_text(r)));
     if (!r.ended.empty()) out += fmt::format("        {}\n", visible(r.ended));
@@ -127,7 +150,14 @@ std::string verdict_text(const Suite& suite, bool colour) {
     out += "        replay: " + paint(kBold, visible(suite.replay_line(r))) + "\n";
   }
   if (told > kMaxRunsTold)
-    out += fmt::format("… and {} more failing runs in results.json\n", told - kMaxRunsTold);
+    out += fmt::format("… and {} in results.json\n", count_of(told - kMaxRunsTold, "more failing run"));
+  for (const InvalidRuns& each : invalid_runs(suite)) {
+    out += paint(kYellow, "invalid") + fmt::format("  {}, which {} nothing: {}\n", count_of(each.runs, "run"),
+                                                   each.runs == 1 ? "proves" : "prove", visible(each.why));
+    out += fmt::format("        {}{}\n",
+                       each.runs == 1 ? "" : "the first: ", visible(suite.replay_line(*each.first)));
+    if (!each.first->ended.empty()) out += fmt::format("        {}\n", visible(each.first->ended));
+  }
 
   std::string unchecked;
   for (const RunResult& r : suite.runs()) {

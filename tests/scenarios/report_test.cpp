@@ -165,6 +165,43 @@ TEST(Report, TerminalTableHasARowForEachClassAndItsFaults) {
   EXPECT_TRUE(has(words, "BROKEN  A promise was broken in 2 of 62 runs"));
 }
 
+TEST(Report, InvalidRunsAreToldWithTheirReasonsThoughAPromiseBroke) {
+  Suite suite = demo_suite(200, 1);
+  std::mt19937_64 random(5);
+  for (const char* why : {"the fault `hang` did not fire", "it is <late>", "the fault `hang` did not fire"}) {
+    Ledger l = honest_run(drawn_plan(random, Teardown::stop, 10));
+    l.scenario = "unlucky";
+    l.invalid = why;
+    l.processes[0].exit_code = 1;
+    l.processes[0].last_words = "; its last words: too late";
+    suite.add(l, judge(l));
+  }
+  const std::string words = verdict_text(suite, false);
+  EXPECT_TRUE(has(words, "BROKEN")) << words;
+  EXPECT_TRUE(has(words, "invalid  2 runs, which prove nothing: the fault `hang` did not fire\n")) << words;
+  EXPECT_TRUE(has(words, "invalid  1 run, which proves nothing: it is <late>\n")) << words;
+  EXPECT_TRUE(has(words, "        the writer ended with exit code 1; its last words: too late\n")) << words;
+  const std::string page = index_html(suite);
+  EXPECT_TRUE(has(page, "runs, 3 of them invalid"));
+  EXPECT_TRUE(has(page, "2 runs: the fault `hang` did not fire"));
+  EXPECT_TRUE(has(page, "1 run: it is &lt;late&gt;"));
+}
+
+TEST(Report, ManyFailuresAreSummedUpByPromiseFirst) {
+  EXPECT_FALSE(has(verdict_text(demo_suite(20, 1), false), "broken promises"));
+  const Suite suite = demo_suite(20, 6);
+  const std::string words = verdict_text(suite, false);
+  EXPECT_EQ(words.find("broken promises: "), 0U) << words;
+  EXPECT_TRUE(has(words.substr(0, words.find('\n')), "I8 crashed in 2 runs")) << words;
+
+  Verdict verdict;
+  verdict.outcome = Verdict::Outcome::broken;
+  verdict.violations.assign(5, {Invariant::I4, ViolationKind::lost, "gone", 1, {1}});
+  Suite five((SuiteOptions()));
+  five.add(Ledger{}, verdict);
+  EXPECT_TRUE(has(verdict_text(five, false), "and 1 more violation\n"));
+}
+
 TEST(Report, RunsOfSeveralFaultsShareACellAtTheEndOfTheRow) {
   Suite suite((SuiteOptions()));
   std::mt19937_64 random(3);

@@ -44,12 +44,13 @@ void count_events(const Facts& facts, Verdict& v) {
     if (e.stored()) v.duplicated += e.places.size() - 1;
     if (!e.accepted()) continue;
     ++v.published;
+    v.published_off += !e.pub->storage_on;
     const auto it = durable.find({facts.life_of(e.pub->epoch), e.pub->session});
     if (durable.empty()) {
       v.acked += e.pub->storage_on && service_acked(e, -1);
     } else {
       v.acked += e.pub->storage_on && it != durable.end() && e.pub->seq != 0 && e.pub->seq <= it->second &&
-                 !e.dropped;
+                 !e.reported();
     }
     v.lost_reported += e.reported();
     if (e.lost()) v.lost_events.push_back(e.pub->n);

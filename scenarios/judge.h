@@ -38,8 +38,10 @@ struct Verdict {
   std::uint64_t offered = 0;    // sent, no answer seen
   std::uint64_t rejected = 0;
   std::uint64_t stored = 0;  // distinct events found by the read-back
-  std::uint64_t acked = 0;   // accepted events that the writer called durable (or the service, if it is mute)
-  std::uint64_t lost = 0;    // accepted while storage was on, not stored
+  std::uint64_t acked =
+      0;  // accepted events that the writer called durable and not lost (or the service, if it is mute)
+  std::uint64_t published_off = 0;  // accepted while storage was off
+  std::uint64_t lost = 0;           // accepted while storage was on, not stored
   std::uint64_t lost_reported = 0;  // accepted events that the writer called dropped or lost
   std::uint64_t duplicated = 0;     // copies beyond the first
   std::uint64_t reordered = 0;      // events stored behind a later one of their publisher

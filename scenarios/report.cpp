@@ -109,6 +109,7 @@ Totals totals_of(const std::vector<const RunResult*>& runs) {
     }
     ++(v.outcome == Verdict::Outcome::held ? t.held : t.broken);
     t.published += v.published;
+    t.published_off += v.published_off;
     t.stored += v.stored;
     t.acked += v.acked;
     t.lost += v.lost;
@@ -214,6 +215,24 @@ std::pair<std::size_t, const RunResult*> first_garbage(const Suite& suite) {
     if (r.garbage_lines > 0 && ++found.first == 1) found.second = &r;
   }
   return found;
+}
+
+std::vector<std::pair<std::string, std::string>> columns_of(const Totals& totals) {
+  const std::string off =
+      totals.published_off == 0
+          ? ""
+          : fmt::format(", {} of them while storing was switched off: they must not be stored",
+                        grouped(totals.published_off));
+  return {
+      {"published", "events that the writer accepted" + off},
+      {"stored",
+       "events found in the streams after the death, also such whose acceptance nobody saw any more"},
+      {"acked", "of the published, those that the writer called durable (S2, where it says nothing of acks)"},
+      {"lost",
+       "published while storing was on, and not stored: where a row held, its death allows it or the writer "
+       "told of it"},
+      {"dup", "copies in the streams beyond an event's first"},
+      {"shutdown", "from the first request to end (stop, end of input, SIGTERM) to the exit"}};
 }
 
 std::string grouped(std::uint64_t value) {

@@ -92,8 +92,8 @@ class Suite {
 
 struct Totals {
   std::uint64_t runs = 0, held = 0, broken = 0, invalid = 0;
-  std::uint64_t published = 0, stored = 0, acked = 0, lost = 0, lost_reported = 0, duplicated = 0,
-                reordered = 0;
+  std::uint64_t published = 0, published_off = 0, stored = 0, acked = 0, lost = 0, lost_reported = 0,
+                duplicated = 0, reordered = 0;
   std::uint64_t kill_runs = 0;          // valid runs of class kill
   std::uint64_t kill_runs_telling = 0;  // of those: died with something accepted and not yet acked
   std::int64_t shutdown_p50_ms = -1, shutdown_p99_ms = -1, shutdown_max_ms = -1;
@@ -138,6 +138,8 @@ std::vector<InvalidRuns> invalid_runs(const Suite& suite);
 
 std::string verdict_sentence(const Suite& suite);  // plain text, one sentence
 std::string grouped(std::uint64_t value);          // 12,345
+// What each column of the tables counts, a line each: its name and the words.
+std::vector<std::pair<std::string, std::string>> columns_of(const Totals& totals);
 
 // The verdict in one sentence of plain words, then for each failing run its violations and replay line.
 std::string verdict_text(const Suite& suite, bool colour);

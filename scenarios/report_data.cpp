@@ -25,6 +25,7 @@ ordered_json run_json(const RunResult& r) {
                     {"seed", r.seed},
                     {"verdict", name(v.outcome)},
                     {"published", v.published},
+                    {"published_while_off", v.published_off},
                     {"offered", v.offered},
                     {"rejected", v.rejected},
                     {"stored", v.stored},
@@ -94,6 +95,7 @@ RunResult run_from(const ordered_json& j) {
                                     : Verdict::Outcome::invalid;
   v.invalid = value_or<std::string>(j, "invalid", "");
   v.published = value_or<std::uint64_t>(j, "published", 0);
+  v.published_off = value_or<std::uint64_t>(j, "published_while_off", 0);
   v.offered = value_or<std::uint64_t>(j, "offered", 0);
   v.rejected = value_or<std::uint64_t>(j, "rejected", 0);
   v.stored = value_or<std::uint64_t>(j, "stored", 0);
@@ -162,6 +164,7 @@ std::string results_json(const Suite& suite) {
                       {"broken", t.broken},
                       {"invalid", t.invalid},
                       {"published", t.published},
+                      {"published_while_off", t.published_off},
                       {"stored", t.stored},
                       {"acked", t.acked},
                       {"lost", t.lost},

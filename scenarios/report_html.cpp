@@ -148,7 +148,11 @@ std::string classes_html(const Suite& suite) {
         grouped(s.duplicated), ms(s.shutdown_p50_ms), ms(s.shutdown_p99_ms), ms(s.shutdown_max_ms),
         checked_by(t), cell_class(s), verdict);
   }
-  out += "</tbody></table></div>\n";
+  out += "</tbody></table></div>\n<details open><summary>What the columns count</summary><table>";
+  for (const auto& [column, words] : columns_of(totals_of(suite)))
+    out +=
+        fmt::format("<tr><td><b>{}</b></td><td>{}</td></tr>", column == "dup" ? "duplicated" : column, words);
+  out += "</table></details>\n";
   if (const auto counts = kills_by_instant(suite)) {
     out +=
         "<h2>Kill instants</h2>\n<div class=\"wide\"><table><thead><tr><th></th><th>instant</th><th "

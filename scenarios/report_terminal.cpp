@@ -105,6 +105,8 @@ std::string terminal_table(const Suite& suite, bool colour) {
     }
   }
   out += paint(kBold, line_of("all", totals_of(suite))) + "  " + verdict_of(totals_of(suite), paint) + "\n";
+  for (const auto& [column, words] : columns_of(totals_of(suite)))
+    out += paint(kDim, fmt::format("  {:<9}  {}", column, words)) + "\n";
   if (const auto counts = kills_by_instant(suite)) {
     out += paint(kBold, "kill instants, realm process") + "\n";
     for (const KillInstant& each : kill_instants()) {

@@ -1,6 +1,7 @@
 // The report: its numbers, its files, and that hostile text stays text wherever it is shown.
 #include "scenarios/report.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -200,6 +201,30 @@ TEST(Report, ManyFailuresAreSummedUpByPromiseFirst) {
   Suite five((SuiteOptions()));
   five.add(Ledger{}, verdict);
   EXPECT_TRUE(has(verdict_text(five, false), "and 1 more violation\n"));
+}
+
+TEST(Report, TheColumnsAreDefinedAndTheirNumbersAddUp) {
+  Plan plan;
+  plan.events.assign(20, 0);
+  Ledger l = honest_run(plan);
+  l.publications[3].storage_on = false;
+  for (StoredStream& stream : l.stored) {
+    for (StoredRecord& record : stream.records) std::erase(record.probes, l.publications[3].n);
+  }
+  const Verdict verdict = judge(l);
+  EXPECT_EQ(verdict.published_off, 1U);
+  EXPECT_EQ(verdict.published, verdict.published_off + verdict.stored + verdict.lost);
+  EXPECT_LE(verdict.acked, verdict.stored);
+  Suite suite((SuiteOptions()));
+  suite.add(l, verdict);
+  const std::string table = terminal_table(suite, false);
+  EXPECT_TRUE(has(table, "events that the writer accepted, 1 of them while storing was switched off"))
+      << table;
+  for (const char* column : {"stored", "acked", "lost", "dup", "shutdown"})
+    EXPECT_TRUE(has(table, fmt::format("\n  {:<9}  ", column))) << column;
+  EXPECT_TRUE(has(index_html(suite), "What the columns count"));
+  const auto again = results_from_json(results_json(suite));
+  EXPECT_EQ(again->runs().front().verdict.published_off, 1U);
 }
 
 TEST(Report, RunsOfSeveralFaultsShareACellAtTheEndOfTheRow) {

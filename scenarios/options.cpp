@@ -78,7 +78,8 @@ void add_writer_flags(CLI::App& app, Options& options, Raw& raw) {
     return add_flag_with_twin(app, flag, into, what);
   };
   option("--seed", options.seed,
-         "all chance comes from it: the same seed makes the same runs, whatever --jobs is");
+         "all chance comes from it: the same seed draws the same runs, whatever --jobs is; what a "
+         "writer has done by a moment of the wall clock differs all the same");
   option("--jobs", options.jobs, "runs at a time, 1 to 256; runs mostly wait");
   option("--writer", raw.writer,
          "the command under test, split like shell words and run without a shell "

@@ -127,7 +127,8 @@ int run(const std::vector<std::string>& arguments) {
                     config.journal_dir.empty() ? "" : " and the journal"));
   }
   if (line->action == CommandLine::Action::recover) return run_recover(config, *client, signal_fd, log);
-  const JournalLock journal = recover_at_start(config, client.get(), signal_fd, log);
+  const auto journal = recover_at_start(config, client.get(), signal_fd, log);
+  if (!journal) return journal.error();
   writer.journal_wait = config.journal_wait;
   writer.journal_backlog = config.journal_backlog;
   writer.durable_errors = config.durable_errors;

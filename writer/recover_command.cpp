@@ -4,8 +4,10 @@
 #include <fmt/format.h>
 #include <poll.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <functional>
 
@@ -16,6 +18,9 @@ namespace s2::writer {
 namespace {
 
 using std::chrono::steady_clock;
+
+constexpr int kMissing = 1, kCannotRun = 3;
+constexpr int kLookAgainMs = 20;  // whether another process has let go of the journal
 
 std::function<bool()> signalled(int fd) {
   return [fd] {
@@ -46,7 +51,8 @@ JournalMark journal_mark(const Config& config) {
           config.basin, config.stream};
 }
 
-JournalLock recover_at_start(const Config& config, AppendClient* client, int signal_fd, const Log& log) {
+tl::expected<JournalLock, int> recover_at_start(const Config& config, AppendClient* client, int signal_fd,
+                                                const Log& log, std::chrono::milliseconds patience) {
   JournalLock lock;
   const std::string& directory = config.journal_dir;
   std::error_code ignored;
@@ -62,12 +68,30 @@ JournalLock recover_at_start(const Config& config, AppendClient* client, int sig
       recover(*journal, directory, options_of(config, signal_fd), *client, steady_clock::now() + budget, log);
     }
   }
-  lock.take_shared(directory);
-  return lock;
+  const auto stopped = signalled(signal_fd);
+  const auto by = steady_clock::now() + patience;
+  for (bool said = false; !stopped() && !lock.take_shared(directory); said = true) {
+    if (errno != EWOULDBLOCK) {  // nor can another start take it alone
+      log(fmt::format("journal: {} cannot be locked ({}): no start recovers from it", directory,
+                      std::strerror(errno)));
+      return lock;
+    }
+    if (steady_clock::now() >= by) {
+      log(fmt::format("cannot run: {} is still being recovered by another process", directory));
+      return tl::unexpected(kCannotRun);
+    }
+    if (!said)
+      log(fmt::format("journal: {} is being recovered by another process: this start waits for it to end",
+                      directory));
+    pollfd waiting{signal_fd, POLLIN, 0};
+    ::poll(&waiting, 1, kLookAgainMs);
+  }
+  if (!stopped()) return lock;
+  log("a signal came before the writer was ready: nothing was accepted");
+  return tl::unexpected(0);
 }
 
 int run_recover(const Config& config, AppendClient& client, int signal_fd, const Log& log) {
-  constexpr int kMissing = 1, kCannotRun = 3;
   const std::string& directory = config.journal_dir;
   JournalLock lock;
   if (!std::filesystem::is_directory(directory)) {

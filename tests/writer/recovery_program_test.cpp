@@ -7,11 +7,13 @@
 #include "emulator/emulator.h"
 #include "tests/writer/committed.h"
 #include "tests/writer/stdio_pipe.h"
+#include "writer/journal_scan.h"
 
 namespace s2::writer {
 namespace {
 
 using namespace test;
+using namespace std::chrono_literals;
 using nlohmann::json;
 namespace fs = std::filesystem;
 
@@ -53,6 +55,14 @@ class RecoveryProgram : public testing::Test {
   std::vector<int> stored_in(const std::string& stream) {
     const std::lock_guard lock(mutex);
     return stored[stream];
+  }
+  static bool until(const std::function<bool()>& holds) {
+    const auto by = std::chrono::steady_clock::now() + kLong;
+    while (!holds() && std::chrono::steady_clock::now() < by) std::this_thread::sleep_for(5ms);
+    return holds();
+  }
+  static bool waits_for_a_recovery(const Program& program) {
+    return until([&] { return program.log().find("waits for it to end") != std::string::npos; });
   }
   static std::vector<int> numbers(int from, int to) {
     std::vector<int> all;
@@ -144,6 +154,36 @@ TEST_F(RecoveryProgram, TheCommandTouchesNothingOfAWriterThatIsAlive) {
   EXPECT_NE(recover.log().find("in use by a writer that is alive"), std::string::npos) << recover.log();
   EXPECT_EQ(writer.finish(), 0);
   EXPECT_EQ(stored_in("a"), numbers(1, 1));
+}
+
+TEST_F(RecoveryProgram, AStartWaitsForARecoveryAndIsThenKnownToBeAlive) {
+  fs::create_directories(directory);
+  JournalLock recovery;
+  ASSERT_TRUE(recovery.take_alone(directory));
+  Program writer(environment());
+  EXPECT_TRUE(waits_for_a_recovery(writer)) << writer.log();
+  EXPECT_TRUE(writer.all("ready").empty());
+  recovery = JournalLock();
+  writer.expect("ready");
+  writer.start("a");
+  writer.publish(1, 1);
+  Program recover(environment(), {"recover"});
+  EXPECT_EQ(recover.wait_end(), 3);
+  EXPECT_NE(recover.log().find("in use by a writer that is alive"), std::string::npos) << recover.log();
+  writer.publish(2, 2);
+  EXPECT_EQ(writer.finish(), 0);
+  EXPECT_EQ(stored_in("a"), numbers(1, 2));
+}
+
+TEST_F(RecoveryProgram, ASignalEndsAStartThatWaitsForARecovery) {
+  fs::create_directories(directory);
+  JournalLock recovery;
+  ASSERT_TRUE(recovery.take_alone(directory));
+  Program writer(environment());
+  EXPECT_TRUE(waits_for_a_recovery(writer)) << writer.log();
+  writer.signal(SIGTERM);
+  EXPECT_EQ(writer.wait_end(), 0);
+  EXPECT_TRUE(writer.all("ready").empty());
 }
 
 TEST_F(RecoveryProgram, EveryWrongCallIsOneClearLine) {

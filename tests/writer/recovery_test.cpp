@@ -12,6 +12,7 @@
 
 #include "tests/writer/fake_s2.h"
 #include "writer/epoch.h"
+#include "writer/recover_command.h"
 
 namespace s2::writer {
 namespace {
@@ -362,6 +363,22 @@ TEST(Recovery, StoresEveryLineOnceWhateverTheNetworkDoes) {
     for (int run = 0; run < 3; ++run) it.run();  // what is late lands meanwhile
     RC_ASSERT(it.bodies() == envelopes("a", 1, lines));
   }));
+}
+
+TEST(Recovery, AStartThatWaitsInVainForAnothersRecoveryIsRefused) {
+  LeftJournal journal("in_vain");
+  JournalLock other;
+  ASSERT_TRUE(other.take_alone(journal.directory()));
+  Config config;
+  config.journal_dir = journal.directory();
+  std::string log;
+  const Log into = [&](std::string_view line) { log += std::string(line) + "\n"; };
+  const auto refused = recover_at_start(config, nullptr, -1, into, 30ms);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error(), 3);
+  EXPECT_NE(log.find("still being recovered by another process"), std::string::npos) << log;
+  other = JournalLock();
+  EXPECT_TRUE(recover_at_start(config, nullptr, -1, into, 30ms));
 }
 
 TEST(JournalLock, IsForManyWritersOrOneRecovery) {

@@ -9,7 +9,6 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <functional>
 
 #include "writer/envelope.h"
 #include "writer/recovery.h"
@@ -22,11 +21,9 @@ using std::chrono::steady_clock;
 constexpr int kMissing = 1, kCannotRun = 3;
 constexpr int kLookAgainMs = 20;  // whether another process has let go of the journal
 
-std::function<bool()> signalled(int fd) {
-  return [fd] {
-    pollfd waiting{fd, POLLIN, 0};
-    return fd >= 0 && ::poll(&waiting, 1, 0) > 0;
-  };
+bool signalled(int fd) {
+  pollfd waiting{fd, POLLIN, 0};
+  return fd >= 0 && ::poll(&waiting, 1, 0) > 0;
 }
 
 RecoveryOptions options_of(const Config& config, int signal_fd) {
@@ -38,7 +35,7 @@ RecoveryOptions options_of(const Config& config, int signal_fd) {
   options.ack_timeout = config.producer.ack_timeout;
   options.backoff_base = config.producer.backoff_base;
   options.backoff_cap = config.producer.backoff_cap;
-  options.stopped = signalled(signal_fd);
+  options.stop_fd = signal_fd;
   return options;
 }
 
@@ -68,9 +65,8 @@ tl::expected<JournalLock, int> recover_at_start(const Config& config, AppendClie
       recover(*journal, directory, options_of(config, signal_fd), *client, steady_clock::now() + budget, log);
     }
   }
-  const auto stopped = signalled(signal_fd);
   const auto by = steady_clock::now() + patience;
-  for (bool said = false; !stopped() && !lock.take_shared(directory); said = true) {
+  for (bool said = false; !signalled(signal_fd) && !lock.take_shared(directory); said = true) {
     if (errno != EWOULDBLOCK) {  // nor can another start take it alone
       log(fmt::format("journal: {} cannot be locked ({}): no start recovers from it", directory,
                       std::strerror(errno)));
@@ -86,7 +82,7 @@ tl::expected<JournalLock, int> recover_at_start(const Config& config, AppendClie
     pollfd waiting{signal_fd, POLLIN, 0};
     ::poll(&waiting, 1, kLookAgainMs);
   }
-  if (!stopped()) return lock;
+  if (!signalled(signal_fd)) return lock;
   log("a signal came before the writer was ready: nothing was accepted");
   return tl::unexpected(0);
 }

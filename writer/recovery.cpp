@@ -2,8 +2,11 @@
 #include "writer/recovery.h"
 
 #include <fmt/format.h>
+#include <poll.h>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <cerrno>
 #include <condition_variable>
 #include <cstring>
@@ -18,6 +21,8 @@
 
 #include "writer/backoff.h"
 #include "writer/epoch.h"
+#include "writer/thread_name.h"
+#include "writer/wake.h"
 
 namespace s2::writer {
 namespace {
@@ -53,16 +58,21 @@ class StreamRecovery {
       news_ = true;
       changed_.notify_one();
     });
+    if (options_.stop_fd >= 0) watch_ = std::jthread([this] { watch(); });
   }
+  ~StreamRecovery() { over_.set(); }
+  StreamRecovery(const StreamRecovery&) = delete;
+  StreamRecovery& operator=(const StreamRecovery&) = delete;
 
   RecoveredStream run() {
     std::uint64_t lines = 0;
     for (const JournalPart* part : parts_) lines += part->lines.size();
     while (!done_ && problem_.empty()) {
       if (is_over()) {
-        problem_ = fmt::format("not done in time: {}", trouble_);
+        problem_ = stopped_ ? "a signal ended it" : fmt::format("not done in time: {}", trouble_);
       } else if (!attempt() && problem_.empty()) {
-        std::this_thread::sleep_until(std::min(deadline_, Clock::now() + backoff_.next()));
+        std::unique_lock lock(mutex_);
+        changed_.wait_until(lock, patience(backoff_.next()), [this] { return stopped_.load(); });
       }
     }
     channel_->drop();
@@ -279,9 +289,10 @@ class StreamRecovery {
         return std::move(event);
       }
       if (!sent) return broken(sent.error());
-      if (Clock::now() >= by) return broken("no answer in time");
+      if (Clock::now() >= by || stopped_) return broken("no answer in time");
       std::unique_lock lock(mutex_);
-      changed_.wait_until(lock, std::min(by, Clock::now() + milliseconds(100)), [this] { return news_; });
+      changed_.wait_until(lock, std::min(by, Clock::now() + milliseconds(100)),
+                          [this] { return news_ || stopped_; });
       news_ = false;
     }
   }
@@ -345,8 +356,23 @@ class StreamRecovery {
     return false;
   }
 
-  bool is_over() const { return Clock::now() >= deadline_ || (options_.stopped && options_.stopped()); }
-  Time patience(milliseconds limit) const { return std::min(deadline_, Clock::now() + limit); }
+  // A call of the channel waits for the peer: only another thread can end it.
+  void watch() {
+    name_this_thread("recovery-stop");
+    std::array<pollfd, 2> waits = {{{options_.stop_fd, POLLIN, 0}, {over_.fd(), POLLIN, 0}}};
+    while (::poll(waits.data(), waits.size(), -1) < 0) {  // EINTR
+    }
+    if (waits[0].revents == 0) return;
+    {
+      const std::lock_guard lock(mutex_);
+      stopped_ = true;
+      changed_.notify_one();
+    }
+    channel_->abort();
+  }
+
+  bool is_over() const { return Clock::now() >= deadline_ || stopped_; }
+  Time patience(Clock::duration limit) const { return std::min(deadline_, Clock::now() + limit); }
 
   const JournalScan& journal_;
   const std::vector<const JournalPart*> parts_;
@@ -370,7 +396,10 @@ class StreamRecovery {
   std::mutex mutex_;
   std::condition_variable changed_;
   bool news_ = false;
-  std::unique_ptr<AppendChannel> channel_;  // last: its reader calls back into the above
+  std::atomic<bool> stopped_{false};
+  Wake over_;                               // the watch may end
+  std::unique_ptr<AppendChannel> channel_;  // its reader calls back into the above
+  std::jthread watch_;                      // last: it uses the above
 };
 
 }  // namespace

@@ -12,12 +12,12 @@
 // was trimmed away, so that it cannot tell what was stored, is left alone. A line is known by its text:
 // session, number, time and data.
 //
-// Blocks; one thread. Source: system rules "Recovery", I3, I5.
+// Blocks; one thread, and one that only looks whether it is told to stop. Source: system rules "Recovery",
+// I3, I5.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -36,7 +36,7 @@ struct RecoveryOptions {
   std::chrono::milliseconds ack_timeout{5000};
   std::chrono::milliseconds backoff_base{50};
   std::chrono::milliseconds backoff_cap{2000};
-  std::function<bool()> stopped = {};  // asked between two steps: true ends the recovery as the deadline does
+  int stop_fd = -1;  // readable: ends the recovery as the deadline does; below 0: none
 };
 
 // What became of one stream's lines.

@@ -1,7 +1,9 @@
 // A writer that is killed while its disk lives, and what comes after it: `s2-writer` at its next start, and
 // `s2-writer recover`. System rule "Recovery"; deaths "respawn".
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <filesystem>
 
 #include "emulator/emulator.h"
@@ -24,6 +26,7 @@ class RecoveryProgram : public testing::Test {
     fs::remove_all(directory);
     s2.observe([this](const emulator::ProtocolEvent& moment) {
       const std::lock_guard lock(mutex);
+      if (moment.moment == emulator::Moment::fault_fired) ++faults;
       each_committed(moment, [&](const json& envelope) {
         if (envelope["event"]["type"] == "console_log")
           stored[moment.stream].push_back(envelope["event"]["data"]);
@@ -73,7 +76,8 @@ class RecoveryProgram : public testing::Test {
   const std::string directory = testing::TempDir() + "/recovery-journal-" + std::to_string(::getpid());
   std::mutex mutex;
   std::map<std::string, std::vector<int>> stored;
-  emulator::Emulator s2;  // goes first: its observer uses the above
+  std::atomic<int> faults{0};  // of the plan, that have come
+  emulator::Emulator s2;       // goes first: its observer uses the above
 };
 
 TEST_F(RecoveryProgram, TheNextStartStoresWhatTheKilledOneHadAcceptedAndGoesOn) {
@@ -184,6 +188,28 @@ TEST_F(RecoveryProgram, ASignalEndsAStartThatWaitsForARecovery) {
   writer.signal(SIGTERM);
   EXPECT_EQ(writer.wait_end(), 0);
   EXPECT_TRUE(writer.all("ready").empty());
+}
+
+TEST_F(RecoveryProgram, ASignalEndsTheRecoveryOfAStartWhateverItWaitsFor) {
+  live_and_die(1, 5);
+  auto patient = environment();
+  patient["S2_WRITER_RECOVERY_BUDGET"] = patient["S2_WRITER_ACK_TIMEOUT"] = "1m";
+  for (const char* call : {"append_session", "read"}) {
+    s2.set_faults(fmt::format(R"([{{"match":{{"op":"{}"}},"fault":{{"hang":"before_commit"}}}}])", call));
+    const int before = faults;
+    Program writer(patient);
+    EXPECT_TRUE(until([&] { return faults > before; }));
+    const auto signalled = std::chrono::steady_clock::now();
+    writer.signal(SIGTERM);
+    EXPECT_EQ(writer.wait_end(), 0);
+    EXPECT_LT(std::chrono::steady_clock::now() - signalled, kLong) << call;
+    EXPECT_TRUE(writer.all("ready").empty());
+    EXPECT_NE(writer.log().find("still missing"), std::string::npos) << writer.log();
+  }
+  s2.set_faults("[]");
+  Program next(environment());
+  next.expect("ready");
+  EXPECT_EQ(stored_in("a"), numbers(1, 5));
 }
 
 TEST_F(RecoveryProgram, EveryWrongCallIsOneClearLine) {

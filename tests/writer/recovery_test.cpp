@@ -9,10 +9,12 @@
 
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "tests/writer/fake_s2.h"
 #include "writer/epoch.h"
 #include "writer/recover_command.h"
+#include "writer/wake.h"
 
 namespace s2::writer {
 namespace {
@@ -313,6 +315,29 @@ TEST(Recovery, AnOutageBeyondItsTimeIsSaidAndNothingIsSettled) {
   EXPECT_NE(report[0].problem.find("not done in time"), std::string::npos);
   it.s2.plan.clear();
   EXPECT_EQ(it.run()[0].delivered, 1U);
+}
+
+TEST(Recovery, IsStoppedAtOnceWhateverItWaitsFor) {
+  for (const Hurt hurt : {Hurt::silent, Hurt::open_fails}) {  // for an answer; between two attempts
+    Recovering it("stopped");
+    it.journal.process("dead");
+    it.journal.line(envelope("a", 1));
+    it.options.ack_timeout = it.options.backoff_base = it.options.backoff_cap = 60s;
+    it.s2.plan = {hurt};
+    Wake stop;
+    it.options.stop_fd = stop.fd();
+    const std::jthread stopper([&] {
+      std::this_thread::sleep_for(20ms);
+      stop.set();
+    });
+    const auto begin = Clock::now();
+    const auto report = it.run("", 120s);
+    EXPECT_LT(Clock::now() - begin, 20s) << hurt;
+    EXPECT_EQ(report[0].missing, 1U);
+    EXPECT_EQ(report[0].problem, "a signal ended it");
+    it.options.stop_fd = -1;
+    EXPECT_EQ(it.run()[0].delivered, 1U);
+  }
 }
 
 // Placed where the first acknowledgement says, the first batch would wait there, and land when the stream

@@ -34,6 +34,7 @@ constexpr std::string_view kMarkHead = R"({"journal":)";
 constexpr std::string_view kNotStored = R"(,"store":false})";
 constexpr std::string_view kSessionHead = R"({"capture_session_id":)";
 constexpr std::string_view kSeqHead = R"(,"seq":)";
+constexpr std::size_t kBytesALook = 256 * 1024;  // read between two looks whether it is over: a millisecond
 
 struct LineHead {
   std::string session;
@@ -131,23 +132,37 @@ std::string journal_line(const std::string& envelope_json, bool store) {
 struct JournalScan::Reading {
   const std::string& only_session;
   const Log& log;
+  const std::function<bool()>& over;
   std::set<std::string> settled;
-  std::map<std::tuple<std::uint64_t, std::string, std::string>, JournalPart> parts;  // began, epoch, stream
+  std::map<std::tuple<std::uint64_t, std::string, std::string>, JournalPart> parts =
+      {};  // began, epoch, stream
   std::uint64_t unreadable = 0, of_session = 0, unsigned_lines = 0;
-  std::set<std::string> epochs;
+  std::set<std::string> epochs = {};
+  std::optional<JournalMark> mark = {};  // of the lines that follow
+  bool of_interest = true;               // they are looked at
+  std::size_t unlooked = 0;              // bytes, since the last look whether it is over
 
-  // False: the file cannot be read.
-  bool read(std::uint32_t index, const std::string& path) {
+  bool is_over(std::size_t bytes) {
+    unlooked += bytes;
+    if (!over || unlooked < kBytesALook) return false;
+    unlooked = 0;
+    return over();
+  }
+
+  // False: the file cannot be read. Nothing: it is over.
+  std::optional<bool> read(std::uint32_t index, const std::string& path) {
     std::ifstream file(path, std::ios::binary);
     if (!file) return false;
-    std::optional<JournalMark> mark;
+    mark.reset();
+    of_interest = true;
     std::uint64_t offset = 0;
     for (std::string line; std::getline(file, line);) {
+      if (is_over(line.size())) return std::nullopt;
       if (file.eof()) {  // no newline behind it
         cut(path, offset, line.size());
         break;
       }
-      take(index, offset, line, mark);
+      take(index, offset, line);
       offset += line.size() + 1;
     }
     return !file.bad();
@@ -162,14 +177,16 @@ struct JournalScan::Reading {
     }
   }
 
-  void take(std::uint32_t index, std::uint64_t offset, const std::string& line,
-            std::optional<JournalMark>& mark) {
+  void take(std::uint32_t index, std::uint64_t offset, const std::string& line) {
     if (auto next = mark_of(line)) {
       mark = std::move(next);
       epochs.insert(mark->epoch);
+      // What needs no further look is not parsed, for a journal grows; of a session it is asked whether it is
+      // here at all.
+      of_interest = !only_session.empty() || (!mark->basin.empty() && !settled.contains(mark->epoch));
       return;
     }
-    if (line.ends_with(kNotStored)) return;
+    if (!of_interest || line.ends_with(kNotStored)) return;
     const auto head = head_of(line);
     if (!head) {
       unreadable += line.empty() ? 0 : 1;
@@ -191,17 +208,25 @@ struct JournalScan::Reading {
 };
 
 tl::expected<JournalScan, std::string> JournalScan::read(const std::string& directory,
-                                                         const std::string& session, const Log& log) {
+                                                         const std::string& session, const Log& log,
+                                                         const std::function<bool()>& over) {
   std::error_code error;
   if (!fs::is_directory(directory, error)) {
     return tl::unexpected(fmt::format("there is no journal in {}: {}", directory,
                                       error ? error.message() : std::string("not a directory")));
   }
   JournalScan scan;
-  Reading reading{session, log, settled_epochs(directory), {}, 0, 0, 0, {}};
+  Reading reading{session, log, over, settled_epochs(directory)};
   for (const std::string& path : files_of(directory)) {
     scan.files_.push_back(path);
-    if (!reading.read(static_cast<std::uint32_t>(scan.files_.size() - 1), path))
+    const auto read = reading.read(static_cast<std::uint32_t>(scan.files_.size() - 1), path);
+    if (!read) {
+      log(fmt::format("journal: {} was not read to its end in time: all of it is left for the next recovery",
+                      directory));
+      scan.found_.whole = false;
+      return scan;
+    }
+    if (!*read)
       return tl::unexpected(
           fmt::format("the journal's file {} cannot be read: {}", path, std::strerror(errno)));
   }

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
@@ -51,15 +52,18 @@ struct JournalFound {
   std::size_t settled = 0;       // of these, those that need no further look
   std::uint64_t of_session = 0;  // lines of the session that was asked for
   std::uint64_t unsigned_lines = 0;
+  bool whole = true;  // false: it was over before all was read
 };
 
 class JournalScan {
  public:
   // Reads all of `<directory>/<category>*.jsonl`. A torn last line is cut off the file, and said in the log;
   // call it under a JournalLock that is alone. `session`: only lines of that session (empty: all). Epochs
-  // that are settled are left out, and those that were left and kept by nobody here. The error is one line.
+  // that are settled are left out, and those that were left and kept by nobody here. Where `over` (asked now
+  // and then) is true first, there are no parts, and the log says so: a stream's lines stand in many files,
+  // and those behind one that was not read would keep it out for ever. The error is one line.
   static tl::expected<JournalScan, std::string> read(const std::string& directory, const std::string& session,
-                                                     const Log& log);
+                                                     const Log& log, const std::function<bool()>& over = {});
 
   // The processes in the order of their begin; within one, streams by name.
   const std::vector<JournalPart>& parts() const { return parts_; }

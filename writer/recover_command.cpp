@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <functional>
 
 #include "writer/envelope.h"
 #include "writer/recovery.h"
@@ -24,6 +25,10 @@ constexpr int kLookAgainMs = 20;  // whether another process has let go of the j
 bool signalled(int fd) {
   pollfd waiting{fd, POLLIN, 0};
   return fd >= 0 && ::poll(&waiting, 1, 0) > 0;
+}
+
+std::function<bool()> over(steady_clock::time_point deadline, int signal_fd) {
+  return [=] { return steady_clock::now() >= deadline || signalled(signal_fd); };
 }
 
 RecoveryOptions options_of(const Config& config, int signal_fd) {
@@ -56,13 +61,14 @@ tl::expected<JournalLock, int> recover_at_start(const Config& config, AppendClie
   if (directory.empty() || (!std::filesystem::create_directories(directory, ignored) && ignored)) return lock;
   const auto budget = config.recovery_budget.value_or(kRecoveryAtStart);
   if (client != nullptr && budget.count() > 0) {
+    const auto deadline = steady_clock::now() + budget;
     if (!lock.take_alone(directory)) {
       log(fmt::format("recovery: {} is in use by another process: nothing is recovered from it now",
                       directory));
-    } else if (auto journal = JournalScan::read(directory, {}, log); !journal) {
+    } else if (auto journal = JournalScan::read(directory, {}, log, over(deadline, signal_fd)); !journal) {
       log("recovery: " + journal.error());
     } else {
-      recover(*journal, directory, options_of(config, signal_fd), *client, steady_clock::now() + budget, log);
+      recover(*journal, directory, options_of(config, signal_fd), *client, deadline, log);
     }
   }
   const auto by = steady_clock::now() + patience;
@@ -100,12 +106,14 @@ int run_recover(const Config& config, AppendClient& client, int signal_fd, const
         directory));
     return kCannotRun;
   }
-  const auto journal = JournalScan::read(directory, config.recovery_session, log);
+  const auto deadline = steady_clock::now() + config.recovery_budget.value_or(kRecoveryByCommand);
+  const auto journal = JournalScan::read(directory, config.recovery_session, log, over(deadline, signal_fd));
   if (!journal) {
     log("cannot recover: " + journal.error());
     return kCannotRun;
   }
   const JournalFound& found = journal->found();
+  if (!found.whole) return kMissing;
   if (found.files == 0) {
     log(fmt::format("cannot recover: there is no journal in {}: no file such as console.jsonl", directory));
     return kCannotRun;
@@ -115,7 +123,6 @@ int run_recover(const Config& config, AppendClient& client, int signal_fd, const
                     config.recovery_session));
     return kCannotRun;
   }
-  const auto deadline = steady_clock::now() + config.recovery_budget.value_or(kRecoveryByCommand);
   bool whole = true;
   for (const JournalPart& part : journal->parts()) {
     if (part.mark.basin == config.basin) continue;

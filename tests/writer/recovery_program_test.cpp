@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <filesystem>
+#include <fstream>
 
 #include "emulator/emulator.h"
 #include "tests/writer/committed.h"
@@ -207,6 +208,33 @@ TEST_F(RecoveryProgram, ASignalEndsTheRecoveryOfAStartWhateverItWaitsFor) {
     EXPECT_NE(writer.log().find("still missing"), std::string::npos) << writer.log();
   }
   s2.set_faults("[]");
+  Program next(environment());
+  next.expect("ready");
+  EXPECT_EQ(stored_in("a"), numbers(1, 5));
+}
+
+TEST_F(RecoveryProgram, AJournalThatIsNotReadInTimeIsLeftForTheNextStart) {
+  live_and_die(1, 5);
+  std::ifstream written(directory + "/console.jsonl");
+  std::string first, line;
+  std::getline(written, first);
+  std::getline(written, line);
+  {
+    std::ofstream more(directory + "/network.jsonl");
+    more << first << "\n";
+    for (int i = 0; i < 100'000; ++i) more << line << "\n";
+  }
+  auto hasty = environment();
+  hasty["S2_WRITER_RECOVERY_BUDGET"] = "1ms";
+  Program writer(hasty);
+  writer.expect("ready");
+  EXPECT_EQ(writer.finish(), 0);
+  EXPECT_NE(writer.log().find("not read to its end in time"), std::string::npos) << writer.log();
+  EXPECT_TRUE(stored_in("a").empty());
+  Program command(hasty, {"recover"});
+  EXPECT_EQ(command.wait_end(), 1);
+  EXPECT_NE(command.log().find("not read to its end in time"), std::string::npos) << command.log();
+  EXPECT_TRUE(stored_in("a").empty());
   Program next(environment());
   next.expect("ready");
   EXPECT_EQ(stored_in("a"), numbers(1, 5));

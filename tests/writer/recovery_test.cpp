@@ -277,6 +277,19 @@ TEST(Recovery, LeavesAloneWhatIsNotItsOwn) {
   EXPECT_EQ(it.bodies(), envelopes("b", 2, 2));
 }
 
+TEST(Recovery, WhatIsSettledIsNotParsedAgain) {
+  Recovering it("settled");
+  it.journal.process("settled");
+  it.journal.line("what is no event");
+  it.journal.line(envelope("a", 1));
+  ASSERT_TRUE(settle_epoch(it.journal.directory(), "settled"));
+  it.journal.process("dead");
+  it.journal.line(envelope("b", 2));
+  EXPECT_EQ(it.run().size(), 1U);
+  EXPECT_EQ(it.bodies(), envelopes("b", 2, 2));
+  EXPECT_EQ(it.log.find("no whole event"), std::string::npos) << it.log;
+}
+
 TEST(Recovery, ATornLastLineIsCutAndSaid) {
   Recovering it("torn");
   it.journal.process("dead");

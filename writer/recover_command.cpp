@@ -140,13 +140,16 @@ int run_recover(const Config& config, AppendClient& client, int signal_fd, const
             ? ""
             : fmt::format("; {} that no process has signed {} left alone",
                           counted(found.unsigned_lines, "line"), found.unsigned_lines == 1 ? "is" : "are")));
+  RecoveryOptions options = options_of(config, signal_fd);
+  options.account = true;
   for (const RecoveredStream& stream :
-       recover(*journal, config.recovery_session.empty() ? directory : std::string(),
-               options_of(config, signal_fd), client, deadline, log)) {
+       recover(*journal, config.recovery_session.empty() ? directory : std::string(), options, client,
+               deadline, log)) {
     whole = whole && stream.missing == 0;
-    std::string line =
-        fmt::format(R"({{"recovered":{{"stream":{},"stored_before":{},"delivered":{},"missing":{})",
-                    json_quoted(stream.stream), stream.stored_before, stream.delivered, stream.missing);
+    std::string line = fmt::format(
+        R"({{"recovered":{{"stream":{},"stored_before":{},"left_out":{},"delivered":{},"missing":{})",
+        json_quoted(stream.stream), stream.stored_before, stream.left_out, stream.delivered, stream.missing);
+    if (stream.unknown > 0) line += fmt::format(R"(,"unknown":{})", stream.unknown);
     if (!stream.problem.empty()) line += R"(,"problem":)" + json_quoted(stream.problem);
     std::printf("%s}}\n", line.c_str());
   }

@@ -32,7 +32,7 @@ tl::expected<JournalLock, int> recover_at_start(const Config& config, AppendClie
                                                 std::chrono::milliseconds patience = kRecoveryOfOthers);
 
 // A line of JSON a stream on stdout:
-// {"recovered":{"stream","stored_before","delivered","missing","problem"?}}, or
+// {"recovered":{"stream","stored_before","left_out","delivered","missing","unknown"?,"problem"?}}, or
 // {"left_alone":{"stream","basin","events"}} for one of another basin; where there is nothing to do, a line
 // in the log says what was looked at. The exit code: 0 nothing is missing, 1 something is or cannot be known
 // (said), 3 it cannot be done (the log says why).

@@ -13,10 +13,10 @@
 #include <map>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <optional>
 #include <set>
 #include <thread>
-#include <unordered_map>
 #include <utility>
 
 #include "writer/backoff.h"
@@ -58,6 +58,13 @@ class StreamRecovery {
       news_ = true;
       changed_.notify_one();
     });
+    for (std::size_t part = 0; part < parts_.size(); ++part) {
+      const auto& lines = parts_[part]->lines;
+      stored_.emplace_back(lines.size(), false);
+      for (std::size_t line = 0; line < lines.size(); ++line)
+        places_.push_back({lines[line].hash, part, line});
+    }
+    std::sort(places_.begin(), places_.end(), [](const Place& a, const Place& b) { return a.hash < b.hash; });
     if (options_.stop_fd >= 0) watch_ = std::jthread([this] { watch(); });
   }
   ~StreamRecovery() { over_.set(); }
@@ -65,33 +72,41 @@ class StreamRecovery {
   StreamRecovery& operator=(const StreamRecovery&) = delete;
 
   RecoveredStream run() {
-    std::uint64_t lines = 0;
-    for (const JournalPart* part : parts_) lines += part->lines.size();
-    while (!done_ && problem_.empty()) {
+    while (problem_.empty()) {
       if (is_over()) {
         problem_ = stopped_ ? "a signal ended it" : fmt::format("not done in time: {}", trouble_);
-      } else if (!attempt() && problem_.empty()) {
+      } else if (attempt()) {
+        break;
+      } else if (problem_.empty()) {
         std::unique_lock lock(mutex_);
         changed_.wait_until(lock, patience(backoff_.next()), [this] { return stopped_.load(); });
       }
     }
     channel_->drop();
     RecoveredStream result{parts_.front()->mark.stream};
+    const std::uint64_t rest = unfound();
+    (below_ == 0 && !trimmed_ ? result.left_out : result.unknown) = rest;
+    result.stored_before = before_ - rest;
     result.delivered = delivered_;
-    result.stored_before = stored_before_;
-    result.missing = lines - stored_before_ - delivered_;
+    result.missing = places_.size() - before_ - delivered_;
     result.settled = done_;
     result.problem = done_ ? std::move(skipped_reason_) : std::move(problem_);
     return result;
   }
 
  private:
+  struct Place {
+    std::size_t hash, part, line;
+  };
+
   // Each returns false where the attempt is over: with a problem_ for good, otherwise to be made again.
   bool attempt() {
-    if (!fenced_ && fencing_ && !take_stream()) return false;
-    if (!fencing_ && !find_tail()) return false;
-    if (!compare()) return false;
-    return deliver();
+    if (!done_) {
+      if (!fenced_ && fencing_ && !take_stream()) return false;
+      if (!fencing_ && !find_tail()) return false;
+      if (!compare() || !deliver()) return false;
+    }
+    return account();
   }
 
   bool take_stream() {
@@ -145,47 +160,67 @@ class StreamRecovery {
 
   // From the tail backwards, to the last stored line of each process.
   bool compare() {
-    std::unordered_multimap<std::size_t, std::pair<std::size_t, std::size_t>> places;  // hash -> part, line
-    for (std::size_t part = 0; part < parts_.size(); ++part) {
-      for (std::size_t line = 0; line < parts_[part]->lines.size(); ++line)
-        places.emplace(parts_[part]->lines[line].hash, std::pair(part, line));
-    }
-    std::vector<std::optional<std::size_t>> last(parts_.size());
-    std::size_t open = parts_.size();
-    bool trimmed = false;
+    last_.assign(parts_.size(), std::nullopt);
+    trimmed_ = false;
     std::uint64_t below = tail_;
-    while (below > 0 && open > 0 && !trimmed) {
-      const std::uint64_t from = below > kRecordsARead ? below - kRecordsARead : 0;
-      const auto page = channel_->read_back(from, below - from, patience(options_.ack_timeout));
-      if (!page) return unreadable(page.error());
-      trimmed = page->empty() || page->front().seq_num != from;
-      for (auto record = page->rbegin(); record != page->rend(); ++record) {
-        const auto [first, end] = places.equal_range(std::hash<std::string_view>{}(record->body));
-        for (auto found = first; found != end; ++found) {
-          const auto [part, line] = found->second;
-          if (last[part] || !is_text(parts_[part]->lines[line], record->body)) continue;
-          last[part] = line;
-          --open;
-        }
-      }
-      below = from;
+    const auto all_met = [&] { return std::all_of(last_.begin(), last_.end(), [](auto& l) { return !!l; }); };
+    while (below > 0 && !trimmed_ && !all_met()) {
+      if (!look_back(below)) return false;
     }
-    if (trimmed && open > 0)
+    if (trimmed_ && !all_met())
       return give_up("the beginning of the stream was trimmed away: it cannot be told what was stored");
     next_.clear();
-    std::uint64_t before = 0;
-    for (const auto& line : last) {
-      next_.push_back(line ? *line + 1 : 0);
-      before += next_.back();
-    }
+    for (const auto& line : last_) next_.push_back(line ? *line + 1 : 0);
+    const std::uint64_t before = std::accumulate(next_.begin(), next_.end(), std::uint64_t{0});
     // At the first look this is what the dead processes stored; later, what we did ourselves has joined it.
-    if (!compared_) {
-      stored_before_ = before;
+    if (first_.empty()) {
+      first_ = next_;
+      before_ = before;
+      below_ = below;
     } else {
-      delivered_ = before - stored_before_ - skipped_before(last);
+      delivered_ = before - before_ - skipped_before();
     }
-    compared_ = true;
     return true;
+  }
+
+  // What the page before `below` has of the journal.
+  bool look_back(std::uint64_t& below) {
+    const std::uint64_t from = below > kRecordsARead ? below - kRecordsARead : 0;
+    const auto page = channel_->read_back(from, below - from, patience(options_.ack_timeout));
+    if (!page) return unreadable(page.error());
+    trimmed_ = page->empty() || page->front().seq_num != from;
+    for (auto record = page->rbegin(); record != page->rend(); ++record) {
+      const std::size_t hash = std::hash<std::string_view>{}(record->body);
+      auto place = std::lower_bound(places_.begin(), places_.end(), hash,
+                                    [](const Place& one, std::size_t other) { return one.hash < other; });
+      for (; place != places_.end() && place->hash == hash; ++place) {
+        auto& last = last_[place->part];
+        if (!last && !is_text(parts_[place->part]->lines[place->line], record->body)) continue;
+        if (!last) last = place->line;
+        stored_[place->part][place->line] = true;
+      }
+    }
+    below = from;
+    return true;
+  }
+
+  // Further back, for the lines that have not been met: those that are nowhere were told as dropped or lost.
+  bool account() {
+    while (options_.account && below_ > 0 && !trimmed_ && unfound() > 0) {
+      if (!look_back(below_)) return false;
+    }
+    return true;
+  }
+
+  // Of the lines up to the last stored one of their process, those that were not met in the stream.
+  std::uint64_t unfound() const {
+    std::uint64_t count = 0;
+    for (std::size_t part = 0; part < first_.size(); ++part) {
+      const auto begin = stored_[part].begin();
+      count += static_cast<std::uint64_t>(
+          std::count(begin, begin + static_cast<std::ptrdiff_t>(first_[part]), false));
+    }
+    return count;
   }
 
   bool deliver() {
@@ -338,10 +373,10 @@ class StreamRecovery {
   }
 
   // Lines given up before the last stored one of their process: they count as neither stored nor delivered.
-  std::uint64_t skipped_before(const std::vector<std::optional<std::size_t>>& last) const {
+  std::uint64_t skipped_before() const {
     std::uint64_t count = 0;
     for (std::size_t part = 0; part < parts_.size(); ++part) {
-      for (std::size_t line = 0; last[part] && line < *last[part]; ++line)
+      for (std::size_t line = 0; last_[part] && line < *last_[part]; ++line)
         count += skipped_.contains(&parts_[part]->lines[line]) ? 1 : 0;
     }
     return count;
@@ -385,11 +420,17 @@ class StreamRecovery {
   std::string condition_;  // the token that must be in force for ours to follow; "": none
   Backoff backoff_;
   std::uint64_t tail_ = 0;
-  std::vector<std::size_t> next_;         // a part's first line to deliver
-  std::set<const JournalLine*> skipped_;  // what S2 will never take
+  std::vector<Place> places_;                     // of all lines, by hash
+  std::vector<std::vector<bool>> stored_;         // by part and line: met in the stream
+  std::vector<std::optional<std::size_t>> last_;  // a part's last stored line
+  std::vector<std::size_t> next_;                 // a part's first line to deliver
+  std::vector<std::size_t> first_;                // the same at the first look
+  std::set<const JournalLine*> skipped_;          // what S2 will never take
   std::string skipped_reason_;
-  std::uint64_t stored_before_ = 0, delivered_ = 0;
-  bool compared_ = false, done_ = false, open_ = false;
+  std::uint64_t before_ = 0, delivered_ = 0;  // before_: the sum of first_
+  std::uint64_t below_ = 0;                   // the stream was read down to here
+  bool trimmed_ = false;                      // and begins there
+  bool done_ = false, open_ = false;
   std::string problem_;              // for good
   std::string trouble_ = "no time";  // of the last attempt
 
@@ -424,14 +465,21 @@ std::vector<RecoveredStream> recover(const JournalScan& journal, const std::stri
   std::vector<RecoveredStream> all;
   for (const auto& [stream, parts] : streams) {
     RecoveredStream one = StreamRecovery(journal, parts, options, client, deadline).run();
-    const std::uint64_t lines = one.stored_before + one.delivered + one.missing;
-    log(one.missing == 0
-            ? fmt::format("recovery: stream `{}`: {} of {} journalled events were missing and are stored now",
-                          stream, one.delivered, lines)
-            : fmt::format(
-                  "recovery: stream `{}`: {} of {} journalled events are still missing ({} were stored "
-                  "now): {}",
-                  stream, one.missing, lines, one.delivered, one.problem));
+    if (one.missing > 0) {
+      log(fmt::format(
+          "recovery: stream `{}`: {} of {} journalled events are still missing ({} were stored "
+          "now): {}",
+          stream, one.missing, one.stored_before + one.left_out + one.unknown + one.delivered + one.missing,
+          one.delivered, one.problem));
+    } else {
+      log(fmt::format("recovery: stream `{}`: {} missing and {} stored now{}", stream,
+                      counted(one.delivered, "event") + (one.delivered == 1 ? " was" : " were"),
+                      one.delivered == 1 ? "is" : "are",
+                      one.left_out == 0 ? ""
+                                        : fmt::format("; {} left out, before the last stored one: dropped, "
+                                                      "or refused",
+                                                      counted(one.left_out, "event"))));
+    }
     for (const JournalPart* part : parts) epochs[part->mark.epoch] = epochs[part->mark.epoch] && one.settled;
     all.push_back(std::move(one));
   }

@@ -36,13 +36,16 @@ struct RecoveryOptions {
   std::chrono::milliseconds ack_timeout{5000};
   std::chrono::milliseconds backoff_base{50};
   std::chrono::milliseconds backoff_cap{2000};
-  int stop_fd = -1;  // readable: ends the recovery as the deadline does; below 0: none
+  bool account = false;  // of all lines: then the stream is read to its beginning, behind the delivery
+  int stop_fd = -1;      // readable: ends the recovery as the deadline does; below 0: none
 };
 
-// What became of one stream's lines.
+// What became of one stream's lines: their number is the sum.
 struct RecoveredStream {
   std::string stream;
-  std::uint64_t stored_before = 0;  // lines up to the last stored one of their process
+  std::uint64_t stored_before = 0;  // were found in the stream
+  std::uint64_t left_out = 0;       // before the last stored one of their process, and not in the stream
+  std::uint64_t unknown = 0;        // before it too, but the stream was not read as far, or is trimmed
   std::uint64_t delivered = 0;      // appended and acknowledged now
   std::uint64_t missing = 0;        // not stored, as far as is known
   bool settled = false;             // there is nothing more to do: what is missing S2 will never take

@@ -240,6 +240,33 @@ TEST_F(RecoveryProgram, AJournalThatIsNotReadInTimeIsLeftForTheNextStart) {
   EXPECT_EQ(stored_in("a"), numbers(1, 5));
 }
 
+TEST_F(RecoveryProgram, WhatTheRingDroppedIsSaidToBeLeftOutAndNotStored) {
+  auto small = environment();
+  small["S2_WRITER_JOURNAL_BACKLOG"] = "0";
+  small["S2_WRITER_RING_CAPACITY"] = small["S2_WRITER_IN_FLIGHT_RECORDS"] = "10";
+  small["S2_BATCHER_MAX_RECORDS"] = "5";
+  Program writer(small);
+  writer.expect("ready");
+  s2.cut(emulator::CutKind::reset);
+  writer.start("a");
+  writer.publish_many(1, 100);
+  writer.wait_for("published", [](const json& line) { return line["published"] == 100; });
+  s2.heal();
+  writer.send({{"op", "flush"}, {"deadline_ms", 20'000}});
+  writer.expect("flushed");
+  writer.kill();
+  const std::size_t there = stored_in("a").size();
+  ASSERT_LT(there, 50U);
+  Program recover(environment(), {"recover"});
+  const json said = recover.expect("recovered")["recovered"];
+  EXPECT_EQ(recover.wait_end(), 0);
+  EXPECT_EQ(said["stored_before"], there) << said;
+  EXPECT_EQ(said["left_out"], 100 - there) << said;
+  EXPECT_EQ(said["delivered"], 0);
+  EXPECT_EQ(said["missing"], 0);
+  EXPECT_EQ(stored_in("a").size(), there);
+}
+
 TEST_F(RecoveryProgram, EveryWrongCallIsOneClearLine) {
   const auto line = [&](std::map<std::string, std::string> variables, std::vector<std::string> arguments,
                         int code) {

@@ -141,7 +141,12 @@ TEST(Recovery, WhatWasDroppedBeforeTheLastStoredLineStaysOut) {
   for (const std::string& body : envelopes("a", 1, 6)) it.journal.line(body);
   it.stored(envelope("a", 1));
   it.stored(envelope("a", 4));
-  it.run();
+  const auto report = it.run();
+  EXPECT_EQ(report[0].stored_before, 2U);
+  EXPECT_EQ(report[0].left_out, 2U);
+  EXPECT_EQ(report[0].delivered, 2U);
+  EXPECT_EQ(report[0].missing, 0U);
+  EXPECT_NE(it.log.find("2 events left out"), std::string::npos) << it.log;
   EXPECT_EQ(it.bodies(),
             (std::vector{envelope("a", 1), envelope("a", 4), envelope("a", 5), envelope("a", 6)}));
 }
@@ -229,6 +234,38 @@ TEST(Recovery, ALongStreamIsReadNoFurtherThanNeeded) {
   it.s2.trimmed_below = 1400;  // would be left alone if it were looked at
   EXPECT_EQ(it.run()[0].delivered, 100U) << it.log;
   EXPECT_EQ(it.bodies(), envelopes("a", 1, 2600));
+}
+
+TEST(Recovery, OnlyWhatIsFoundInTheStreamIsSaidToBeStored) {
+  const auto left = [](Recovering& it) {
+    it.journal.process("dead");
+    for (const std::string& body : envelopes("a", 1, 3600)) it.journal.line(body);
+    for (std::uint64_t seq = 1; seq <= 3500; ++seq) {
+      if (seq <= 100 || seq > 150) it.stored(envelope("a", seq));
+    }
+    return it.run().at(0);
+  };
+  Recovering hasty("hasty");  // looks no further than it must: the last page has 999 events and the fence
+  EXPECT_EQ(left(hasty).stored_before, 999U);
+  Recovering whole("whole");
+  whole.options.account = true;
+  whole.s2.plan.assign(8, Hurt::none);
+  whole.s2.plan.push_back(Hurt::read_fails);
+  const RecoveredStream all = left(whole);
+  EXPECT_EQ(all.stored_before, 3450U) << whole.log;
+  EXPECT_EQ(all.left_out, 50U);
+  EXPECT_EQ(all.unknown, 0U);
+  EXPECT_EQ(all.delivered, 100U);
+  EXPECT_EQ(all.missing, 0U);
+  Recovering trimmed("trimmed_account");
+  trimmed.options.account = true;
+  trimmed.s2.trimmed_below = 1450;  // 1500 is the first that is left
+  const RecoveredStream some = left(trimmed);
+  EXPECT_EQ(some.stored_before, 2000U) << trimmed.log;
+  EXPECT_EQ(some.left_out, 0U);
+  EXPECT_EQ(some.unknown, 1500U);
+  EXPECT_EQ(some.delivered, 100U);
+  EXPECT_TRUE(some.settled);
 }
 
 TEST(Recovery, WhatS2NeverTakesIsSaidOnceAndTheRestIsStored) {
@@ -376,6 +413,7 @@ TEST(Recovery, StoresEveryLineOnceWhateverTheNetworkDoes) {
     };
     Recovering it("property");
     it.options.ack_timeout = 4ms;
+    it.options.account = true;
     it.s2.may_fence = below(4) != 0;
     it.s2.late_by = 1 + below(6);
     it.options.max_batch_records = 1 + below(20);
@@ -393,7 +431,10 @@ TEST(Recovery, StoresEveryLineOnceWhateverTheNetworkDoes) {
       missing = report.empty() ? 0 : report[0].missing;
       const auto bodies = it.bodies();
       RC_ASSERT(bodies == envelopes("a", 1, bodies.size()));
-      if (!report.empty()) RC_ASSERT(report[0].stored_before + report[0].delivered + missing == lines);
+      if (!report.empty()) {
+        RC_ASSERT(report[0].left_out == 0U);
+        RC_ASSERT(report[0].stored_before + report[0].unknown + report[0].delivered + missing == lines);
+      }
     }
     RC_ASSERT(missing == 0U);
     it.s2.plan.clear();

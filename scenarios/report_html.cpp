@@ -82,8 +82,8 @@ std::string matrix_html(const Suite& suite) {
   std::stable_sort(faults.begin(), faults.end(), fault_before);
   std::string out =
       "<h2>Teardown × faults</h2>\n<p class=\"soft\">Each cell: runs, and the events lost in them. Loss in a "
-      "green cell is what "
-      "that kind of death allows.</p>\n<div class=\"wide\"><table class=\"matrix\"><thead><tr><th></th>";
+      "green cell is what that kind of death allows, or what the writer told of, such as an event over S2's "
+      "limit.</p>\n<div class=\"wide\"><table class=\"matrix\"><thead><tr><th></th>";
   for (const std::string& f : faults) {
     const bool fits = f.size() <= kMaxFaultName;
     out += "<th>" + for_html(f == "none" ? "no fault" : f.substr(0, kMaxFaultName)) + (fits ? "" : "…") +

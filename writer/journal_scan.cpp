@@ -266,15 +266,16 @@ bool branch_epoch(const std::string& directory, const std::string& epoch, bool k
   return say(directory, kept ? "kept" : "left", epoch);
 }
 
-JournalLock::JournalLock(JournalLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-
 JournalLock& JournalLock::operator=(JournalLock&& other) noexcept {
   std::swap(fd_, other.fd_);
+  std::swap(files_fd_, other.files_fd_);
   return *this;
 }
 
 JournalLock::~JournalLock() {
-  if (fd_ >= 0) ::close(fd_);
+  for (const int fd : {fd_, files_fd_}) {
+    if (fd >= 0) ::close(fd);
+  }
 }
 
 bool JournalLock::take_alone(const std::string& directory) {
@@ -283,6 +284,12 @@ bool JournalLock::take_alone(const std::string& directory) {
 
 bool JournalLock::take_shared(const std::string& directory) {
   return take(directory, LOCK_SH | LOCK_NB);
+}
+
+bool JournalLock::take_files(const std::string& directory) {
+  const std::string path = directory + "/writer.lock";
+  if (files_fd_ < 0) files_fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  return files_fd_ < 0 || ::flock(files_fd_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
 }
 
 bool JournalLock::take(const std::string& directory, int how) {

@@ -90,17 +90,21 @@ bool branch_epoch(const std::string& directory, const std::string& epoch, bool k
 class JournalLock {
  public:
   JournalLock() = default;
-  JournalLock(JournalLock&& other) noexcept;
+  JournalLock(JournalLock&& other) noexcept { *this = std::move(other); }
   JournalLock& operator=(JournalLock&& other) noexcept;
   ~JournalLock();
 
   // Of a directory that exists. False: it cannot be opened, or others are in the way. Does not wait.
   bool take_alone(const std::string& directory);
   bool take_shared(const std::string& directory);  // also from alone to shared
+  // Whether the files that carry no writer's name are this process's. A mark holds for what is behind it in
+  // its file: of two writers that live, one has files of its own (Journal::branch). False: another has them.
+  bool take_files(const std::string& directory);
 
  private:
   bool take(const std::string& directory, int how);
   int fd_ = -1;
+  int files_fd_ = -1;
 };
 
 }  // namespace s2::writer

@@ -127,8 +127,13 @@ int run(const std::vector<std::string>& arguments) {
                     config.journal_dir.empty() ? "" : " and the journal"));
   }
   if (line->action == CommandLine::Action::recover) return run_recover(config, *client, signal_fd, log);
-  const auto journal = recover_at_start(config, client.get(), signal_fd, log);
+  auto journal = recover_at_start(config, client.get(), signal_fd, log);
   if (!journal) return journal.error();
+  if (!config.journal_dir.empty() && !journal->take_files(config.journal_dir)) {
+    writer.journal_beside = true;
+    log("journal: another writer that is alive writes to " + config.journal_dir +
+        ": this one has files of its own there");
+  }
   writer.journal_wait = config.journal_wait;
   writer.journal_backlog = config.journal_backlog;
   writer.durable_errors = config.durable_errors;

@@ -31,6 +31,7 @@ tl::expected<std::unique_ptr<Writer>, std::string> Writer::make(WriterOptions op
                                  *writer->ring_, places, writer->log_);
     if (!journal) return tl::unexpected(journal.error());
     writer->journal_ = std::move(*journal);
+    if (given.journal_beside) writer->journal_->branch(0, mark.epoch, line_of(mark));
     if (!mark.epoch.empty()) writer->epochs_.push_back(mark.epoch);
   }
   if (storing) {

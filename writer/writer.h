@@ -42,6 +42,7 @@ struct WriterOptions {
   std::size_t journal_backlog = kDefaultBacklogEvents;  // overwritten by the ring, still to be stored
   DurableErrors durable_errors = DurableErrors::event;
   DropStyle drop_style = DropStyle::gap;
+  bool journal_beside = false;    // another writer has the journal's usual files: take some of its own
   JournalMark journal_mark = {};  // who writes it; without an epoch: no mark, and no recovery from it
   std::function<std::string()> new_epoch = new_epoch_token;  // for a change of identity
 };

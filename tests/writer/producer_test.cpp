@@ -3,7 +3,6 @@
 #include "writer/producer.h"
 
 #include <gtest/gtest.h>
-#include <rapidcheck.h>
 
 #include <atomic>
 #include <condition_variable>
@@ -13,8 +12,8 @@
 #include <set>
 #include <thread>
 
-#include "tests/writer/fake_s2.h"
 #include "tests/writer/heard.h"
+#include "tests/writer/producer_rig.h"
 #include "writer/epoch.h"
 
 namespace s2::writer {
@@ -25,54 +24,24 @@ using std::chrono::seconds;
 using test::FakeS2;
 using test::Heard;
 using test::Hurt;
+using test::kPatient;
+using test::put;
+using test::quick_options;
+using test::record_of;
+using test::seq_of;
+using test::stored_seqs;
 using Clock = std::chrono::steady_clock;
-
-constexpr seconds kLong{20};  // a bound of liveness, not a measurement
-
-ProducerOptions quick_options() {
-  ProducerOptions options;
-  options.linger = milliseconds(1);
-  options.max_batch_records = 4;
-  options.epoch_token = "mine";
-  options.backoff_base = milliseconds(1);
-  options.backoff_cap = milliseconds(4);
-  options.ack_timeout = milliseconds(30);
-  options.attempts_per_budget = 3;
-  return options;
-}
-
-wire::AppendRecord record_of(std::uint64_t seq, bool bad = false) {
-  wire::AppendRecord record;
-  record.body = (bad ? "bad" : "seq") + std::to_string(seq);
-  return record;
-}
-
-std::uint64_t seq_of(const wire::AppendRecord& record) {
-  return std::stoull(std::string(record.body.view().substr(3)));
-}
-
-Submit put(Producers& producers, std::uint64_t seq, bool bad = false, const std::string& stream = "s") {
-  return producers.submit(stream, seq, record_of(seq, bad), std::stop_token(), Clock::now() + kLong);
-}
-
-std::vector<std::uint64_t> stored_seqs(const FakeS2& s2) {
-  std::vector<std::uint64_t> out;
-  for (const auto& record : s2.stored()) {
-    if (!record.body.view().starts_with("other")) out.push_back(seq_of(record));
-  }
-  return out;
-}
 
 TEST(Producer, TakesTheStreamThenEveryAppendCarriesTokenAndPlace) {
   FakeS2 s2;
   Heard heard;
   auto producers = make_producers(quick_options(), s2, heard);
   for (std::uint64_t seq = 1; seq <= 10; ++seq) ASSERT_EQ(put(*producers, seq), Submit::taken);
-  EXPECT_EQ(producers->wait_acked(10, Clock::now() + kLong), 0U);
+  EXPECT_EQ(producers->wait_acked(10, Clock::now() + kPatient), 0U);
   EXPECT_EQ(s2.token(), "mine-1.1");
   EXPECT_EQ(stored_seqs(s2), heard.acked_seqs);
   EXPECT_EQ(stored_seqs(s2).size(), 10U);
-  EXPECT_TRUE(producers->close(Clock::now() + kLong).empty());
+  EXPECT_TRUE(producers->close(Clock::now() + kPatient).empty());
 }
 
 TEST(Producer, FlushDoesNotWaitForTheLinger) {
@@ -82,7 +51,7 @@ TEST(Producer, FlushDoesNotWaitForTheLinger) {
   options.linger = std::chrono::hours(1);
   auto producers = make_producers(options, s2, heard);
   put(*producers, 1);
-  EXPECT_EQ(producers->wait_acked(1, Clock::now() + kLong), 0U);
+  EXPECT_EQ(producers->wait_acked(1, Clock::now() + kPatient), 0U);
   EXPECT_EQ(stored_seqs(s2), std::vector<std::uint64_t>{1});
 }
 
@@ -92,7 +61,7 @@ TEST(Producer, ALostAckIsNeitherALossNorADuplicate) {
   Heard heard;
   auto producers = make_producers(quick_options(), s2, heard);
   for (std::uint64_t seq = 1; seq <= 20; ++seq) put(*producers, seq);
-  EXPECT_TRUE(producers->close(Clock::now() + kLong).empty());
+  EXPECT_TRUE(producers->close(Clock::now() + kPatient).empty());
   EXPECT_EQ(stored_seqs(s2).size(), 20U);
   EXPECT_EQ(stored_seqs(s2), heard.acked_seqs);
 }
@@ -117,9 +86,9 @@ TEST(Producer, AsManyRecordsOfAStrangerAreNotTakenForTheBatchThatHadNoAnswer) {
     auto producers = make_producers(options, s2, heard);
     for (std::uint64_t seq = 1; seq <= 3; ++seq) {
       put(*producers, seq);
-      EXPECT_EQ(producers->wait_acked(seq, Clock::now() + kLong), 0U);
+      EXPECT_EQ(producers->wait_acked(seq, Clock::now() + kPatient), 0U);
     }
-    EXPECT_TRUE(producers->close(Clock::now() + kLong).empty());
+    EXPECT_TRUE(producers->close(Clock::now() + kPatient).empty());
     EXPECT_EQ(stored_seqs(s2), heard.acked_seqs);
     EXPECT_EQ(heard.failed_seqs.size(), may_read ? 0U : 1U);
     EXPECT_EQ(heard.acked_seqs.size(), may_read ? 3U : 2U);
@@ -142,7 +111,7 @@ TEST(Producer, ReadsThatFailForLongerThanTheRetryBudgetAreNoReasonToStop) {
   Heard heard;
   auto producers = make_producers(quick_options(), s2, heard);
   put(*producers, 1);
-  EXPECT_EQ(producers->wait_acked(1, Clock::now() + kLong), 0U);
+  EXPECT_EQ(producers->wait_acked(1, Clock::now() + kPatient), 0U);
   EXPECT_EQ(stored_seqs(s2), std::vector<std::uint64_t>{1});
 }
 
@@ -152,7 +121,7 @@ TEST(Producer, AnOutageLongerThanTheRetryBudgetLosesNothing) {
   Heard heard;
   auto producers = make_producers(quick_options(), s2, heard);
   for (std::uint64_t seq = 1; seq <= 8; ++seq) put(*producers, seq);
-  EXPECT_EQ(producers->wait_acked(8, Clock::now() + kLong), 0U);
+  EXPECT_EQ(producers->wait_acked(8, Clock::now() + kPatient), 0U);
   EXPECT_EQ(stored_seqs(s2).size(), 8U);
 }
 
@@ -161,7 +130,7 @@ TEST(Producer, ExactlyTheRefusedRecordsFail) {
   Heard heard;
   auto producers = make_producers(quick_options(), s2, heard);
   for (std::uint64_t seq = 1; seq <= 16; ++seq) put(*producers, seq, seq == 3 || seq == 8);
-  EXPECT_TRUE(producers->close(Clock::now() + kLong).empty());
+  EXPECT_TRUE(producers->close(Clock::now() + kPatient).empty());
   EXPECT_EQ(heard.failed_seqs,
             (std::map<std::uint64_t, FailureKind>{{3, FailureKind::refused}, {8, FailureKind::refused}}));
   EXPECT_EQ(stored_seqs(s2).size(), 14U);
@@ -172,12 +141,12 @@ TEST(Producer, SupersededItStoresNothingMoreAndSaysSo) {
   Heard heard;
   auto producers = make_producers(quick_options(), s2, heard);
   put(*producers, 1);
-  ASSERT_EQ(producers->wait_acked(1, Clock::now() + kLong), 0U);
+  ASSERT_EQ(producers->wait_acked(1, Clock::now() + kPatient), 0U);
   wire::AppendInput successor;
   successor.records.push_back(wire::fence_command("successor"));
   s2.foreign_append(successor);
   put(*producers, 2);
-  EXPECT_EQ(producers->wait_acked(2, Clock::now() + kLong), 0U);
+  EXPECT_EQ(producers->wait_acked(2, Clock::now() + kPatient), 0U);
   EXPECT_EQ(heard.failed_seqs.at(2), FailureKind::superseded);
   EXPECT_EQ(put(*producers, 3), Submit::superseded);
   EXPECT_EQ(stored_seqs(s2), std::vector<std::uint64_t>{1});
@@ -198,7 +167,7 @@ TEST(Producer, AnOlderProcessNeverTakesTheStreamFromALaterOneAndALaterOneTakesIt
     options.epoch_token = resumed ? older : later;
     auto producers = make_producers(options, s2, heard);
     put(*producers, 1);
-    ASSERT_EQ(producers->wait_acked(1, Clock::now() + kLong), 0U);
+    ASSERT_EQ(producers->wait_acked(1, Clock::now() + kPatient), 0U);
     EXPECT_EQ(stored_seqs(s2).size(), resumed ? 0U : 1U);
     EXPECT_EQ(s2.token(), later + "-1.1");
     EXPECT_EQ(heard.failed_seqs.count(1), resumed ? 1U : 0U);
@@ -221,7 +190,8 @@ TEST(Producer, AFullWindowHoldsSubmitBackUntilStopIsRequested) {
     stop.request_stop();
     producers->wake();
   });
-  EXPECT_EQ(producers->submit("s", 6, record_of(6), stop.get_token(), Clock::now() + kLong), Submit::stopped);
+  EXPECT_EQ(producers->submit("s", 6, record_of(6), stop.get_token(), Clock::now() + kPatient),
+            Submit::stopped);
   canceller.join();
   const auto unsaved = producers->close(Clock::now() + milliseconds(20));
   ASSERT_EQ(unsaved.size(), 5U);
@@ -238,7 +208,7 @@ TEST(Producer, ARecordOverOneMebibyteIsRefusedAtOnce) {
   auto producers = make_producers(quick_options(), s2, heard);
   wire::AppendRecord record;
   record.body = std::string(wire::kMaxBatchMeteredBytes - 7, 'x');
-  EXPECT_EQ(producers->submit("s", 1, std::move(record), std::stop_token(), Clock::now() + kLong),
+  EXPECT_EQ(producers->submit("s", 1, std::move(record), std::stop_token(), Clock::now() + kPatient),
             Submit::too_large);
 }
 
@@ -256,7 +226,7 @@ TEST(Producer, OfARunAsMuchIsTakenAsThereIsRoomForAndTheRestIsLeftWhole) {
   options.max_in_flight_records = 5;
   auto producers = make_producers(options, s2, heard);
   auto run = run_of(1, 8);
-  const Submitted submitted = producers->submit("s", run, std::stop_token(), Clock::now() + kLong);
+  const Submitted submitted = producers->submit("s", run, std::stop_token(), Clock::now() + kPatient);
   EXPECT_EQ(submitted.answer, Submit::taken);
   EXPECT_EQ(submitted.taken, 5U);
   for (std::size_t i = 5; i < run.size(); ++i) EXPECT_EQ(seq_of(run[i].record), i + 1);
@@ -272,11 +242,11 @@ TEST(Producer, ARunIsStoredInItsOrderAndEndsBeforeARecordThatIsTooLarge) {
   auto run = run_of(1, 9);
   run[6].record.body = std::string(wire::kMaxBatchMeteredBytes, 'x');
   const std::span all(run);
-  EXPECT_EQ(producers->submit("s", all, std::stop_token(), Clock::now() + kLong).taken, 6U);
-  EXPECT_EQ(producers->submit("s", all.subspan(6), std::stop_token(), Clock::now() + kLong).answer,
+  EXPECT_EQ(producers->submit("s", all, std::stop_token(), Clock::now() + kPatient).taken, 6U);
+  EXPECT_EQ(producers->submit("s", all.subspan(6), std::stop_token(), Clock::now() + kPatient).answer,
             Submit::too_large);
-  EXPECT_EQ(producers->submit("s", all.subspan(7), std::stop_token(), Clock::now() + kLong).taken, 2U);
-  EXPECT_TRUE(producers->close(Clock::now() + kLong).empty());
+  EXPECT_EQ(producers->submit("s", all.subspan(7), std::stop_token(), Clock::now() + kPatient).taken, 2U);
+  EXPECT_TRUE(producers->close(Clock::now() + kPatient).empty());
   EXPECT_EQ(stored_seqs(s2), (std::vector<std::uint64_t>{1, 2, 3, 4, 5, 6, 8, 9}));
 }
 
@@ -292,7 +262,7 @@ TEST(Producer, CloseInBackOffMakesItsLastAttemptAtOnce) {
     const std::lock_guard lock(heard.mutex);
     if (!heard.notes.empty()) break;
   }
-  EXPECT_TRUE(producers->close(Clock::now() + kLong).empty());
+  EXPECT_TRUE(producers->close(Clock::now() + kPatient).empty());
   EXPECT_EQ(stored_seqs(s2), std::vector<std::uint64_t>{1});
 }
 
@@ -320,7 +290,7 @@ TEST(Producer, ASilentPeerWithABigBatchDoesNotEatTheTimeOfWhoWaitsForAnswers) {
   auto producers = make_producers(quick_options(), s2, heard);
   wire::AppendRecord big;
   big.body = "seq1" + std::string(900 * 1024, ' ');
-  ASSERT_EQ(producers->submit("s", 1, std::move(big), std::stop_token(), Clock::now() + kLong),
+  ASSERT_EQ(producers->submit("s", 1, std::move(big), std::stop_token(), Clock::now() + kPatient),
             Submit::taken);
   EXPECT_EQ(producers->wait_acked(1, Clock::now() + seconds(4)), 0U);
   EXPECT_EQ(heard.acked_seqs, std::vector<std::uint64_t>{1});
@@ -360,7 +330,7 @@ TEST(Producer, ATokenThatMayNotFenceGoesOnWithPlacesAndReadsBackWhatIsInDoubt) {
   Heard heard;
   auto producers = make_producers(quick_options(), s2, heard);
   for (std::uint64_t seq = 1; seq <= 20; ++seq) put(*producers, seq);
-  EXPECT_TRUE(producers->close(Clock::now() + kLong).empty());
+  EXPECT_TRUE(producers->close(Clock::now() + kPatient).empty());
   EXPECT_EQ(stored_seqs(s2).size(), 20U);
   EXPECT_EQ(stored_seqs(s2), heard.acked_seqs);
 }
@@ -374,7 +344,7 @@ TEST(Producer, WithoutFenceAndReadALostAckIsReportedUnknownAndTheRestGoesOn) {
   options.linger = std::chrono::hours(1);
   auto producers = make_producers(options, s2, heard);
   for (std::uint64_t seq = 1; seq <= 12; ++seq) put(*producers, seq);
-  EXPECT_TRUE(producers->close(Clock::now() + kLong).empty());
+  EXPECT_TRUE(producers->close(Clock::now() + kPatient).empty());
   EXPECT_EQ(heard.failed_seqs.size(), 4U);
   for (const auto& [seq, kind] : heard.failed_seqs) EXPECT_EQ(kind, FailureKind::unknown);
   EXPECT_EQ(stored_seqs(s2).size(), 12U);
@@ -386,7 +356,7 @@ TEST(Producer, RemoveFlushesClosesForgetsAndTheSameStreamMayComeAgain) {
   auto producers = make_producers(quick_options(), s2, heard);
   for (std::uint64_t seq = 1; seq <= 5; ++seq) {
     put(*producers, seq);
-    EXPECT_TRUE(producers->remove("s", Clock::now() + kLong));
+    EXPECT_TRUE(producers->remove("s", Clock::now() + kPatient));
     EXPECT_EQ(producers->streams(), 0U);
   }
   EXPECT_EQ(stored_seqs(s2), (std::vector<std::uint64_t>{1, 2, 3, 4, 5}));
@@ -399,8 +369,8 @@ TEST(Producer, ARemoveThatRunsOutOfTimeGoesOnAndLosesNothing) {
   auto producers = make_producers(quick_options(), s2, heard);
   put(*producers, 1);
   EXPECT_FALSE(producers->remove("s", Clock::now()));
-  EXPECT_EQ(producers->wait_acked(1, Clock::now() + kLong), 0U);
-  const auto give_up = Clock::now() + kLong;
+  EXPECT_EQ(producers->wait_acked(1, Clock::now() + kPatient), 0U);
+  const auto give_up = Clock::now() + kPatient;
   while (producers->streams() > 0 && Clock::now() < give_up) std::this_thread::sleep_for(milliseconds(1));
   EXPECT_EQ(producers->streams(), 0U);
   EXPECT_EQ(stored_seqs(s2), std::vector<std::uint64_t>{1});
@@ -415,10 +385,10 @@ TEST(Producer, ARemoveIsOverWhenASubmitTakesTheProducerBack) {
   put(*producers, 1);
   std::atomic<bool> over{false};
   std::thread remover([&] {
-    producers->remove("s", Clock::now() + kLong);
+    producers->remove("s", Clock::now() + kPatient);
     over = true;
   });
-  const auto give_up = Clock::now() + kLong / 2;
+  const auto give_up = Clock::now() + kPatient / 2;
   std::uint64_t seq = 1;
   while (!over && Clock::now() < give_up && seq < kMaxInFlightRecords) {
     put(*producers, ++seq);
@@ -426,130 +396,7 @@ TEST(Producer, ARemoveIsOverWhenASubmitTakesTheProducerBack) {
   }
   EXPECT_TRUE(over);
   remover.join();
-  EXPECT_EQ(producers->wait_acked(seq, Clock::now() + kLong), 0U);
-}
-
-// --- any plan of faults ---
-
-struct Draw {
-  std::vector<Hurt> plan;
-  std::set<std::uint64_t> bad;
-  std::uint64_t records;
-  bool fencing, may_fence, may_read, enough_time;
-  std::uint64_t before;     // records of others that the stream begins with
-  std::set<int> strangers;  // appends before which somebody else appends, without a token
-  std::size_t acks_a_poll, late_by, max_batch_records;
-  int linger_ms;
-};
-
-Draw draw() {
-  Draw out;
-  out.plan = *rc::gen::container<std::vector<Hurt>>(rc::gen::map(rc::gen::inRange(0, 16), [](int n) {
-    return n > static_cast<int>(Hurt::read_fails) ? Hurt::none : static_cast<Hurt>(n);
-  }));
-  out.bad = *rc::gen::container<std::set<std::uint64_t>>(rc::gen::inRange<std::uint64_t>(1, 60));
-  if (out.bad.size() > 5) out.bad.clear();
-  out.records = *rc::gen::inRange<std::uint64_t>(1, 60);
-  out.fencing = *rc::gen::inRange(0, 4) != 0;
-  out.may_fence = *rc::gen::inRange(0, 4) != 0;
-  out.may_read = *rc::gen::inRange(0, 3) != 0;
-  out.enough_time = *rc::gen::inRange(0, 3) != 0;
-  out.before = *rc::gen::inRange<std::uint64_t>(0, 9);
-  out.strangers = *rc::gen::container<std::set<int>>(rc::gen::inRange(2, 20));
-  if (out.strangers.size() > 3) out.strangers.clear();
-  out.acks_a_poll = *rc::gen::inRange<std::size_t>(1, 5);
-  out.late_by = *rc::gen::inRange<std::size_t>(0, 6);
-  out.max_batch_records = *rc::gen::inRange<std::size_t>(1, 9);
-  out.linger_ms = *rc::gen::inRange(0, 3);
-  return out;
-}
-
-void check_plan(const Draw& drawn) {
-  FakeS2 s2;
-  wire::AppendInput others;
-  for (std::uint64_t n = 0; n < drawn.before; ++n) others.records.push_back({std::nullopt, {}, "other"});
-  if (drawn.before > 0) s2.foreign_append(others);
-  s2.plan.assign(drawn.plan.begin(), drawn.plan.end());
-  s2.may_fence = drawn.may_fence;
-  s2.may_read = drawn.may_read;
-  s2.acks_a_poll = drawn.acks_a_poll;
-  s2.late_by = drawn.late_by;
-  int appends = 0;
-  s2.before_each_append = [&](FakeS2& service) {
-    if (!drawn.strangers.contains(++appends)) return;
-    wire::AppendInput strangers;
-    for (std::uint64_t n = 0; n < 1 + drawn.before % 3; ++n)
-      strangers.records.push_back({std::nullopt, {}, "other"});
-    service.foreign_append(strangers);
-  };
-  auto options = quick_options();
-  options.fencing = drawn.fencing;
-  options.linger = milliseconds(drawn.linger_ms);
-  options.max_batch_records = drawn.max_batch_records;
-  options.jitter_seed = drawn.records;
-  Heard heard;
-  auto producers = make_producers(options, s2, heard);
-  for (std::uint64_t seq = 1; seq <= drawn.records; ++seq) {
-    RC_ASSERT(put(*producers, seq, drawn.bad.count(seq) > 0) == Submit::taken);
-  }
-  const auto unsaved =
-      producers->close(Clock::now() + (drawn.enough_time ? milliseconds(kLong) : milliseconds(3)));
-  const auto stored = stored_seqs(s2);
-  const std::set<std::uint64_t> stored_set(stored.begin(), stored.end());
-
-  RC_ASSERT(stored_set.size() == stored.size());            // nothing twice
-  RC_ASSERT(std::is_sorted(stored.begin(), stored.end()));  // in order
-  std::map<std::uint64_t, int> ends;
-  for (const auto seq : heard.acked_seqs) {
-    ++ends[seq];
-    RC_ASSERT(stored_set.count(seq) == 1);
-  }
-  for (const auto& [seq, kind] : heard.failed_seqs) {
-    ++ends[seq];
-    RC_LOG() << "failed " << seq << ": " << heard.last_reason << "\n";
-    if (kind == FailureKind::refused) RC_ASSERT(stored_set.count(seq) == 0);
-    RC_ASSERT(kind != FailureKind::superseded);
-    // What nobody could find out: no reading, or no token to exclude others with, and a refusal in doubt or
-    // others.
-    const bool denied = std::count(drawn.plan.begin(), drawn.plan.end(), Hurt::denied_once) > 0;
-    const bool others_may = !(drawn.fencing && drawn.may_fence);
-    const bool excusable =
-        kind == FailureKind::unknown &&
-        (!drawn.may_read || (others_may && (!drawn.bad.empty() || !drawn.strangers.empty())));
-    RC_ASSERT(drawn.bad.count(seq) > 0 || excusable || denied);
-  }
-  for (const Unsaved& one : unsaved) {
-    ++ends[one.seq];
-    if (!one.unknown) RC_ASSERT(stored_set.count(one.seq) == 0);
-  }
-  RC_ASSERT(ends.size() == drawn.records);
-  for (const auto& [seq, times] : ends) RC_ASSERT(times == 1);
-  if (drawn.enough_time) RC_ASSERT(unsaved.empty());
-  for (const auto seq : drawn.bad) {
-    if (seq <= drawn.records && drawn.enough_time) RC_ASSERT(heard.failed_seqs.count(seq) == 1);
-  }
-}
-
-TEST(Producer, UnderAnyPlanOfFaultsEveryRecordEndsOnceInOrderAndNeverTwice) {
-  ASSERT_TRUE(rc::check([] { check_plan(draw()); }));
-}
-
-// The corner where places alone must do: no token shuts a late attempt out, and a record that S2 refuses
-// leaves a gap before those behind it. The sixth record's first two attempts wait for the place behind that
-// gap.
-TEST(Producer, WithoutATokenNoLateAttemptLandsBesideTheOneThatWasSentAfterIt) {
-  ASSERT_TRUE(rc::check([] {
-    Draw drawn = draw();
-    drawn.plan.assign(12, Hurt::none);
-    drawn.plan[5] = Hurt::cut_before_commit;
-    drawn.plan[10] = drawn.plan[11] = Hurt::late_twin;
-    drawn.bad = {5};
-    drawn.records = *rc::gen::inRange<std::uint64_t>(6, 12);
-    drawn.fencing = drawn.enough_time = true;
-    drawn.may_fence = false;
-    drawn.max_batch_records = 1;
-    check_plan(drawn);
-  }));
+  EXPECT_EQ(producers->wait_acked(seq, Clock::now() + kPatient), 0U);
 }
 
 }  // namespace

@@ -161,6 +161,34 @@ TEST_F(RecoveryProgram, TheCommandTouchesNothingOfAWriterThatIsAlive) {
   EXPECT_EQ(stored_in("a"), numbers(1, 1));
 }
 
+// A mark holds until the next one: the lines of one writer stood behind the other's, and were settled with
+// it.
+TEST_F(RecoveryProgram, WhatOneOfTwoLivingWritersLosesIsDeliveredThoughTheOtherEndsWell) {
+  Program first(environment());
+  first.expect("ready");
+  s2.cut(emulator::CutKind::reset);
+  first.start("a");
+  first.publish(1, 1);
+  first.wait_for("published", [](const json& line) { return line["published"] == 1; });
+  Program second(environment());
+  second.expect("ready");
+  second.start("b");
+  second.publish(1, 100);
+  second.wait_for("published", [](const json& line) { return line["published"] == 1; });
+  first.publish(2, 2);
+  first.wait_for("published", [](const json& line) { return line["published"] == 2; });
+  first.kill();
+  s2.heal();
+  EXPECT_EQ(second.finish(), 0) << second.log();
+  EXPECT_NE(second.log().find("this one has files of its own"), std::string::npos) << second.log();
+  Program next(environment());
+  next.expect("ready");
+  EXPECT_EQ(next.finish(), 0);
+  EXPECT_EQ(next.log().find("files of its own"), std::string::npos) << next.log();
+  EXPECT_EQ(stored_in("a"), numbers(1, 2)) << next.log();
+  EXPECT_EQ(stored_in("b"), numbers(100, 100));
+}
+
 TEST_F(RecoveryProgram, AStartWaitsForARecoveryAndIsThenKnownToBeAlive) {
   fs::create_directories(directory);
   JournalLock recovery;

@@ -237,12 +237,13 @@ bool Writer::shutdown_step(ShutdownStep step, Deadline deadline) {
       if (storage_) storage_->cancel();
       return true;
     case ShutdownStep::drain:
-      return drained_ = drain(deadline);
+      drained_ = drain(deadline);
+      return drained_;
     case ShutdownStep::await_acks:
       if (planted(PlantedBug::no_drain)) return true;
       // What had no room by the drain's deadline has it as the acks come.
-      if (!drained_ && !(drained_ = drain(deadline))) return false;
-      return !storage_ || producers_->wait_acked(cut_off_, deadline) == 0;
+      drained_ = drained_ || drain(deadline);
+      return drained_ && (!storage_ || producers_->wait_acked(cut_off_, deadline) == 0);
     case ShutdownStep::close: {
       if (planted(PlantedBug::late_marker)) {
         for (const std::string& id : sessions_.active_ids()) sessions_.end(id, deadline);

@@ -18,6 +18,7 @@ using test::FakeS2;
 using test::Heard;
 using test::Hurt;
 using test::kPatient;
+using test::of_a_stranger;
 using test::put;
 using test::quick_options;
 using test::stored_seqs;
@@ -57,9 +58,7 @@ Draw draw() {
 
 void check_plan(const Draw& drawn) {
   FakeS2 s2;
-  wire::AppendInput others;
-  for (std::uint64_t n = 0; n < drawn.before; ++n) others.records.push_back({std::nullopt, {}, "other"});
-  if (drawn.before > 0) s2.foreign_append(others);
+  if (drawn.before > 0) s2.foreign_append(of_a_stranger(drawn.before));
   s2.plan.assign(drawn.plan.begin(), drawn.plan.end());
   s2.may_fence = drawn.may_fence;
   s2.may_read = drawn.may_read;
@@ -67,11 +66,7 @@ void check_plan(const Draw& drawn) {
   s2.late_by = drawn.late_by;
   int appends = 0;
   s2.before_each_append = [&](FakeS2& service) {
-    if (!drawn.strangers.contains(++appends)) return;
-    wire::AppendInput strangers;
-    for (std::uint64_t n = 0; n < 1 + drawn.before % 3; ++n)
-      strangers.records.push_back({std::nullopt, {}, "other"});
-    service.foreign_append(strangers);
+    if (drawn.strangers.contains(++appends)) service.foreign_append(of_a_stranger(1 + drawn.before % 3));
   };
   auto options = quick_options();
   options.fencing = drawn.fencing;

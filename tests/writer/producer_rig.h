@@ -49,4 +49,11 @@ inline std::vector<std::uint64_t> stored_seqs(const FakeS2& s2) {
   return out;
 }
 
+// What somebody else appends, without a token and at any place; stored_seqs() leaves it out.
+inline wire::AppendInput of_a_stranger(std::uint64_t records = 1) {
+  wire::AppendInput input;
+  for (std::uint64_t n = 0; n < records; ++n) input.records.push_back({std::nullopt, {}, "other"});
+  return input;
+}
+
 }  // namespace s2::writer::test

@@ -25,6 +25,7 @@ using test::FakeS2;
 using test::Heard;
 using test::Hurt;
 using test::kPatient;
+using test::of_a_stranger;
 using test::put;
 using test::quick_options;
 using test::record_of;
@@ -75,10 +76,8 @@ TEST(Producer, AsManyRecordsOfAStrangerAreNotTakenForTheBatchThatHadNoAnswer) {
     s2.may_read = may_read;
     int appends = 0;
     s2.before_each_append = [&](FakeS2& service) {
-      wire::AppendInput note;
-      note.records.push_back({std::nullopt, {}, "other"});
       if (++appends == 4)
-        service.foreign_append(note);  // behind the fence, event 1 and event 2, which was lost
+        service.foreign_append(of_a_stranger());  // behind the fence, event 1 and event 2, which was lost
     };
     Heard heard;
     auto options = quick_options();
@@ -104,9 +103,7 @@ TEST(Producer, ReadsThatFailForLongerThanTheRetryBudgetAreNoReasonToStop) {
   s2.plan.insert(s2.plan.end(), 10, Hurt::read_fails);
   int appends = 0;
   s2.before_each_append = [&](FakeS2& service) {
-    wire::AppendInput note;
-    note.records.push_back({std::nullopt, {}, "other"});
-    if (++appends == 3) service.foreign_append(note);
+    if (++appends == 3) service.foreign_append(of_a_stranger());
   };
   Heard heard;
   auto producers = make_producers(quick_options(), s2, heard);

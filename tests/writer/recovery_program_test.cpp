@@ -65,6 +65,18 @@ class RecoveryProgram : public testing::Test {
     while (!holds() && std::chrono::steady_clock::now() < by) std::this_thread::sleep_for(5ms);
     return holds();
   }
+  // Of another process, for as long as the lock lives.
+  JournalLock another_recovery() const {
+    fs::create_directories(directory);
+    JournalLock lock;
+    EXPECT_TRUE(lock.take_alone(directory));
+    return lock;
+  }
+  void expect_in_use() const {
+    Program recover(environment(), {"recover"});
+    EXPECT_EQ(recover.wait_end(), 3);
+    EXPECT_NE(recover.log().find("in use by a writer that is alive"), std::string::npos) << recover.log();
+  }
   static bool waits_for_a_recovery(const Program& program) {
     return until([&] { return program.log().find("waits for it to end") != std::string::npos; });
   }
@@ -154,9 +166,7 @@ TEST_F(RecoveryProgram, TheCommandTouchesNothingOfAWriterThatIsAlive) {
   writer.expect("ready");
   writer.start("a");
   writer.publish(1, 1);
-  Program recover(environment(), {"recover"});
-  EXPECT_EQ(recover.wait_end(), 3);
-  EXPECT_NE(recover.log().find("in use by a writer that is alive"), std::string::npos) << recover.log();
+  expect_in_use();
   EXPECT_EQ(writer.finish(), 0);
   EXPECT_EQ(stored_in("a"), numbers(1, 1));
 }
@@ -190,9 +200,7 @@ TEST_F(RecoveryProgram, WhatOneOfTwoLivingWritersLosesIsDeliveredThoughTheOtherE
 }
 
 TEST_F(RecoveryProgram, AStartWaitsForARecoveryAndIsThenKnownToBeAlive) {
-  fs::create_directories(directory);
-  JournalLock recovery;
-  ASSERT_TRUE(recovery.take_alone(directory));
+  JournalLock recovery = another_recovery();
   Program writer(environment());
   EXPECT_TRUE(waits_for_a_recovery(writer)) << writer.log();
   EXPECT_TRUE(writer.all("ready").empty());
@@ -200,18 +208,14 @@ TEST_F(RecoveryProgram, AStartWaitsForARecoveryAndIsThenKnownToBeAlive) {
   writer.expect("ready");
   writer.start("a");
   writer.publish(1, 1);
-  Program recover(environment(), {"recover"});
-  EXPECT_EQ(recover.wait_end(), 3);
-  EXPECT_NE(recover.log().find("in use by a writer that is alive"), std::string::npos) << recover.log();
+  expect_in_use();
   writer.publish(2, 2);
   EXPECT_EQ(writer.finish(), 0);
   EXPECT_EQ(stored_in("a"), numbers(1, 2));
 }
 
 TEST_F(RecoveryProgram, ASignalEndsAStartThatWaitsForARecovery) {
-  fs::create_directories(directory);
-  JournalLock recovery;
-  ASSERT_TRUE(recovery.take_alone(directory));
+  JournalLock recovery = another_recovery();
   Program writer(environment());
   EXPECT_TRUE(waits_for_a_recovery(writer)) << writer.log();
   writer.signal(SIGTERM);

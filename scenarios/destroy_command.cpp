@@ -80,9 +80,8 @@ tl::expected<void, std::string> run_destroy_command(const std::vector<std::strin
   }
   const Process facts = (*child)->facts();
   if (ended && facts.exit_code == 0) return {};
-  const std::string how = !ended ? fmt::format("did not end within {} ms, and was killed", within.count())
-                          : facts.exit_signal != 0 ? fmt::format("was ended by signal {}", facts.exit_signal)
-                                                   : fmt::format("ended with exit code {}", facts.exit_code);
+  const std::string how =
+      !ended ? fmt::format("did not end within {} ms, and was killed", within.count()) : how_it_ended(facts);
   return tl::unexpected("--destroy " + how + last_words(output.said()));
 }
 

@@ -1,6 +1,8 @@
 // See last_words.h.
 #include "scenarios/last_words.h"
 
+#include <fmt/format.h>
+
 namespace s2::scenarios {
 namespace {
 
@@ -27,6 +29,11 @@ std::string last_words(std::string_view log) {
   if (words.empty()) return "";
   if (words.size() > kMaxLastWords) words = "…" + words.substr(words.size() - kMaxLastWords);
   return "; its last words: " + words;
+}
+
+std::string how_it_ended(const Process& process) {
+  return process.exit_signal != 0 ? fmt::format("was ended by signal {}", process.exit_signal)
+                                  : fmt::format("ended with exit code {}", process.exit_code);
 }
 
 }  // namespace s2::scenarios

@@ -1,4 +1,4 @@
-// What a program said at the end of its log, in one line.
+// What a program said at the end of its log, and how it ended, each in one line.
 //
 // Pure; any thread. Its text is hostile: make it visible (escape.h) where it is shown.
 #pragma once
@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "scenarios/ledger.h"
+
 namespace s2::scenarios {
 
 inline constexpr std::size_t kMaxLastWords = 300;  // bytes
@@ -14,5 +16,7 @@ inline constexpr std::size_t kMaxLastLines = 3;    // what a runtime prints last
 
 // "; its last words: …", the last lines that are not empty; empty: it said nothing.
 std::string last_words(std::string_view log);
+// "was ended by signal 9", "ended with exit code 1".
+std::string how_it_ended(const Process& process);
 
 }  // namespace s2::scenarios

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <set>
 
+#include "scenarios/last_words.h"
 #include "scenarios/quantity.h"
 
 namespace s2::scenarios {
@@ -15,9 +16,7 @@ void note_conduct(RunResult& result, const Ledger& ledger) {
   result.ended.clear(), result.garbage.clear(), result.garbage_lines = 0;
   for (const Process& p : ledger.processes) {
     if (!result.ended.empty() || !p.failed()) continue;
-    result.ended = (p.exit_signal != 0 ? fmt::format("the writer was ended by signal {}", p.exit_signal)
-                                       : fmt::format("the writer ended with exit code {}", p.exit_code)) +
-                   p.last_words;
+    result.ended = "the writer " + how_it_ended(p) + p.last_words;
   }
   for (const Statement& s : ledger.statements) {
     if (s.kind != Statement::Kind::garbage) continue;

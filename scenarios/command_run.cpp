@@ -136,6 +136,30 @@ void say_which_writer(const Options& options) {
   }
 }
 
+// What of a run happens when the harness's clock says so, not when the protocol has come to a point; empty:
+// nothing.
+std::string moment_of_wall_clock(const Scenario& drawn) {
+  switch (drawn.teardown.kind) {
+    case Teardown::flush_then_kill:
+      return "the kill instant (the answer of a flush or stop)";
+    case Teardown::cut_heal:
+    case Teardown::cut_kill:
+      return "the moment of the cut";
+    case Teardown::server_drain:
+      return drawn.teardown.lasts.lo > 0 ? "the moment of the drain" : "";
+    case Teardown::pause:
+    case Teardown::zombie:
+      return "the moment of the pause";
+    case Teardown::respawn:
+      return "the moment of the kill";
+    default:
+      break;
+  }
+  const auto instant = instant_of(drawn);
+  if (!instant || instant->kind != InstantKind::wall) return "";
+  return fmt::format("the kill instant ({})", print(*instant));
+}
+
 }  // namespace
 
 RealmOptions realm_options(const Options& options) {
@@ -257,14 +281,11 @@ int replay_command(const Options& options, const std::atomic<bool>& cancelled) {
   } else {
     fmt::print("{}\n{}\n", print_scenario(planned->drawn), verdict_text(suite, options.color));
   }
-  const auto instant = instant_of(planned->drawn);
-  const bool wall = (instant && instant->kind == InstantKind::wall) ||
-                    planned->drawn.teardown.kind == Teardown::flush_then_kill;
-  if (wall) {
+  if (const std::string moment = moment_of_wall_clock(planned->drawn); !moment.empty()) {
     fmt::print(stderr,
-               "s2-scenarios: the kill instant ({}) is of the wall clock: another run of the same token may "
-               "meet the writer elsewhere\n",
-               run.outcome.ledger.kill.instant);
+               "s2-scenarios: {} is of the wall clock: another run of the same token may meet the writer "
+               "elsewhere\n",
+               moment);
   }
   switch (run.verdict.outcome) {
     case Verdict::Outcome::held:

@@ -2,8 +2,9 @@
 //
 // A process may end by a signal that the harness sent, or by exit code 0 or 1 once its end was asked for;
 // anything else is a crash. Deadlines are the writer's own (its shutdown budget, or the deadline of the ask)
-// plus a generous slack, and stand still while the process is paused. A kill before the deadline proves
-// nothing about time; one that the harness had to send because the writer did not end proves that it hung.
+// plus a generous slack, begin when it has read what it was asked (Facts::read_ns), and stand still while the
+// process is paused. A kill before the deadline proves nothing about time; one that the harness had to send
+// because the writer did not end proves that it hung.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -92,7 +93,8 @@ void check_exit_time(const Facts& facts, Findings& findings, int epoch, const Pr
   const std::int64_t asked = facts.end_asked_ns(epoch);
   const std::int64_t budget = facts.budget_ns();
   if (asked < 0 || asked > end || budget < 0) return;
-  const std::int64_t took = end - asked - facts.paused_within(epoch, asked, end);
+  const std::int64_t read = facts.read_ns(epoch, asked);
+  const std::int64_t took = end - read - facts.paused_within(epoch, read, end);
   if (took <= budget + facts.ledger.slack_ns) return;
   findings.add(Invariant::I8, killed ? ViolationKind::hung : ViolationKind::late,
                fmt::format("{} {} after its end was asked for; its budget was {}",
@@ -112,7 +114,8 @@ void check_answer(const Facts& facts, Findings& findings, const Statement& ask, 
     if (p.kill_ns < 0 && p.exited_ns >= 0) until = p.exited_ns;
   }
   if (until < 0) return;
-  const std::int64_t took = until - ask.t_ns - facts.paused_within(ask.epoch, ask.t_ns, until);
+  const std::int64_t read = facts.read_ns(ask.epoch, ask.t_ns);
+  const std::int64_t took = until - read - facts.paused_within(ask.epoch, read, until);
   if (took <= allowed + facts.ledger.slack_ns) return;
   if (answer != nullptr) {
     findings.add(Invariant::I8, ViolationKind::late,

@@ -193,6 +193,14 @@ std::int64_t Facts::end_asked_ns(int epoch) const {
   return first;
 }
 
+std::int64_t Facts::read_ns(int epoch, std::int64_t asked_ns) const {
+  std::int64_t read = asked_ns;
+  for (const EventFacts& e : events) {
+    if (e.pub->epoch == epoch && e.pub->sent_ns <= asked_ns) read = std::max(read, e.pub->answered_ns);
+  }
+  return std::min(read, asked_ns + kReadsWithinNs);
+}
+
 std::int64_t EventFacts::first_commit_ns() const {
   std::int64_t first = -1;
   for (const ServiceAppend* a : appends) {

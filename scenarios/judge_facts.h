@@ -90,6 +90,9 @@ class Facts {
   std::int64_t death_ns() const;
   // SIGTERM or end of input, whichever came first; -1: neither.
   std::int64_t end_asked_ns(int epoch) const;
+  // When the writer had come to what was asked of it at `asked_ns`: a line waits behind those that were
+  // published before, so its last answer to them, or kReadsWithinNs later where that is sooner.
+  std::int64_t read_ns(int epoch, std::int64_t asked_ns) const;
   // What the writer may take to end; -1: nobody said.
   std::int64_t budget_ns() const {
     return ledger.shutdown_budget_ns >= 0 ? ledger.shutdown_budget_ns : ledger.grace_ns;

@@ -38,6 +38,10 @@ enum class Teardown {
 // accepted: `published` was read. rejected: `rejected` was read. offered: sent, no answer seen.
 enum class Acceptance { accepted, rejected, offered };
 
+// What is asked of a writer waits behind the events that were published before. For so long, counted from the
+// ask, it may be reading them before its deadlines begin.
+inline constexpr std::int64_t kReadsWithinNs = 30'000'000'000;
+
 struct Publication {
   std::uint64_t n = 0;  // unique in the run, from 1
   int publisher = 0;

@@ -70,6 +70,7 @@ class ProcessRun {
   // --- the ways to die (process_teardown.cpp) ---
   void tear_down();
   void end_gracefully(EndBy how);
+  void await_read();
   std::chrono::milliseconds stop_deadline() const;
   void kill_in_time();
   void flush_then_kill();

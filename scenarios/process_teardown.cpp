@@ -14,7 +14,7 @@ using namespace std::chrono_literals;
 using std::chrono::microseconds;
 
 constexpr auto kKillFiresWithin = 5s;  // an armed instant; the publishers go on meanwhile
-constexpr auto kAnswersWithin = 2s;    // of what was published before a SIGTERM
+constexpr auto kAnswersWithin = 2s;    // of what was published: the next one, while the writer reads on
 constexpr auto kLastFlushSlack = 2000ms;
 constexpr auto kDiesWithin = 500ms;  // a process that has closed its output
 constexpr auto kPublishesOnAfterStop = 50ms;
@@ -92,26 +92,42 @@ void ProcessRun::end_gracefully(EndBy how) {
   if (driver_->output_ended() && child_->wait_until(Clock::now() + kDiesWithin)) return;
   const bool goes_on = drawn_.workloads[0].kind == WorkloadKind::through_shutdown;
   if (how == EndBy::kill) return kill_now("at the end");
-  if (how == EndBy::term && !goes_on) driver_->wait_answered(Clock::now() + kAnswersWithin);
-  auto deadline = Clock::now() + us(drawn_.teardown.grace);
+  const auto grace = us(drawn_.teardown.grace);
   switch (how) {
     case EndBy::stop:
       driver_->stop(session_, stop_deadline().count());
       if (goes_on) keep_publishing(Clock::now() + kPublishesOnAfterStop);
-      driver_->wait_for(Statement::Kind::stopped, ++stops_, deadline);
-      driver_->close_input();
-      deadline = Clock::now() + us(drawn_.teardown.grace);  // the end is a request of its own
+      await_read();
+      driver_->wait_for(Statement::Kind::stopped, ++stops_, Clock::now() + grace);
+      driver_->close_input();  // a request of its own, with a grace of its own
       break;
     case EndBy::term:
+      if (!goes_on) await_read();
       child_->term();
-      if (goes_on) keep_publishing(deadline);
+      if (goes_on) {
+        const auto deadline = Clock::now() + grace;
+        keep_publishing(deadline);
+        return kill_if_alive(deadline);
+      }
       break;
     case EndBy::end_of_input:
     case EndBy::kill:
       driver_->close_input();
+      await_read();
       break;
   }
-  kill_if_alive(deadline);
+  kill_if_alive(Clock::now() + grace);
+}
+
+// A stop and the end of its input reach a writer behind what was published before: their grace begins when it
+// has answered that, however slow the machine, as long as it goes on answering (kReadsWithinNs at most).
+void ProcessRun::await_read() {
+  const auto bound = Clock::now() + std::chrono::nanoseconds(kReadsWithinNs);
+  while (!over() && Clock::now() < bound) {
+    const std::uint64_t left = driver_->unanswered();
+    if (driver_->wait_answered(std::min(bound, Clock::now() + kAnswersWithin))) return;
+    if (driver_->unanswered() >= left) return;  // it answers no more
+  }
 }
 
 void ProcessRun::kill_if_alive(Clock::time_point deadline) {
@@ -167,6 +183,7 @@ void ProcessRun::flush_then_kill() {
   play_until(step_at(drawn_.teardown.at.lo));
   if (end_or(EndBy::kill) == EndBy::stop) {
     driver_->stop(session_, stop_deadline().count());
+    await_read();
     driver_->wait_for(Statement::Kind::stopped, ++stops_, Clock::now() + stop_deadline() + kLastFlushSlack);
     return kill_now("after the stop");
   }

@@ -452,6 +452,11 @@ bool WriterDriver::over_http() const {
   return impl_->http_;
 }
 
+std::uint64_t WriterDriver::unanswered() const {
+  const std::lock_guard lock(impl_->mutex_);
+  return impl_->unanswered_;
+}
+
 std::size_t WriterDriver::count(Statement::Kind kind) const {
   const std::lock_guard lock(impl_->mutex_);
   return impl_->counts_[index_of(kind)];

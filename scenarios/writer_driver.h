@@ -73,6 +73,7 @@ class WriterDriver {
   std::size_t count(Statement::Kind kind) const;
   std::uint64_t sent() const;  // events
   std::uint64_t accepted() const;
+  std::uint64_t unanswered() const;  // events that were sent
   bool output_ended() const;
   std::string telemetry() const;      // base URL of its API; empty: driven over stdio, or not ready yet
   std::string first_garbage() const;  // what came instead of `ready`; empty if nothing did

@@ -378,6 +378,24 @@ TEST(JudgeCases, ASlowMachineMayAddTheSlackThatItWasGiven) {
   EXPECT_EQ(run.told(), "");
 }
 
+// What is asked waits behind what was published: a writer that still answers that is not late yet.
+TEST(JudgeCases, ADeadlineBeginsWhenTheWriterHasReadWhatWasPublishedBefore) {
+  const auto answered_late = [](std::int64_t ms, Kind ask) {
+    Story run(Teardown::stop);
+    run.publish(1).say(ask);
+    run.l.statements.back().deadline_ms = ask == Kind::ask_stop ? 1000 : -1;
+    run.wait(ms);
+    run.event(1).answered_ns = run.tick();
+    run.append({1}).wait(5000);
+    if (ask == Kind::ask_stop) run.say(Kind::stopped, 1);
+    return run.exits(0).told();
+  };
+  for (const Kind ask : {Kind::ask_stop, Kind::stdin_closed}) {
+    EXPECT_EQ(answered_late(9'000, ask), "");
+    EXPECT_EQ(answered_late(33'000, ask), "I8/late");  // it hangs in its input
+  }
+}
+
 TEST(JudgeCases, AKillBeforeTheDeadlineProvesNothingAboutTime) {
   const auto short_grace = [](std::int64_t ms) {
     return Story(Teardown::term_short).publish(1).append({1}).term().wait(ms).killed();

@@ -239,6 +239,17 @@ TEST(RealmProcess, EveryClassIsPlayedToItsEnd) {
       expect_played_to_its_end(kind, [](const Scenario& s) { return run(s); });
 }
 
+TEST(RealmProcess, AnEndBeginsWhenTheWriterHasReadWhatWasPublishedBefore) {
+  for (const EndBy how : {EndBy::stop, EndBy::end_of_input}) {
+    Scenario s = scenario(Teardown::stop, WorkloadKind::steady, 40);
+    s.teardown.ends = {how};
+    s.teardown.grace = exactly(3'000'000);  // less than the writer takes to read
+    const Made made = run(s, "slow-reader");
+    EXPECT_EQ(made.verdict.outcome, Verdict::Outcome::held) << text(made.verdict);
+    EXPECT_EQ(made.verdict.published, 40U);
+  }
+}
+
 TEST(RealmProcess, AnEndpointOfAnotherProcessIsReadByPrefixAndKeepsItsOtherStreams) {
   emulator::Emulator elsewhere;
   elsewhere.create_basin("some-basin");

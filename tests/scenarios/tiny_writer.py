@@ -4,7 +4,7 @@
 Speaks the stdio protocol; appends unary JSON with match_seq_num, one batch at a time. TINY_BUG names what goes wrong:
 no-drain (SIGTERM ends it at once), early-ack (acked before durable), leave-child (a process of its group outlives it),
 crash (at its fifth event), die-slowly (the same, and gone only a while after its output), text-acks (a text where a number
-belongs), misspelt (`publish` where `published` belongs), mute (answers no event).
+belongs), misspelt (`publish` where `published` belongs), mute (answers no event), slow-reader (takes 0.1 s a line).
 """
 import base64, http.client, json, os, queue, signal, subprocess, sys, threading, time, urllib.parse
 
@@ -85,6 +85,8 @@ seq, session = 0, ""
 say(ready=True)
 for line in sys.stdin.buffer:
     op = json.loads(line)
+    if bug == "slow-reader":
+        time.sleep(0.1)
     session = op.get("session", session)
     stream = os.environ.get("S2_STREAM") or session
     if op["op"] == "start":

@@ -60,13 +60,15 @@ void ProxiedAppend::settled() {
 void ProxiedAppend::answered(AppendResult result) {
   if (!next_) return;
   settled();
-  const auto next = std::exchange(next_, nullptr);
+  auto next = std::exchange(next_, nullptr);
   const std::chrono::nanoseconds took(emulator::steady_ns() - forwarded_ns_);
   stage_.latency = std::min(took, stage_.latency);
   ++stage_.answers;
   result_ = std::move(result);
   if (result_) stage_.moments.emit(moment(Moment::committed));
-  next();
+  // A cut that an observer has just asked for comes first: an answer before this one may be on its way out,
+  // and would take this one with it.
+  stage_.loop.post(std::move(next));
 }
 
 void ProxiedAppend::lost() {

@@ -159,7 +159,10 @@ class SessionRelay : public std::enable_shared_from_this<SessionRelay> {
     while (const auto append = first_under_way()) {
       refused_ ? append->answered(tl::unexpected(refusal_above())) : append->lost();
     }
-    if (!refused_ && !over_ && untold_ > 0) endpoint_lost(stage_, *exchange_);
+    // What has been answered is told first.
+    stage_.loop.post([self = shared_from_this()] {
+      if (!self->refused_ && !self->over_ && self->untold_ > 0) endpoint_lost(self->stage_, *self->exchange_);
+    });
   }
 
   // --- from the endpoint ---
@@ -185,6 +188,7 @@ class SessionRelay : public std::enable_shared_from_this<SessionRelay> {
       last_said_ = last_said_ || (understood && understood->terminal);
       if (last_said_) frames_.clear();
       if (append) {
+        answered_.push_back(std::exchange(answer_, {}));
         append->answered(result_in(understood));
       } else if (!is_busy()) {
         tell();
@@ -211,20 +215,26 @@ class SessionRelay : public std::enable_shared_from_this<SessionRelay> {
     ended_above_ = true;
     refused_.reset();
     resolve_rest();
-    if (!over_) endpoint_lost(stage_, *exchange_);
+    stage_.loop.post([self = shared_from_this()] {
+      if (!self->over_) endpoint_lost(self->stage_, *self->exchange_);
+    });
   }
 
   wire::ApiError refusal_above() const { return wire::api_error_from_json(refused_->status, refusal_body_); }
 
   // --- to the writer ---
-  // What the endpoint has said; false when there is nobody to tell.
+  // What the endpoint has said of the next append, and nothing of those behind it: their instants come first.
+  // False when there is nobody to tell.
   bool tell() {
     if (over_) return false;
     untold_ -= untold_ > 0;
-    if (refused_ || last_said_) {
+    std::string said = std::exchange(answered_.empty() ? answer_ : answered_.front(), {});
+    if (!answered_.empty()) answered_.pop_front();
+    if ((refused_ || last_said_) && answered_.empty()) {
+      answer_.insert(0, said);
       end();
     } else {
-      exchange_->send_data(std::exchange(answer_, {}), false);
+      exchange_->send_data(said, false);
     }
     return true;
   }
@@ -292,9 +302,10 @@ class SessionRelay : public std::enable_shared_from_this<SessionRelay> {
     std::string bytes;
     std::int64_t arrived_ns;
   };
-  std::deque<Waiting> frames_;                        // not yet taken; bounded by what the connection lets in
-  FrameCutter answers_;                               // what the endpoint sends
-  std::string answer_;                                // not yet passed on
+  std::deque<Waiting> frames_;        // not yet taken; bounded by what the connection lets in
+  FrameCutter answers_;               // what the endpoint sends
+  std::deque<std::string> answered_;  // of these, what each append is to be told; not yet passed on
+  std::string answer_;                // what comes behind them
   std::deque<std::weak_ptr<ProxiedAppend>> appends_;  // under way here: taken, and not yet told and gone
   std::size_t untold_ = 0;                            // the writer does not know what became of so many
   std::optional<wire::ResponseHead> refused_;         // the endpoint took no session

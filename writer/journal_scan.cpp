@@ -130,6 +130,7 @@ std::string journal_line(const std::string& envelope_json, bool store) {
 
 // The lines of the files, one after another, into parts.
 struct JournalScan::Reading {
+  const std::string& basin;
   const std::string& only_session;
   const Log& log;
   const std::function<bool()>& over;
@@ -159,13 +160,20 @@ struct JournalScan::Reading {
     for (std::string line; std::getline(file, line);) {
       if (is_over(line.size())) return std::nullopt;
       if (file.eof()) {  // no newline behind it
-        cut(path, offset, line.size());
+        if (is_ours(line)) cut(path, offset, line.size());
         break;
       }
       take(index, offset, line);
       offset += line.size() + 1;
     }
     return !file.bad();
+  }
+
+  // Whether a torn line is the recovery's to cut: a process has signed it that stores where this one does.
+  bool is_ours(const std::string& torn) const {
+    if (!mark || mark->basin.empty() || mark->basin != basin) return false;
+    return only_session.empty() ||
+           torn.starts_with(fmt::format("{}{},", kSessionHead, json_quoted(only_session)));
   }
 
   void cut(const std::string& path, std::uint64_t keep, std::size_t torn) const {
@@ -208,15 +216,15 @@ struct JournalScan::Reading {
 };
 
 tl::expected<JournalScan, std::string> JournalScan::read(const std::string& directory,
-                                                         const std::string& session, const Log& log,
-                                                         const std::function<bool()>& over) {
+                                                         const std::string& basin, const std::string& session,
+                                                         const Log& log, const std::function<bool()>& over) {
   std::error_code error;
   if (!fs::is_directory(directory, error)) {
     return tl::unexpected(fmt::format("there is no journal in {}: {}", directory,
                                       error ? error.message() : std::string("not a directory")));
   }
   JournalScan scan;
-  Reading reading{session, log, over, settled_epochs(directory)};
+  Reading reading{basin, session, log, over, settled_epochs(directory)};
   for (const std::string& path : files_of(directory)) {
     scan.files_.push_back(path);
     const auto read = reading.read(static_cast<std::uint32_t>(scan.files_.size() - 1), path);

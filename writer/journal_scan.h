@@ -57,13 +57,15 @@ struct JournalFound {
 
 class JournalScan {
  public:
-  // Reads all of `<directory>/<category>*.jsonl`. A torn last line is cut off the file, and said in the log;
-  // call it under a JournalLock that is alone. `session`: only lines of that session (empty: all). Epochs
+  // Reads all of `<directory>/<category>*.jsonl`. A torn last line is cut off the file, and said in the log,
+  // where a process of this `basin` has signed it (and where it is of the session): nothing else is changed.
+  // Call it under a JournalLock that is alone. `session`: only lines of that session (empty: all). Epochs
   // that are settled are left out, and those that were left and kept by nobody here. Where `over` (asked now
   // and then) is true first, there are no parts, and the log says so: a stream's lines stand in many files,
   // and those behind one that was not read would keep it out for ever. The error is one line.
-  static tl::expected<JournalScan, std::string> read(const std::string& directory, const std::string& session,
-                                                     const Log& log, const std::function<bool()>& over = {});
+  static tl::expected<JournalScan, std::string> read(const std::string& directory, const std::string& basin,
+                                                     const std::string& session, const Log& log,
+                                                     const std::function<bool()>& over = {});
 
   // The processes in the order of their begin; within one, streams by name.
   const std::vector<JournalPart>& parts() const { return parts_; }

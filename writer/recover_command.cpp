@@ -65,7 +65,8 @@ tl::expected<JournalLock, int> recover_at_start(const Config& config, AppendClie
     if (!lock.take_alone(directory)) {
       log(fmt::format("recovery: {} is in use by another process: nothing is recovered from it now",
                       directory));
-    } else if (auto journal = JournalScan::read(directory, {}, log, over(deadline, signal_fd)); !journal) {
+    } else if (auto journal = JournalScan::read(directory, config.basin, {}, log, over(deadline, signal_fd));
+               !journal) {
       log("recovery: " + journal.error());
     } else {
       recover(*journal, directory, options_of(config, signal_fd), *client, deadline, log);
@@ -107,7 +108,8 @@ int run_recover(const Config& config, AppendClient& client, int signal_fd, const
     return kCannotRun;
   }
   const auto deadline = steady_clock::now() + config.recovery_budget.value_or(kRecoveryByCommand);
-  const auto journal = JournalScan::read(directory, config.recovery_session, log, over(deadline, signal_fd));
+  const auto journal =
+      JournalScan::read(directory, config.basin, config.recovery_session, log, over(deadline, signal_fd));
   if (!journal) {
     log("cannot recover: " + journal.error());
     return kCannotRun;
@@ -124,6 +126,11 @@ int run_recover(const Config& config, AppendClient& client, int signal_fd, const
     return kCannotRun;
   }
   bool whole = true;
+  if (found.unsigned_lines > 0) {
+    whole = false;  // nor whether these are
+    log(fmt::format("recovery: {} that no process has signed {} left alone: nobody knows for which basin",
+                    counted(found.unsigned_lines, "line"), found.unsigned_lines == 1 ? "is" : "are"));
+  }
   for (const JournalPart& part : journal->parts()) {
     if (part.mark.basin == config.basin) continue;
     whole = false;  // nobody has looked whether it is stored
@@ -133,13 +140,9 @@ int run_recover(const Config& config, AppendClient& client, int signal_fd, const
                 part.lines.size());
   }
   if (journal->parts().empty())
-    log(fmt::format(
-        "recovery: nothing is left to deliver in {}: {}, {} process{}, {} of them settled{}", directory,
-        counted(found.files, "file"), found.processes, found.processes == 1 ? "" : "es", found.settled,
-        found.unsigned_lines == 0
-            ? ""
-            : fmt::format("; {} that no process has signed {} left alone",
-                          counted(found.unsigned_lines, "line"), found.unsigned_lines == 1 ? "is" : "are")));
+    log(fmt::format("recovery: nothing is left to deliver in {}: {}, {} process{}, {} of them settled",
+                    directory, counted(found.files, "file"), found.processes,
+                    found.processes == 1 ? "" : "es", found.settled));
   RecoveryOptions options = options_of(config, signal_fd);
   options.account = true;
   for (const RecoveredStream& stream :

@@ -48,7 +48,7 @@ struct Read {
 
 Read read(const std::string& directory) {
   Read read;
-  const auto scan = writer::JournalScan::read(directory, "", [&](std::string_view line) {
+  const auto scan = writer::JournalScan::read(directory, "basin", "", [&](std::string_view line) {
     must(line.find('\n') == std::string_view::npos, "the log gets lines");
     read.cuts += line.find("torn last line") != std::string_view::npos;
   });

@@ -43,7 +43,7 @@ class BranchJournal : public testing::Test {
   // epoch -> its lines, as far as they are for a recovery to look at.
   std::map<std::string, std::size_t> to_recover() {
     std::map<std::string, std::size_t> lines;
-    const auto scan = JournalScan::read(directory, "", [](std::string_view) {});
+    const auto scan = JournalScan::read(directory, "", "", [](std::string_view) {});
     EXPECT_TRUE(scan);
     for (const JournalPart& part : scan->parts()) lines[part.mark.epoch] += part.lines.size();
     return lines;

@@ -145,6 +145,15 @@ TEST_F(RecoveryProgram, TheCommandStoresItAndSaysSo) {
   EXPECT_EQ(stored_in("a"), numbers(1, 30));
 }
 
+TEST_F(RecoveryProgram, OfLinesThatNobodySignedItIsNotSaidThatTheyAreStored) {
+  fs::create_directories(directory);
+  std::ofstream(directory + "/console.jsonl") << R"({"capture_session_id":"a","seq":1,"event":{}})" << "\n";
+  Program recover(environment(), {"recover"});
+  EXPECT_EQ(recover.wait_end(), 1);
+  EXPECT_NE(recover.log().find("1 line that no process has signed is left alone"), std::string::npos)
+      << recover.log();
+}
+
 TEST_F(RecoveryProgram, WhatIsOfAnotherBasinIsNotSaidToBeStored) {
   live_and_die(1, 30);
   auto mistyped = environment();

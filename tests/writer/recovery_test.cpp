@@ -81,7 +81,7 @@ class Recovering {
   }
   std::vector<RecoveredStream> run(const std::string& session = "", std::chrono::milliseconds within = 20s) {
     const Log into = [this](std::string_view line) { log += std::string(line) + "\n"; };
-    auto scan = JournalScan::read(journal.directory(), session, into);
+    auto scan = JournalScan::read(journal.directory(), kBasin, session, into);
     EXPECT_TRUE(scan) << (scan ? "" : scan.error());
     if (!scan) return {};
     return recover(*scan, session.empty() ? journal.directory() : "", options, s2, Clock::now() + within,
@@ -312,6 +312,32 @@ TEST(Recovery, LeavesAloneWhatIsNotItsOwn) {
   EXPECT_NE(it.log.find("another-basin"), std::string::npos);
   EXPECT_EQ(it.run("b").size(), 1U);
   EXPECT_EQ(it.bodies(), envelopes("b", 2, 2));
+}
+
+// Whatever it looks at, not a byte of another's file changes, torn or not.
+TEST(Recovery, ATornLineIsCutFromItsOwnJournalOnly) {
+  const std::string torn = envelope("a", 2).substr(0, 40);
+  const auto left = [&](const std::string& name, const std::function<void(LeftJournal&)>& fill,
+                        const std::string& session = "") {
+    Recovering it(name);
+    fill(it.journal);
+    it.journal.raw(torn);
+    const auto before = std::filesystem::file_size(it.journal.path("console"));
+    it.run(session);
+    return before - std::filesystem::file_size(it.journal.path("console"));
+  };
+  const auto of_basin = [](const std::string& basin) {
+    return [basin](LeftJournal& journal) {
+      journal.process("dead", basin);
+      journal.line(envelope("a", 1));
+    };
+  };
+  EXPECT_EQ(left("own", of_basin(kBasin)), torn.size());
+  EXPECT_EQ(left("own-session", of_basin(kBasin), "a"), torn.size());
+  EXPECT_EQ(left("session", of_basin(kBasin), "b"), 0U);
+  EXPECT_EQ(left("basin", of_basin("another-basin"), ""), 0U);
+  EXPECT_EQ(left("no-storage", of_basin(""), ""), 0U);
+  EXPECT_EQ(left("unsigned", [](LeftJournal& journal) { journal.raw(envelope("a", 1) + "\n"); }), 0U);
 }
 
 TEST(Recovery, WhatIsSettledIsNotParsedAgain) {

@@ -2,6 +2,7 @@
 #include "scenarios/number_ranges.h"
 
 #include <algorithm>
+#include <functional>
 #include <iterator>
 #include <nlohmann/json.hpp>
 
@@ -83,16 +84,22 @@ void StoredNumbers::take(std::string_view body) {
   if (!seq) return;
   const json& event = member(envelope, "event");
   const json& type = member(event, "type");
-  if (there_.contains(*seq)) *this = {};
+  const std::size_t text = std::hash<std::string_view>{}(body);
+  if (const auto said = texts_.find(*seq); said != texts_.end()) {
+    if (said->second == text) return;  // an append that was sent again
+    *this = {};
+  }
+  const bool by_writer = member(member(event, "source"), "kind") == "writer";
   if (ended_at_ && *seq > *ended_at_) elsewhere_.add(*ended_at_ + 1, *seq - 1);
   ended_at_.reset();
-  if (type == "system_events_dropped") {
+  if (by_writer && type == "system_events_dropped") {
     const auto from = event_number(member(event, "data"), "from");
     dropped_.add(from.value_or(*seq), *seq);
     return;
   }
+  texts_[*seq] = text;
   there_.add(*seq, *seq);
-  if (type == "system_session_ended") ended_at_ = seq;
+  if (by_writer && type == "system_session_ended") ended_at_ = seq;
 }
 
 NumberRanges StoredNumbers::holes() const {

@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "scenarios/ledger.h"
@@ -34,7 +35,9 @@ class NumberRanges {
   std::map<std::uint64_t, std::uint64_t> ranges_;  // from, to
 };
 
-// The numbers of the envelopes in a stream. A number that comes again begins anew: it is another process's.
+// The numbers of the envelopes in a stream. The same envelope again is a duplicate and says nothing; another
+// one with a number that was there begins anew: it is another process's. Markers are those of `source.kind`
+// "writer".
 class StoredNumbers {
  public:
   void take(std::string_view body);  // a record's, in the stream's order; what is no envelope is passed over
@@ -47,6 +50,7 @@ class StoredNumbers {
 
  private:
   NumberRanges there_, elsewhere_, dropped_;
+  std::unordered_map<std::uint64_t, std::size_t> texts_;  // by number: the hash of the envelope
   std::optional<std::uint64_t> ended_at_;  // the last record was a session's end, with this number
 };
 

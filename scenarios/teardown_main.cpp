@@ -39,8 +39,9 @@ int run(int argc, char** argv) {
   option("--token", request.service.token, "a token that may read the stream, or @FILE that holds it");
   option("--stream", request.stream, "the stream (the one that the telemetry API names)");
   option("--deadline", deadline, "for all before the destroy; then it is destroyed anyway (10s)");
-  option("--destroy", destroy,
-         "command that destroys the VM, split like shell words (none: the caller does, when this has ended)");
+  const auto* given = option(
+      "--destroy", destroy,
+      "command that destroys the VM, split like shell words (none: the caller does, when this has ended)");
   option("--destroy-within", destroy_within, "how long that command may take (30s)");
   app.set_version_flag("--version", "s2-teardown " S2_TEARDOWN_VERSION);
   app.footer(
@@ -68,6 +69,8 @@ int run(int argc, char** argv) {
   request.deadline = std::chrono::duration_cast<std::chrono::milliseconds>(*by);
   if (const std::string objection = objection_to(request); !objection.empty()) return wrong(objection);
   Destroy command;
+  if (given->count() > 0 && destroy.empty())
+    return wrong("--destroy is empty: leave it out where the caller destroys");
   if (!destroy.empty()) {
     const auto words = split_shell_words(destroy);
     if (!words) return wrong("--destroy: " + words.error());

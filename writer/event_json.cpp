@@ -54,6 +54,9 @@ tl::expected<Event, std::string> event_from_json(const nlohmann::json& given) {
     if (!kind || !name) return no_event("the event's source.kind and source.event must be text");
     event.source = {std::move(*kind), std::move(*name), member_json(*source, "metadata")};
   }
+  if (event.source.kind == "writer" && type->starts_with("system_"))
+    return no_event(
+        "a type that begins with system_ and the source.kind `writer` are the writer's own markers'");
   event.type = std::move(*type);
   event.category = std::move(*category);
   event.detail_level = std::move(*detail_level);

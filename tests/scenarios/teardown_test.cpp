@@ -64,6 +64,11 @@ class TeardownTest : public testing::Test {
   static json envelope(std::uint64_t seq, const std::string& type = "console_log", json data = 1) {
     return {{"capture_session_id", "session-1"}, {"seq", seq}, {"event", {{"type", type}, {"data", data}}}};
   }
+  static json marker(std::uint64_t seq, const std::string& type, json data = nullptr) {
+    json made = envelope(seq, type, std::move(data));
+    made["event"]["source"] = {{"kind", "writer"}};
+    return made;
+  }
   void append(const json& records) {
     httplib::Client client(s2.endpoint());
     const auto stored = client.Post("/v1/streams/session-1/records", {{"s2-basin", kTeardownBasin}},
@@ -106,7 +111,7 @@ class TeardownTest : public testing::Test {
 TEST_F(TeardownTest, CompleteIsWhatTheWriterSaysAndTheStreamShows) {
   store(1, 10);
   answer = {{"through", 10}, {"tail", 10}, {"drops", 0}};
-  const json record = run(1000ms);
+  const json record = run();
   EXPECT_EQ(record["complete"], true) << record;
   EXPECT_EQ(record["destroyed"], true);
   EXPECT_EQ(record["through"], 10);
@@ -115,7 +120,7 @@ TEST_F(TeardownTest, CompleteIsWhatTheWriterSaysAndTheStreamShows) {
   EXPECT_FALSE(record.contains("missing"));
   EXPECT_FALSE(record.contains("reason"));
   EXPECT_EQ(token, std::string("Bearer ") + kSecretToken);
-  EXPECT_LT(asked_ms, 1000);  // its answer must arrive before our own deadline
+  EXPECT_LT(asked_ms, 20'000);  // its answer must arrive before our own deadline
   EXPECT_GT(asked_ms, 0);
 }
 
@@ -157,15 +162,15 @@ TEST_F(TeardownTest, AHoleThatTheWriterDoesNotNameIsMissing) {
 
 TEST_F(TeardownTest, AMarkersRangeIsMissingAndTheMarkerIsNoEvent) {
   store(1, 3);
-  store(envelope(7, "system_events_dropped", {{"from", 4}, {"to", 7}, {"count", 4}}));
+  store(marker(7, "system_events_dropped", {{"from", 4}, {"to", 7}, {"count", 4}}));
   store(8, 10);
   vm_gone = true;
-  EXPECT_EQ(run(2s)["missing"], ranges({{4, 7}, {11, nullptr}}));
+  EXPECT_EQ(run(5s)["missing"], ranges({{4, 7}, {11, nullptr}}));
 }
 
 TEST_F(TeardownTest, NumbersBetweenTwoCapturesOfASessionAreAnotherStreams) {
   store(1, 3);
-  store(envelope(4, "system_session_ended"));
+  store(marker(4, "system_session_ended"));
   store(8, 10);
   answer = {{"through", 10}, {"tail", 7}, {"drops", 0}, {"missing", json::array()}};
   EXPECT_EQ(run()["complete"], true);
@@ -175,16 +180,33 @@ TEST_F(TeardownTest, OfASessionThatEndedNothingIsMissingThatAnotherCapturedLater
   captured = "session-2";
   stream = "session-1";
   store(1, 3);
-  store(envelope(4, "system_session_ended"));
+  store(marker(4, "system_session_ended"));
   answer = {{"through", 10}, {"tail", 6}, {"drops", 0}, {"missing", json::array()}};
   EXPECT_EQ(run()["complete"], true);
   vm_gone = true;  // with one stream for all sessions, another may have begun in it
-  EXPECT_EQ(run(2s)["missing"], ranges({{5, nullptr}}));
+  EXPECT_EQ(run(5s)["missing"], ranges({{5, nullptr}}));
+}
+
+TEST_F(TeardownTest, AnEventThatLooksLikeAMarkerIsAnEvent) {
+  store(1, 3);
+  store(envelope(4, "system_events_dropped", {{"from", 1}, {"to", 4}, {"count", 4}}));
+  store(envelope(5, "system_session_ended"));
+  store(8, 10);
+  answer = {{"through", 10}, {"tail", 8}, {"drops", 0}, {"missing", json::array()}};
+  EXPECT_EQ(run()["missing"], ranges({{6, 7}}));
+}
+
+TEST_F(TeardownTest, ABatchThatWasStoredTwiceHidesNoHole) {
+  store(1, 1), store(4, 5), store(4, 5), store(6, 10);
+  answer = {{"through", 10}, {"tail", 10}, {"drops", 0}, {"missing", json::array()}};
+  const json record = run();
+  EXPECT_EQ(record["complete"], false);
+  EXPECT_EQ(record["missing"], ranges({{2, 3}}));
 }
 
 TEST_F(TeardownTest, AnEarlierProcesssEventsAreNotThisOnes) {
   store(1, 10);
-  store(1, 4);
+  for (std::uint64_t seq = 1; seq <= 4; ++seq) store(envelope(seq, "console_log", "a later process's"));
   answer = {{"through", 10}, {"tail", 14}, {"drops", 0}, {"missing", json::array()}};
   EXPECT_EQ(run()["missing"], ranges({{5, 10}}));
 }
@@ -228,7 +250,7 @@ TEST_F(TeardownTest, WithoutACommandTheCallerDestroysAndTheRecordSaysSo) {
 
 TEST_F(TeardownTest, WhoDoesNotListenIsNamed) {
   vm_gone = true;
-  EXPECT_NE(run(2s)["reason"].get<std::string>().find("connection refused at http://127.0.0.1:1"),
+  EXPECT_NE(run(5s)["reason"].get<std::string>().find("connection refused at http://127.0.0.1:1"),
             std::string::npos);
 }
 
@@ -278,7 +300,7 @@ TEST_F(TeardownTest, WhatWasPendingAtTheDeadlineIsTheMissingRange) {
 TEST_F(TeardownTest, AVmThatHangsIsDestroyedAtTheDeadline) {
   store(1, 4);
   hangs = true;
-  const json record = run(300ms);
+  const json record = run(3s);
   EXPECT_EQ(record["destroyed"], true);
   EXPECT_EQ(record["flushed"], false);
   EXPECT_EQ(record["missing"], ranges({{5, 10}}));
@@ -287,7 +309,7 @@ TEST_F(TeardownTest, AVmThatHangsIsDestroyedAtTheDeadline) {
 TEST_F(TeardownTest, OfAVmThatIsGoneNobodyKnowsTheLastEvent) {
   store(1, 4);
   vm_gone = true;
-  const json record = run(2s);
+  const json record = run(5s);
   EXPECT_EQ(record["destroyed"], true);
   EXPECT_EQ(record["last_stored"], 4);
   EXPECT_EQ(record["missing"], ranges({{5, nullptr}}));

@@ -58,7 +58,7 @@ std::optional<std::string> basin_filter_problem(std::string_view text) {
 
 std::optional<std::string> stream_name_problem(std::string_view name) {
   if (name.empty()) return "stream name is empty";
-  if (name == "." || name == "..") return "stream name may not be \".\" or \"..\"";
+  if (wire::is_dots(name)) return "stream name may not be \".\" or \"..\"";
   return with_subject("stream name", stream_text_problem(name));
 }
 

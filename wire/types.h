@@ -21,6 +21,12 @@ inline constexpr std::size_t kMaxBatchRecords = 1000;              // records an
 inline constexpr std::size_t kMaxBatchMeteredBytes = 1024 * 1024;  // metered bytes, likewise
 inline constexpr std::size_t kMaxFencingTokenBytes = 36;           // UTF-8
 inline constexpr std::size_t kMaxStreamNameBytes = 512;
+// Names that no stream can have: whoever normalises a URL's path would eat them. Source: the API's
+// `bad_path`.
+constexpr bool is_dots(std::string_view name) {
+  return name == "." || name == "..";
+}
+inline constexpr const char* kDotsAreNoName = "no stream can be named `.` or `..`";
 inline constexpr std::size_t kMinBasinNameBytes = 8;
 inline constexpr std::size_t kMaxBasinNameBytes = 48;
 inline constexpr std::size_t kMaxFrameBytes = 2 * 1024 * 1024;   // s2s frame, and a decompressed body

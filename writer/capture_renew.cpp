@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "wire/types.h"
 #include "writer/capture_session.h"
 #include "writer/planted_bugs.h"
 
@@ -27,6 +28,7 @@ std::string CaptureSessions::objection_to(const NewIdentity& next) const {
                : "\"stream\" is missing: S2_STREAM fixes the source's, the branch needs its own";
   }
   const std::string& stream = next.stream.empty() ? next.session : next.stream;
+  if (wire::is_dots(stream)) return wire::kDotsAreNoName;
   const auto is_same = [&](const SessionIdentity& known) {
     return known.id == next.session || known.stream == stream;
   };

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "wire/types.h"
 #include "writer/planted_bugs.h"
 
 namespace s2::writer {
@@ -42,6 +43,7 @@ tl::expected<SessionRef, std::string> CaptureSessions::start(const std::string& 
   if (id.size() > kMaxSessionIdBytes) {
     return tl::unexpected(fmt::format("a capture session's id has at most {} bytes", kMaxSessionIdBytes));
   }
+  if (fixed_stream_.empty() && wire::is_dots(id)) return tl::unexpected<std::string>(wire::kDotsAreNoName);
   std::unique_lock lock(publish_);
   wait_renewed(lock);
   if (!refusal_.empty()) return tl::unexpected(refusal_);

@@ -10,6 +10,8 @@
 #include <string_view>
 #include <utility>
 
+#include "wire/http.h"
+#include "wire/types.h"
 #include "writer/duration.h"
 
 namespace s2::writer {
@@ -98,6 +100,7 @@ const auto& settings() {
       Setting{"S2_STREAM", nullptr, "one stream for all sessions (a stream a session, named by its id)",
               [](Config& c, const std::string& v) -> Problem {
                 if (v.size() > wire::kMaxStreamNameBytes) return "expected a name of at most 512 bytes";
+                if (wire::is_dots(v)) return wire::kDotsAreNoName;
                 return c.stream = v, std::nullopt;
               }},
       Setting{
@@ -125,7 +128,8 @@ const auto& settings() {
                 return c.ring.bytes = *size, std::nullopt;
               }},
       Setting{"S2_WRITER_SHUTDOWN_BUDGET", nullptr,
-              "duration of a whole shutdown, all steps together (10s, or nine tenths of the nearest grace)",
+              "duration of a whole shutdown, all steps together (10s, or nine tenths of the nearest grace; "
+              "more where the steps given ask for more)",
               [](Config& c, const std::string& v) {
                 return duration_into(c.budget.whole.emplace(), v, milliseconds(1));
               }},
@@ -303,6 +307,11 @@ tl::expected<CommandLine, std::string> config_from(const std::vector<std::string
         "half a configuration: {} is set and {} is missing; set both, or none for no durable storage",
         config.basin.empty() ? "S2_ACCESS_TOKEN" : "S2_BASIN",
         config.basin.empty() ? "S2_BASIN" : "S2_ACCESS_TOKEN"));
+  }
+  if (config.driver == "http" && config.api_token.empty() && !wire::is_loopback(config.listen_host)) {
+    return tl::unexpected(
+        fmt::format("--listen {} is off loopback, where anybody may ask: S2_WRITER_API_TOKEN must be set",
+                    config.listen_host));
   }
   if (!recovers && !config.recovery_session.empty())
     return tl::unexpected<std::string>("--session goes with recover: s2-writer recover --session ID …");

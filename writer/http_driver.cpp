@@ -34,9 +34,9 @@ struct Route {
   std::string_view path;
   std::string_view methods;  // as in `Allow`
 };
-constexpr std::array<Route, 5> kRoutes = {{{"/telemetry", "GET, PUT, PATCH"},
-                                           {"/telemetry/events", "GET, POST"},
-                                           {"/telemetry/stream", "GET"},
+constexpr std::array<Route, 5> kRoutes = {{{"/telemetry", "GET, HEAD, PUT, PATCH"},
+                                           {"/telemetry/events", "GET, HEAD, POST"},
+                                           {"/telemetry/stream", "GET, HEAD"},
                                            {"/telemetry/flush", "POST"},
                                            {"/telemetry/identity", "POST"}}};
 
@@ -281,12 +281,16 @@ void HttpDriver::stream(const Request& request, Response& response) {
   const std::string replay = request.get_param_value("replay");
   if (!replay.empty() && replay != "all")
     return reply(request, response, api_problem(400, "`replay` is `all`, or not given"));
-  std::shared_ptr<LiveStream::Viewer> viewer =
-      live_->join(request.get_header_value("Last-Event-ID"), replay == "all");
+  const auto last_seen = event_id(request.get_header_value("Last-Event-ID"));
+  if (!last_seen) {
+    return reply(request, response,
+                 api_problem(400, "`Last-Event-ID` must be the `id` of an event: a sequence number"));
+  }
+  std::shared_ptr<LiveStream::Viewer> viewer = live_->join(*last_seen, replay == "all");
   if (!viewer) {
     return reply(request, response,
-                 api_problem(503, fmt::format("{} viewers are there already, or the writer is shutting down",
-                                              kMaxViewers)));
+                 api_problem(503, live_->over() ? std::string("the writer is shutting down")
+                                                : fmt::format("{} viewers are there already", kMaxViewers)));
   }
   response.set_header("Cache-Control", "no-store");
   response.set_chunked_content_provider("text/event-stream", [viewer](std::size_t, httplib::DataSink& sink) {

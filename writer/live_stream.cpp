@@ -12,15 +12,15 @@ using std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kLooksForItsViewer{500};
 
-// What is no number counts as none: a browser sends back what it was given, and others have to start
-// somewhere.
-std::uint64_t event_id(const std::string& text) {
+}  // namespace
+
+std::optional<std::uint64_t> event_id(std::string_view text) {
+  if (text.empty()) return 0;
+  if (text.find_first_not_of("0123456789") != std::string_view::npos) return std::nullopt;
   std::uint64_t id = 0;
   const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), id);
-  return error == std::errc() && rest == text.data() + text.size() ? id : 0;
+  return error == std::errc() ? id : ~std::uint64_t{0};
 }
-
-}  // namespace
 
 std::string sse_text(const Envelope& envelope) {
   // One line: a marshalled envelope holds no line break.
@@ -65,8 +65,7 @@ bool LiveStream::Viewer::serve(const Write& write, const Alive& alive) {
   return write(text);
 }
 
-std::unique_ptr<LiveStream::Viewer> LiveStream::join(const std::string& last_event_id, bool replay_all) {
-  const std::uint64_t last_seen = event_id(last_event_id);
+std::unique_ptr<LiveStream::Viewer> LiveStream::join(std::uint64_t last_seen, bool replay_all) {
   const std::lock_guard lock(mutex_);
   if (over_ || viewers_.size() >= kMaxViewers) return nullptr;
   const std::uint64_t newest = writer_.last_seq();
@@ -80,6 +79,11 @@ void LiveStream::end() {
   const std::lock_guard lock(mutex_);
   over_ = true;
   for (Viewer* viewer : viewers_) viewer->reader_->cancel();
+}
+
+bool LiveStream::over() const {
+  const std::lock_guard lock(mutex_);
+  return over_;
 }
 
 std::size_t LiveStream::viewers() const {

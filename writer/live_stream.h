@@ -31,6 +31,9 @@ inline constexpr std::chrono::milliseconds kKeepAlive{15'000};  // a comment aft
 std::string sse_text(const Envelope& envelope);
 std::string sse_text(const Drop& drop);
 
+// A `Last-Event-ID`: 0 where it is empty, the largest where it is beyond all, nothing where it is no number.
+std::optional<std::uint64_t> event_id(std::string_view text);
+
 class LiveStream {
  public:
   // Whether the viewer is still there; false ends it.
@@ -56,13 +59,14 @@ class LiveStream {
   explicit LiveStream(Writer& writer, std::chrono::milliseconds keep_alive = kKeepAlive)
       : writer_(writer), keep_alive_(keep_alive) {}
 
-  // `last_event_id`: the header, or empty. From behind that number; where it is not given yet, as one of a
-  // writer that died may be, from the first on; without one, or 0, from now; with
-  // `replay_all` from the oldest that the ring holds. Null: there are kMaxViewers, or it has ended.
-  std::unique_ptr<Viewer> join(const std::string& last_event_id, bool replay_all);
+  // From behind the number that was seen last; where it is not given yet, as one of a writer that died may
+  // be, from the first on; with 0 from now, or with `replay_all` from the oldest that the ring holds. Null:
+  // there are kMaxViewers, or it has ended.
+  std::unique_ptr<Viewer> join(std::uint64_t last_seen, bool replay_all);
   // Every viewer's serve() returns at once, now and later.
   void end();
   std::size_t viewers() const;
+  bool over() const;  // end() was called
 
  private:
   Writer& writer_;

@@ -158,7 +158,10 @@ void WriterDriver::start(const StartOp& op) {
   if (session) {
     output_.say(started_line((*session)->id));
   } else {
-    options_.log(fmt::format("stdin: start {}: {}", one_line(op.session, kShownInputBytes), session.error()));
+    options_.log(
+        fmt::format("stdin: start {}: {}",
+                    op.session.empty() ? "without a `session`" : one_line(op.session, kShownInputBytes),
+                    session.error()));
   }
 }
 

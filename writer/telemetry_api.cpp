@@ -193,6 +193,8 @@ ApiAnswer TelemetryApi::flush(std::string_view body) {
         within_json_depth(body) ? nlohmann::json::parse(body, nullptr, false) : nlohmann::json();
     if (!given.is_object())
       return api_problem(400, R"(the body is no JSON object such as {"deadline_ms": 2000})");
+    if (given.size() != given.count("deadline_ms"))
+      return api_problem(400, "nothing but `deadline_ms` is expected here");
     if (const auto found = given.find("deadline_ms"); found != given.end()) {
       if (!found->is_number() || !(found->get<double>() >= 0))
         return api_problem(400, "`deadline_ms` must be a number of milliseconds, 0 or more");

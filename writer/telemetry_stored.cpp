@@ -5,6 +5,7 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "wire/json.h"
 #include "wire/types.h"
 #include "writer/telemetry_api.h"
 
@@ -26,6 +27,8 @@ bool number_from(const std::string& text, std::uint64_t otherwise, std::uint64_t
 
 ApiAnswer unreadable(const ReadError& error) {
   if (!error.refused) return api_problem(502, "S2 cannot be read: " + error.reason);
+  if (error.error.code == "basin_not_found")
+    return api_problem(404, "there is no such basin: S2_BASIN or S2_BASIN_ENDPOINT is another's");
   if (error.error.status == 404) return api_problem(404, "there is no such stream");
   if (error.error.status == 401 || error.error.status == 403) {
     return api_problem(403, fmt::format("S2 answered {}: the token may not read this stream: S2_READ_TOKEN "
@@ -67,6 +70,8 @@ ApiAnswer TelemetryApi::stored(const StoredQuery& query) {
   }
   if (stream.empty()) return api_problem(404, "no session has been captured yet: name its `stream`");
   if (stream.size() > wire::kMaxStreamNameBytes) return api_problem(400, "`stream` has at most 512 bytes");
+  if (wire::is_dots(stream)) return api_problem(400, wire::kDotsAreNoName);
+  if (!wire::is_utf8(stream)) return api_problem(400, "`stream` must be UTF-8");
 
   const auto channel = client_->make_channel(stream, [] {});
   const auto deadline = steady_clock::now() + kReadsWithin;

@@ -159,6 +159,29 @@ TEST(Config, TheHttpDriverListensWhereItIsTold) {
   }
 }
 
+TEST(Config, OffLoopbackTheHttpDriverWantsItsToken) {
+  const std::vector<std::string> open = {"--driver", "http", "--listen", "0.0.0.0:8080"};
+  EXPECT_TRUE(has(error({}, open), "S2_WRITER_API_TOKEN must be set"));
+  EXPECT_TRUE(read({{"S2_WRITER_API_TOKEN", "secret"}}, open));
+  EXPECT_TRUE(read({}, {"--listen", "0.0.0.0:8080"}));  // driven over stdio, nobody listens
+}
+
+// A shutdown's cut-off ends every linger: it takes no share of the budget.
+TEST(Config, ALingerHoweverLongNeedsNoBudget) {
+  const Variables tight = {{"S2_WRITER_ACK_LATENCY", "20ms"}, {"S2_WRITER_SHUTDOWN_BUDGET", "1s"}};
+  Variables lingers = tight;
+  lingers["S2_BATCHER_LINGER"] = "5s";
+  const auto without = read(tight), with = read(lingers);
+  ASSERT_TRUE(without && with);
+  EXPECT_EQ(plan_text(without->config.shutdown, without->config.budget),
+            plan_text(with->config.shutdown, with->config.budget));
+}
+
+TEST(Config, AStreamHasANameThatS2Takes) {
+  for (const char* dots : {".", ".."})
+    EXPECT_TRUE(has(error({{"S2_STREAM", dots}}), "S2_STREAM: no stream can be named")) << dots;
+}
+
 TEST(Config, UnknownArgumentsAndMissingValuesAreErrors) {
   EXPECT_TRUE(has(error({}, {"--nope"}), "--nope"));
   EXPECT_TRUE(has(error({}, {"stray"}), "stray"));

@@ -120,10 +120,10 @@ TEST_F(HttpProgram, AMethodThatARouteDoesNotTakeGets405AndTheOnesItTakes) {
   begin();
   const auto removed = client().Delete("/telemetry");
   EXPECT_EQ(removed->status, 405) << removed->body;
-  EXPECT_EQ(removed->get_header_value("Allow"), "GET, PUT, PATCH");
+  EXPECT_EQ(removed->get_header_value("Allow"), "GET, HEAD, PUT, PATCH");
   EXPECT_EQ(client().Post("/telemetry", kConsoleOn, kJsonType)->status, 405);
   EXPECT_EQ(client().Get("/telemetry/flush")->status, 405);
-  EXPECT_EQ(client().Options("/telemetry/events")->get_header_value("Allow"), "GET, POST");
+  EXPECT_EQ(client().Options("/telemetry/events")->get_header_value("Allow"), "GET, HEAD, POST");
   EXPECT_EQ(client().Delete("/nowhere")->status, 404);
   EXPECT_EQ(talk({"POST /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n"}).substr(0, 12), "HTTP/1.1 404");
   EXPECT_EQ(talk({"PUT /telemetry HTTP/1.1\r\nHost: localhost\r\n\r\n"}).substr(0, 12), "HTTP/1.1 411");

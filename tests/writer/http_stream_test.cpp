@@ -89,6 +89,11 @@ TEST_F(HttpStream, APageOfAnS2ThatDoesNotAnswerOrMayNotBeReadSaysWhy) {
   EXPECT_NE(refused->body.find("S2_READ_TOKEN"), std::string::npos) << refused->body;
   s2.set_faults("[]");
   EXPECT_EQ(stored("").size(), 1U);
+  for (const char* no_name : {"?stream=..", "?stream=%ff%fe"}) {
+    const auto wrong = client().Get(std::string("/telemetry/events") + no_name);
+    ASSERT_TRUE(wrong);
+    EXPECT_EQ(wrong->status, 400) << wrong->body;
+  }
   s2.cut(emulator::CutKind::reset);
   const auto unreachable = client().Get("/telemetry/events");
   ASSERT_TRUE(unreachable);

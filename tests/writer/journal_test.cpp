@@ -82,7 +82,7 @@ TEST_F(JournalTest, AnEventThatIsTruncatedIsTheSameHereInTheStreamAndForAViewer)
   Rig rig({.journal_dir = directory});
   rig.start("a");
   LiveStream live(*rig.writer);
-  const auto viewer = live.join("", true);
+  const auto viewer = live.join(0, true);
   ASSERT_TRUE(rig.writer->publish("a", event("console_log", '"' + std::string(1'000'000, 'x') + '"')));
   std::string seen;
   viewer->serve([&](std::string_view bytes) { return seen += bytes, true; }, [] { return true; });

@@ -85,6 +85,17 @@ TEST_F(Api, WhatIsWrongIsSaidAndTheOldStateIsKept) {
   EXPECT_EQ(api.state().body, before);
 }
 
+TEST_F(Api, ASessionThatNoStreamCanBeNamedByIsRefused) {
+  for (const char* id : {".", ".."}) {
+    const ApiAnswer answer =
+        api.put(std::string(R"({"browser":{"page":{"enabled":true}},"capture_session_id":")") + id + "\"}");
+    EXPECT_EQ(answer.status, 400) << answer.body;
+    EXPECT_NE(answer.body.find("no stream can be named"), std::string::npos) << answer.body;
+  }
+  EXPECT_EQ(api.state().status, 404);
+  EXPECT_EQ(api.put(R"({"browser":{"page":{"enabled":true}},"capture_session_id":"..."})").status, 201);
+}
+
 TEST_F(Api, ASessionThatCannotStartLeavesTelemetryUnsetAndIsAFailureOfOurs) {
   for (std::size_t i = 0; i < kMaxActiveSessions; ++i) rig.start("busy-" + std::to_string(i));
   EXPECT_EQ(api.put(kConsole).status, 500);
@@ -107,7 +118,8 @@ TEST_F(Api, AnEventIsAnsweredWithItsEnvelopeOnlyWhereItWasAccepted) {
   EXPECT_EQ(api.publish(R"({"type":"network_request"})").status, 204);  // filtered out
   for (const char* wrong :
        {"", "[]", "{", R"({"type":"odd"})", R"({"type":"odd","category":"konsole"})", R"({"type":7})",
-        R"({"type":"console_log","source":"x"})", "{\"type\":\"console_\xff\"}"}) {
+        R"({"type":"console_log","source":"x"})", "{\"type\":\"console_\xff\"}",
+        R"({"type":"system_events_dropped","category":"console","source":{"kind":"writer"}})"}) {
     EXPECT_EQ(api.publish(wrong).status, 400) << wrong;
   }
   EXPECT_EQ(rig.writer->last_seq(), 2U);
@@ -150,7 +162,8 @@ TEST_F(Api, AFlushSaysHowFarOrWhatIsPendingAndMayBeAskedAgain) {
     EXPECT_EQ(body(flushed)["drops"], 0);
     EXPECT_TRUE(body(flushed)["tail"].is_number());
   }
-  for (const char* wrong : {"[]", "x", R"({"deadline_ms":-1})", R"({"deadline_ms":"1"})"})
+  for (const char* wrong :
+       {"[]", "x", R"({"deadline_ms":-1})", R"({"deadline_ms":"1"})", R"({"deadline":1})"})
     EXPECT_EQ(api.flush(wrong).status, 400) << wrong;
 }
 

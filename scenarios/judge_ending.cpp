@@ -93,7 +93,8 @@ void check_exit_time(const Facts& facts, Findings& findings, int epoch, const Pr
   const std::int64_t asked = facts.end_asked_ns(epoch);
   const std::int64_t budget = facts.budget_ns();
   if (asked < 0 || asked > end || budget < 0) return;
-  const std::int64_t read = facts.read_ns(epoch, asked);
+  const std::int64_t read =
+      asked == p.term_ns ? asked : facts.read_ns(epoch, asked);  // a signal waits for nothing
   const std::int64_t took = end - read - facts.paused_within(epoch, read, end);
   if (took <= budget + facts.ledger.slack_ns) return;
   findings.add(Invariant::I8, killed ? ViolationKind::hung : ViolationKind::late,

@@ -412,7 +412,7 @@ TEST_F(Cli, AKilledHarnessLeavesNoWriterBehind) {
   }
   // At once: the harness itself may not have been told yet that its writer runs.
   std::vector<int> pids;
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
   while (pids.size() < 2 && std::chrono::steady_clock::now() < deadline) {
     std::ifstream file(marker);
     pids.assign(std::istream_iterator<int>(file), std::istream_iterator<int>());

@@ -390,6 +390,10 @@ TEST(JudgeCases, ADeadlineBeginsWhenTheWriterHasReadWhatWasPublishedBefore) {
     if (ask == Kind::ask_stop) run.say(Kind::stopped, 1);
     return run.exits(0).told();
   };
+  Story signalled(Teardown::term);
+  signalled.publish(1).term().wait(9'000);
+  signalled.event(1).answered_ns = signalled.tick();
+  EXPECT_EQ(signalled.append({1}).exits(0).told(), "I8/late");  // a signal waits behind nothing
   for (const Kind ask : {Kind::ask_stop, Kind::stdin_closed}) {
     EXPECT_EQ(answered_late(9'000, ask), "");
     EXPECT_EQ(answered_late(33'000, ask), "I8/late");  // it hangs in its input

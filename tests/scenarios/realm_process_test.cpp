@@ -138,7 +138,7 @@ TEST(RealmProcess, AFaultThatNeverFiresMakesTheRunInvalid) {
 TEST(RealmProcess, AWriterThatDoesNotDrainOnTermIsCaught) {
   Scenario s = scenario(Teardown::term, WorkloadKind::burst, 60);
   s.faults = {
-      {FaultKind::delay_before_commit, exactly(0), exactly(1000), exactly(100'000)}};  // so that much waits
+      {FaultKind::delay_before_commit, exactly(0), exactly(1000), exactly(1'000'000)}};  // so that much waits
   const Made made = run(s, "no-drain");
   EXPECT_EQ(made.verdict.outcome, Verdict::Outcome::broken);
   EXPECT_TRUE(found(made.verdict, ViolationKind::lost)) << text(made.verdict);
@@ -146,7 +146,9 @@ TEST(RealmProcess, AWriterThatDoesNotDrainOnTermIsCaught) {
 
 TEST(RealmProcess, ADyingWriterIsNotAskedForItsEndWhichWouldExcuseIt) {
   for (const Teardown kind : {Teardown::stop, Teardown::term, Teardown::server_drain}) {
-    const Made made = run(scenario(kind), "die-slowly");
+    Scenario s = scenario(kind);
+    s.workloads[0].rate = exactly(50);  // it is dead before all is published
+    const Made made = run(s, "die-slowly");
     EXPECT_TRUE(found(made.verdict, ViolationKind::crashed)) << name(kind) << ": " << text(made.verdict);
   }
 }

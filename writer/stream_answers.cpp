@@ -41,6 +41,7 @@ void StreamProducer::on_ack(const wire::AppendAck& ack) {
   tail_known_ = session_had_ack_ = true;
   known_tail_ = ack.end.seq_num;
   last_ack_ = Clock::now();
+  silences_ = 0;
   went_well();
   report_acked(*batch, ack.tail.seq_num);
 }
@@ -366,7 +367,8 @@ StreamProducer::Time StreamProducer::silent_since() const {
 milliseconds StreamProducer::ack_patience() const {
   // A big batch takes its time on a slow link; but never so much of a deadline that no further attempt fits.
   const std::size_t bytes = window_.sent() > 0 ? window_.slots().front().batch.metered : 0;
-  milliseconds patience = options_.ack_timeout + milliseconds(bytes * 1000 / kSlowestLinkBytesPerSecond);
+  const std::size_t link = kSlowLinkBytesPerSecond >> std::min(silences_, kMostHalvings);
+  milliseconds patience = options_.ack_timeout + milliseconds(bytes * 1000 / link);
   const auto by = answers_wanted_by();
   if (!by || planted(PlantedBug::silence_eats_deadline)) return patience;
   const auto whole = std::chrono::duration_cast<milliseconds>(*by - silent_since());
@@ -394,6 +396,7 @@ void StreamProducer::check_silence() {
   if (now - since >= patience) {
     if (now - since > last_took_ + last_took_ / 2) answers_take_ = last_took_ = milliseconds(0);  // no more
     reason = "no acknowledgement for " + std::to_string(patience.count()) + " ms";
+    ++silences_;
   } else if (channel_->can_ping() && now - heard >= patience / 5) {
     if (pinged_at_ < heard) {
       pinged_at_ = now;

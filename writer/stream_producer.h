@@ -33,8 +33,11 @@
 
 namespace s2::writer {
 
-// A link slower than this counts as dead: patience for an ack grows with the size of the batch by it.
-inline constexpr std::size_t kSlowestLinkBytesPerSecond = 32 * 1024;
+// Patience for an ack grows with the size of the batch, by a link as slow as this; with every silence in a
+// row one half as fast is believed in, down to an eighth: what hangs is noticed soon, and what is slow comes
+// through in the end.
+inline constexpr std::size_t kSlowLinkBytesPerSecond = 256 * 1024;
+inline constexpr unsigned kMostHalvings = 3;
 // Refusals in a row that tell only where the tail is; more of them, and the next attempt waits.
 inline constexpr std::size_t kMaxQuickRetries = 4;
 // While somebody waits for answers by a deadline, a silence is over half-way to it, but a service that is
@@ -182,6 +185,7 @@ class StreamProducer {
   std::size_t quick_retries_ = 0;
   Time retry_at_ = Time::min();
   Time last_ack_ = Time::min();
+  unsigned silences_ = 0;                      // in a row: an append had no acknowledgement in its time
   std::chrono::milliseconds answers_take_{0};  // the quicker one of the last two; 0: not known
   std::chrono::milliseconds last_took_{0};
   Time pinged_at_ = Time::min();

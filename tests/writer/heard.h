@@ -33,6 +33,10 @@ struct Heard final : ProducerListener {
     const std::lock_guard lock(mutex);
     notes.push_back(line);
   }
+  std::vector<std::uint64_t> acked_so_far() {
+    const std::lock_guard lock(mutex);
+    return acked_seqs;
+  }
   std::string all_notes() {
     const std::lock_guard lock(mutex);
     std::string out;

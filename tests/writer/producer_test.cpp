@@ -279,7 +279,23 @@ TEST(Producer, ASilentPeerDoesNotEatTheTimeOfWhoWaitsForAnswers) {
   EXPECT_EQ(heard.acked_seqs, stored_seqs(s2));
 }
 
-// What a slow link may take for a big batch (half a minute here) is no excuse either.
+// Nobody waits here: a big batch's silence alone ends the append long before the slowest link would have taken it.
+TEST(Producer, AHungAppendOfABigBatchIsTriedAgainWithinSeconds) {
+  FakeS2 s2;
+  s2.plan = {Hurt::none, Hurt::silent};
+  Heard heard;
+  auto producers = make_producers(quick_options(), s2, heard);
+  wire::AppendRecord big;
+  big.body = "seq1" + std::string(900 * 1024, ' ');
+  ASSERT_EQ(producers->submit("s", 1, std::move(big), std::stop_token(), Clock::now() + kPatient),
+            Submit::taken);
+  const auto by = Clock::now() + kPatient;
+  while (heard.acked_so_far().empty() && Clock::now() < by) std::this_thread::sleep_for(milliseconds(10));
+  EXPECT_EQ(heard.acked_so_far(), std::vector<std::uint64_t>{1});
+  EXPECT_TRUE(producers->close(Clock::now() + kPatient).empty());
+}
+
+// What a slow link may take for a big batch is no excuse either.
 TEST(Producer, ASilentPeerWithABigBatchDoesNotEatTheTimeOfWhoWaitsForAnswers) {
   FakeS2 s2;
   s2.plan = {Hurt::none, Hurt::silent};

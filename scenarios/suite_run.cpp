@@ -1,11 +1,15 @@
 // See suite_run.h.
 #include "scenarios/suite_run.h"
 
+#include <fmt/format.h>
+
+#include <cstdio>
 #include <map>
 #include <mutex>
 #include <thread>
 #include <vector>
 
+#include "scenarios/stall_meter.h"
 #include "scenarios/token.h"
 
 namespace s2::scenarios {
@@ -18,9 +22,27 @@ FinishedRun make_run(const ProcessRealm& realm, const PlannedRun& planned) {
   return run;
 }
 
+FinishedRun make_run(const ProcessRealm& realm, const PlannedRun& planned, const StallMeter& meter,
+                     const std::atomic<bool>& cancelled) {
+  for (unsigned again = 0;; ++again) {
+    const auto began = StallMeter::Clock::now();
+    FinishedRun run = make_run(realm, planned);
+    const auto stalled = meter.longest_since(began);
+    if (run.verdict.outcome != Verdict::Outcome::broken || stalled.count() == 0 || again == kMaxRepeats ||
+        cancelled.load())
+      return run;
+    fmt::print(
+        stderr,
+        "s2-scenarios: this machine kept the harness from running for {} ms while {} broke a promise: the "
+        "run is made again\n",
+        stalled.count(), print_token(planned.identity));
+  }
+}
+
 void run_suite(const ProcessRealm& realm, const SuitePlan& plan, const SuiteSize& size,
                const std::atomic<bool>& cancelled, const std::function<void(FinishedRun)>& on_run) {
   const auto began = std::chrono::steady_clock::now();
+  const StallMeter meter;
   std::mutex mutex;
   std::size_t next = size.shard;  // guarded by mutex, like the two below
   std::size_t next_out = size.shard;
@@ -38,7 +60,7 @@ void run_suite(const ProcessRealm& realm, const SuitePlan& plan, const SuiteSize
     while (const auto index = take_index()) {
       FinishedRun run;
       for (unsigned attempt = 0; attempt <= kMaxRedraws; ++attempt) {
-        run = make_run(realm, plan.run(*index, attempt));
+        run = make_run(realm, plan.run(*index, attempt), meter, cancelled);
         if (run.verdict.outcome != Verdict::Outcome::invalid || cancelled.load()) break;
         if (!run.outcome.harness_fault.empty()) break;  // another draw would only hide it
       }

@@ -12,11 +12,13 @@
 
 #include "scenarios/judge.h"
 #include "scenarios/realm_process.h"
+#include "scenarios/stall_meter.h"
 #include "scenarios/suite_plan.h"
 
 namespace s2::scenarios {
 
 inline constexpr unsigned kMaxRedraws = 3;  // of a run whose fault or kill did not fire
+inline constexpr unsigned kMaxRepeats = 3;  // of a run that broke a promise while the machine stalled
 inline constexpr unsigned kMaxJobs = 256;
 
 struct SuiteSize {
@@ -37,5 +39,9 @@ void run_suite(const ProcessRealm& realm, const SuitePlan& plan, const SuiteSize
 
 // One run and its verdict; the replay token is in the ledger.
 FinishedRun make_run(const ProcessRealm& realm, const PlannedRun& planned);
+// The same; again where it broke a promise while the machine kept the harness from running, and a line on
+// stderr.
+FinishedRun make_run(const ProcessRealm& realm, const PlannedRun& planned, const StallMeter& meter,
+                     const std::atomic<bool>& cancelled);
 
 }  // namespace s2::scenarios

@@ -111,10 +111,7 @@ class WriterDriver::Impl {
       if (courier_) courier_->take({.kind = DriverOp::Kind::end});
       return;
     }
-    Statement closed;
-    closed.kind = Statement::Kind::stdin_closed;
-    closed.t_ns = now_ns();
-    note(std::move(closed));
+    note({.kind = Statement::Kind::stdin_closed, .t_ns = now_ns()});
     wake();
   }
 
@@ -123,6 +120,12 @@ class WriterDriver::Impl {
     std::unique_lock lock(mutex_);
     changed_.wait_until(lock, deadline, [&] { return condition() || ended_; });
     return condition();
+  }
+
+  template <class T>
+  T get(T Impl::* what) {
+    const std::lock_guard lock(mutex_);
+    return this->*what;
   }
 
   void abandon() {
@@ -448,13 +451,11 @@ bool WriterDriver::wait_output_end(Deadline deadline) {
 }
 
 bool WriterDriver::over_http() const {
-  const std::lock_guard lock(impl_->mutex_);
-  return impl_->http_;
+  return impl_->get(&Impl::http_);
 }
 
 std::uint64_t WriterDriver::unanswered() const {
-  const std::lock_guard lock(impl_->mutex_);
-  return impl_->unanswered_;
+  return impl_->get(&Impl::unanswered_);
 }
 
 std::size_t WriterDriver::count(Statement::Kind kind) const {
@@ -468,38 +469,31 @@ std::uint64_t WriterDriver::sent() const {
 }
 
 std::uint64_t WriterDriver::accepted() const {
-  const std::lock_guard lock(impl_->mutex_);
-  return impl_->accepted_;
+  return impl_->get(&Impl::accepted_);
 }
 
 std::string WriterDriver::telemetry() const {
-  const std::lock_guard lock(impl_->mutex_);
-  return impl_->telemetry_;
+  return impl_->get(&Impl::telemetry_);
 }
 bool WriterDriver::output_ended() const {
-  const std::lock_guard lock(impl_->mutex_);
-  return impl_->ended_;
+  return impl_->get(&Impl::ended_);
 }
 
 std::string WriterDriver::first_garbage() const {
-  const std::lock_guard lock(impl_->mutex_);
-  return impl_->first_garbage_;
+  return impl_->get(&Impl::first_garbage_);
 }
 
 std::vector<Publication> WriterDriver::publications() const {
-  const std::lock_guard lock(impl_->mutex_);
-  return impl_->publications_;
+  return impl_->get(&Impl::publications_);
 }
 
 std::vector<Statement> WriterDriver::statements() const {
-  const std::lock_guard lock(impl_->mutex_);
-  return impl_->statements_;
+  return impl_->get(&Impl::statements_);
 }
 
 std::string WriterDriver::log() const {
-  const std::lock_guard lock(impl_->mutex_);
-  return impl_->log_.size() > kMaxLogBytes ? impl_->log_.substr(impl_->log_.size() - kMaxLogBytes)
-                                           : impl_->log_;
+  const std::string log = impl_->get(&Impl::log_);
+  return log.size() > kMaxLogBytes ? log.substr(log.size() - kMaxLogBytes) : log;
 }
 
 }  // namespace s2::scenarios

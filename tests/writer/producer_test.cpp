@@ -279,7 +279,8 @@ TEST(Producer, ASilentPeerDoesNotEatTheTimeOfWhoWaitsForAnswers) {
   EXPECT_EQ(heard.acked_seqs, stored_seqs(s2));
 }
 
-// Nobody waits here: a big batch's silence alone ends the append long before the slowest link would have taken it.
+// Nobody waits here: a big batch's silence alone ends the append long before the slowest link would have
+// taken it.
 TEST(Producer, AHungAppendOfABigBatchIsTriedAgainWithinSeconds) {
   FakeS2 s2;
   s2.plan = {Hurt::none, Hurt::silent};

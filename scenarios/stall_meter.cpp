@@ -1,0 +1,33 @@
+// See stall_meter.h.
+#include "scenarios/stall_meter.h"
+
+#include <algorithm>
+
+namespace s2::scenarios {
+
+StallMeter::StallMeter()
+    : thread_([this](const std::stop_token& stop) {
+        while (!stop.stop_requested()) {
+          const auto due = Clock::now() + kLooksEvery;
+          std::this_thread::sleep_until(due);
+          woke(due, Clock::now());
+        }
+      }) {}
+
+std::chrono::milliseconds StallMeter::longest_since(Clock::time_point begin) const {
+  const std::lock_guard lock(mutex_);
+  std::chrono::milliseconds longest{0};
+  for (auto stall = stalls_.rbegin(); stall != stalls_.rend() && stall->end >= begin; ++stall)
+    longest = std::max(longest, stall->lasted);
+  return longest;
+}
+
+void StallMeter::woke(Clock::time_point due, Clock::time_point now) {
+  const auto late = std::chrono::duration_cast<std::chrono::milliseconds>(now - due);
+  if (late < kLeastStall) return;
+  const std::lock_guard lock(mutex_);
+  stalls_.push_back({now, late});
+  if (stalls_.size() > kMaxStalls) stalls_.pop_front();
+}
+
+}  // namespace s2::scenarios

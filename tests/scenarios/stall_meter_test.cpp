@@ -1,0 +1,69 @@
+// A machine that keeps the harness from running is seen, and blames no writer.
+#include "scenarios/stall_meter.h"
+
+#include <gtest/gtest.h>
+
+#include "scenarios/suite_run.h"
+
+namespace s2::scenarios {
+namespace {
+
+using namespace std::chrono_literals;
+using Clock = StallMeter::Clock;
+
+// Beyond what the meter's own thread sees here.
+const Clock::time_point kLater = Clock::now() + 24h;
+
+TEST(StallMeter, KnowsTheLongestStallSinceAMoment) {
+  StallMeter meter;
+  meter.woke(kLater, kLater + 499ms);  // none
+  EXPECT_EQ(meter.longest_since(kLater), 0ms);
+  meter.woke(kLater + 1s, kLater + 4s);
+  meter.woke(kLater + 5s, kLater + 6s);
+  EXPECT_EQ(meter.longest_since(kLater), 3s);
+  EXPECT_EQ(meter.longest_since(kLater + 4s), 3s);  // it ended then
+  EXPECT_EQ(meter.longest_since(kLater + 5s), 1s);
+  EXPECT_EQ(meter.longest_since(kLater + 7s), 0ms);
+}
+
+class AStalledMachine : public testing::Test {
+ protected:
+  // A run that breaks I4, of a writer that leaves at SIGTERM.
+  FinishedRun broken_run() {
+    RealmOptions options;
+    options.writer = {SCENARIO_TESTS_DIR "/tiny_writer.py"};
+    Scenario scenario;
+    scenario.name = "test";
+    scenario.workloads = {{WorkloadKind::burst, {60, 60}, {2, 2}, {2000, 2000}, {10'000, 10'000}}};
+    scenario.teardown.kind = Teardown::term;
+    scenario.config.max_records = {5, 5};
+    scenario.config.environment["TINY_BUG"] = "no-drain";
+    scenario.faults = {{FaultKind::delay_before_commit, {0, 0}, {1000, 1000}, {1'000'000, 1'000'000}}};
+    PlannedRun planned;
+    planned.drawn = draw(scenario, 0, 1);
+    const std::atomic<bool> not_cancelled{false};
+    const ProcessRealm realm(options, not_cancelled);
+    testing::internal::CaptureStderr();
+    FinishedRun run = make_run(realm, planned, meter, not_cancelled);
+    said = testing::internal::GetCapturedStderr();
+    return run;
+  }
+  std::size_t times_again() const {
+    std::size_t count = 0;
+    for (auto at = said.find("made again"); at != std::string::npos; at = said.find("made again", at + 1))
+      ++count;
+    return count;
+  }
+  StallMeter meter;
+  std::string said;
+};
+
+TEST_F(AStalledMachine, HasABrokenRunMadeAgainAndTheLastVerdictCounts) {
+  meter.woke(kLater, kLater + 2s);
+  EXPECT_EQ(broken_run().verdict.outcome, Verdict::Outcome::broken);
+  EXPECT_EQ(times_again(), kMaxRepeats) << said;
+  EXPECT_NE(said.find("from running for 2000 ms"), std::string::npos) << said;
+}
+
+}  // namespace
+}  // namespace s2::scenarios

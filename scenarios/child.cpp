@@ -136,7 +136,11 @@ class Child::State {
   bool try_reap() {
     if (reaped) return true;
     int status = 0;
-    if (waitpid(facts.pid, &status, WNOHANG) != facts.pid) return false;
+    const std::int64_t looked_ns = now_ns();
+    if (waitpid(facts.pid, &status, WNOHANG) != facts.pid) {
+      facts.alive_ns = looked_ns;
+      return false;
+    }
     reaped = true;
     facts.exited_ns = now_ns();
     if (WIFEXITED(status)) facts.exit_code = WEXITSTATUS(status);

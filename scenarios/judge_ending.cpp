@@ -83,7 +83,8 @@ void check_crash(const Facts& facts, Findings& findings, int epoch, const Proces
 
 void check_exit_time(const Facts& facts, Findings& findings, int epoch, const Process& p) {
   const bool killed = p.exit_signal == SIGKILL && p.kill_ns >= 0;
-  const std::int64_t end = killed ? p.kill_ns : p.exited_ns;
+  // It was alive at least until then: a harness that looked late knows no more.
+  const std::int64_t end = killed ? p.kill_ns : p.alive_ns >= 0 ? p.alive_ns : p.exited_ns;
   if (end < 0) return;
   if (killed && !kill_is_planned(facts.ledger, epoch)) {
     findings.add(Invariant::I8, ViolationKind::hung,

@@ -129,6 +129,7 @@ struct Process {
   std::int64_t kill_ns = -1;    // SIGKILL sent
   std::int64_t pause_ns = -1;   // SIGSTOP
   std::int64_t resume_ns = -1;  // SIGCONT
+  std::int64_t alive_ns = -1;   // seen alive for the last time; it ended between then and `exited_ns`
   std::int64_t exited_ns = -1;  // reaped
   int exit_code = -1;           // -1: ended by a signal
   int exit_signal = 0;

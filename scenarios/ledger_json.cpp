@@ -111,7 +111,7 @@ template <class Io>
 void fields(Io& io, Process& p) {
   io("pid", p.pid), io("spawned_ns", p.spawned_ns), io("ready_ns", p.ready_ns), io("term_ns", p.term_ns);
   io("kill_ns", p.kill_ns), io("pause_ns", p.pause_ns), io("resume_ns", p.resume_ns),
-      io("exited_ns", p.exited_ns);
+      io("alive_ns", p.alive_ns), io("exited_ns", p.exited_ns);
   io("exit_code", p.exit_code), io("exit_signal", p.exit_signal), io("leaked_pids", p.leaked_pids);
   io("last_words", p.last_words);
 }

@@ -22,6 +22,20 @@ TEST(JudgeDeadlines, DeadlinesStandStillWhileTheProcessIsPaused) {
   EXPECT_EQ(stops(7000, true).told(), "");
 }
 
+// The harness may be kept from looking: what it has not seen alive after the deadline was not late.
+TEST(JudgeDeadlines, AWriterIsLateOnlyWhereItWasSeenAlive) {
+  const auto ends = [](bool seen_alive_late) {
+    Story run(Teardown::term);
+    run.publish(1).append({1}).term();
+    if (!seen_alive_late) run.l.processes[0].alive_ns = run.tick();
+    run.wait(9'000);
+    if (seen_alive_late) run.l.processes[0].alive_ns = run.tick();
+    return run.exits(0).told();
+  };
+  EXPECT_EQ(ends(false), "");
+  EXPECT_EQ(ends(true), "I8/late");
+}
+
 TEST(JudgeDeadlines, ASlowMachineMayAddTheSlackThatItWasGiven) {
   Story run(Teardown::stop);
   run.publish(1).append({1}).say(Kind::ask_stop);

@@ -270,8 +270,8 @@ TEST_P(FaultProxyTest, NothingGoesOnWhileAnObserverIsCalled) {
     before.observe(nullptr);
     EXPECT_TRUE(cut_then);
     EXPECT_EQ(stored_then, there);
-    EXPECT_LE(session.frames(0).size(), told)
-        << static_cast<int>(instant);  // a reset may take what was told with it
+    // A reset may take what was told with it.
+    EXPECT_LE(session.frames(0).size(), told) << static_cast<int>(instant);
     EXPECT_LE(service.client().tail("s"), 2U);
   }
 }

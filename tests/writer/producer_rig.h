@@ -41,6 +41,14 @@ inline Submit put(Producers& producers, std::uint64_t seq, bool bad = false,
                           std::chrono::steady_clock::now() + kPatient);
 }
 
+// A batch by itself, close to the limit of bytes.
+inline Submit put_big(Producers& producers, std::uint64_t seq) {
+  wire::AppendRecord record;
+  record.body = "seq" + std::to_string(seq) + std::string(900 * 1024, ' ');
+  return producers.submit("s", seq, std::move(record), std::stop_token(),
+                          std::chrono::steady_clock::now() + kPatient);
+}
+
 inline std::vector<std::uint64_t> stored_seqs(const FakeS2& s2) {
   std::vector<std::uint64_t> out;
   for (const auto& record : s2.stored()) {

@@ -27,6 +27,7 @@ using test::Hurt;
 using test::kPatient;
 using test::of_a_stranger;
 using test::put;
+using test::put_big;
 using test::quick_options;
 using test::record_of;
 using test::seq_of;
@@ -286,10 +287,7 @@ TEST(Producer, AHungAppendOfABigBatchIsTriedAgainWithinSeconds) {
   s2.plan = {Hurt::none, Hurt::silent};
   Heard heard;
   auto producers = make_producers(quick_options(), s2, heard);
-  wire::AppendRecord big;
-  big.body = "seq1" + std::string(900 * 1024, ' ');
-  ASSERT_EQ(producers->submit("s", 1, std::move(big), std::stop_token(), Clock::now() + kPatient),
-            Submit::taken);
+  ASSERT_EQ(put_big(*producers, 1), Submit::taken);
   const auto by = Clock::now() + kPatient;
   while (heard.acked_so_far().empty() && Clock::now() < by) std::this_thread::sleep_for(milliseconds(10));
   EXPECT_EQ(heard.acked_so_far(), std::vector<std::uint64_t>{1});
@@ -302,10 +300,7 @@ TEST(Producer, ASilentPeerWithABigBatchDoesNotEatTheTimeOfWhoWaitsForAnswers) {
   s2.plan = {Hurt::none, Hurt::silent};
   Heard heard;
   auto producers = make_producers(quick_options(), s2, heard);
-  wire::AppendRecord big;
-  big.body = "seq1" + std::string(900 * 1024, ' ');
-  ASSERT_EQ(producers->submit("s", 1, std::move(big), std::stop_token(), Clock::now() + kPatient),
-            Submit::taken);
+  ASSERT_EQ(put_big(*producers, 1), Submit::taken);
   EXPECT_EQ(producers->wait_acked(1, Clock::now() + seconds(4)), 0U);
   EXPECT_EQ(heard.acked_seqs, std::vector<std::uint64_t>{1});
 }

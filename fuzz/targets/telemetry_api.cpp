@@ -4,8 +4,8 @@
 #include "writer/telemetry_api.h"
 
 #include <array>
-#include <charconv>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -155,19 +155,20 @@ void stored(Vm& vm, std::string_view query) {
   }
 }
 
-void view(Vm& vm, const std::string& last_seen) {
-  const auto viewer = vm.live->join(last_seen, true);
+void view(Vm& vm, std::string_view last_seen) {
+  const std::optional<std::uint64_t> id = writer::event_id(last_seen);
+  const bool number = last_seen.find_first_not_of("0123456789") == std::string_view::npos;
+  must(id.has_value() == number, "what is no number is refused, and nothing else");
+  if (!id) return;
+  const auto viewer = vm.live->join(*id, true);
   must(viewer != nullptr, "there is room for a viewer");
-  std::uint64_t id = 0;
-  const auto [rest, error] = std::from_chars(last_seen.data(), last_seen.data() + last_seen.size(), id);
-  if (error != std::errc() || rest != last_seen.data() + last_seen.size()) id = 0;
-  if (vm.inner->last_seq() <= id) return;  // it would wait
+  if (vm.inner->last_seq() <= *id) return;  // it would wait
   std::string text;
   while (text.empty()) {
     viewer->serve([&](std::string_view bytes) { return text += bytes, true; }, [] { return true; });
   }
   must(text.starts_with("id: ") && text.ends_with("\n\n"), "an event of the live stream has a number");
-  must(std::strtoull(text.c_str() + 4, nullptr, 10) > id, "and it is behind the last one that was seen");
+  must(std::strtoull(text.c_str() + 4, nullptr, 10) > *id, "and it is behind the last one that was seen");
 }
 
 }  // namespace
@@ -198,7 +199,7 @@ FUZZ_TARGET(telemetry_api, input) {
     } else if (verb == "GET") {
       stored(vm, body);
     } else if (verb == "VIEW") {
-      view(vm, std::string(body));
+      view(vm, body);
     }
   }
 }

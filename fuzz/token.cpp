@@ -28,6 +28,15 @@ std::string plain(std::string_view name) {
   return text.empty() ? "_" : text;
 }
 
+// As a line of an error may show it.
+std::string printable(std::string_view bytes) {
+  std::string text(bytes);
+  for (char& c : text) {
+    if (c < ' ' || c > '~') c = '?';
+  }
+  return text;
+}
+
 std::size_t number_of(std::vector<std::string>& names, const std::string& name) {
   const auto place = std::find(names.begin(), names.end(), name);
   if (place != names.end()) return static_cast<std::size_t>(place - names.begin());
@@ -156,7 +165,7 @@ std::optional<Schedule> schedule_behind(std::size_t from, std::string_view token
     const bool read = read_deviation(reader, names, schedule.deviations.emplace_back());
     if (!read || (!reader.empty() && (!reader.take('.') || reader.empty()))) {
       return refuse("no deviation at byte " + std::to_string(from + token.size() - left) + ", `" +
-                    std::string(token.substr(token.size() - left, kShownBytes)) + "`");
+                    printable(token.substr(token.size() - left, kShownBytes)) + "`");
     }
   }
   return schedule;

@@ -22,6 +22,7 @@
 #include "scenarios/realm_process.h"
 #include "scenarios/scratch_directory.h"
 #include "scenarios/service_ledger.h"
+#include "scenarios/stall_meter.h"
 #include "scenarios/workload.h"
 #include "scenarios/writer_driver.h"
 
@@ -123,6 +124,7 @@ class ProcessRun {
   std::unique_ptr<PrivateNetwork> network_;  // null: the machine's
   ServiceLedger seen_;                       // outlives the service, which calls it
   std::unique_ptr<FaultyService> service_;
+  std::optional<ServicePulse> pulse_;  // of service_
   std::unique_ptr<Child> child_;
   std::atomic<Child*> target_{nullptr};  // child_, for a kill that comes before start() has it
   std::unique_ptr<WriterDriver> driver_;

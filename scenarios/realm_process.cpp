@@ -157,6 +157,7 @@ ProcessRun::ProcessRun(const RealmOptions& options, const std::atomic<bool>& can
 // The observer calls into child_ and seen_: the service goes first, whatever happened before.
 ProcessRun::~ProcessRun() {
   killer_ = {};
+  pulse_.reset();
   service_.reset();
 }
 
@@ -224,6 +225,7 @@ bool ProcessRun::start() {
   service_ = options_.external ? make_proxied_service(*options_.external, request_.seed)
              : network_        ? make_embedded_service(request_.seed, PrivateNetwork::kServiceAddress)
                                : make_embedded_service(request_.seed);
+  pulse_.emplace([service = service_.get()] { service->open_connections(); });
   // All of it stands before the writer does: it may dial, and die, before this thread sees it.
   service_->observe([this](const emulator::ProtocolEvent& event) { seen_.observe(event); });
   service_->set_faults(fault_plan_json(drawn_.faults));
@@ -429,9 +431,12 @@ RunOutcome ProcessRun::go() {
   finish();
   read_journal();
   if (ledger_.invalid.empty()) read_back();
+  const auto service_stalled = pulse_ ? pulse_->longest() : 0ms;
+  pulse_.reset();
   service_.reset();
   ledger_.invalid = printable(ledger_.invalid);
-  return {std::move(ledger_), std::move(log_), std::move(histories_), printable(harness_fault_)};
+  return {std::move(ledger_), std::move(log_), std::move(histories_), printable(harness_fault_),
+          service_stalled};
 }
 
 std::string ProcessRealm::why_not(const Scenario& scenario) const {

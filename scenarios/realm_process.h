@@ -36,9 +36,10 @@ struct RunRequest {
 
 struct RunOutcome {
   Ledger ledger;
-  std::string log;                     // the writer's stderr, without the token
-  std::vector<std::string> histories;  // one a stream, in s2-verification's format
-  std::string harness_fault;           // what the embedded emulator did wrong, or empty
+  std::string log;                               // the writer's stderr, without the token
+  std::vector<std::string> histories;            // one a stream, in s2-verification's format
+  std::string harness_fault;                     // what the embedded emulator did wrong, or empty
+  std::chrono::milliseconds service_stalled{0};  // the longest time that it answered nobody (ServicePulse)
 };
 
 class ProcessRealm {

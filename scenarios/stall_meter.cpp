@@ -2,6 +2,7 @@
 #include "scenarios/stall_meter.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace s2::scenarios {
 
@@ -28,6 +29,26 @@ void StallMeter::woke(Clock::time_point due, Clock::time_point now) {
   const std::lock_guard lock(mutex_);
   stalls_.push_back({now, late});
   if (stalls_.size() > kMaxStalls) stalls_.pop_front();
+}
+
+ServicePulse::ServicePulse(std::function<void()> beat)
+    : thread_([this, beat = std::move(beat)](const std::stop_token& stop) {
+        while (!stop.stop_requested()) {
+          const auto began = StallMeter::Clock::now();
+          beat();
+          const auto took =
+              std::chrono::duration_cast<std::chrono::milliseconds>(StallMeter::Clock::now() - began);
+          if (took >= StallMeter::kLeastStall) {
+            const std::lock_guard lock(mutex_);
+            longest_ = std::max(longest_, took);
+          }
+          std::this_thread::sleep_for(StallMeter::kLooksEvery);
+        }
+      }) {}
+
+std::chrono::milliseconds ServicePulse::longest() const {
+  const std::lock_guard lock(mutex_);
+  return longest_;
 }
 
 }  // namespace s2::scenarios

@@ -1,12 +1,13 @@
 // How long this machine kept the harness from running: a run that broke a promise meanwhile is no proof.
 //
 // The harness is the service, the clock and the referee of each run. A thread wakes every kLooksEvery and
-// sees how late it is; what keeps it keeps the others of the process, too. Any thread may ask. Source:
-// promises.md, "A machine that stalls".
+// sees how late it is; what keeps it mostly keeps the others of the process, too, and what keeps the service
+// of one run alone its ServicePulse sees. Any thread may ask. Source: promises.md, "A machine that stalls".
 #pragma once
 
 #include <chrono>
 #include <deque>
+#include <functional>
 #include <mutex>
 #include <thread>
 
@@ -34,6 +35,21 @@ class StallMeter {
   mutable std::mutex mutex_;
   std::deque<Stall> stalls_;  // by end
   std::jthread thread_;       // the last member: it uses the others
+};
+
+// How long the thread of one run's service did not answer. A thread calls `beat`, which the service's thread
+// answers, every StallMeter::kLooksEvery, and sees how long it takes. The destructor waits for the last one.
+class ServicePulse {
+ public:
+  explicit ServicePulse(std::function<void()> beat);
+
+  // The longest beat that has ended; 0: none of StallMeter::kLeastStall. Any thread.
+  std::chrono::milliseconds longest() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::chrono::milliseconds longest_{0};
+  std::jthread thread_;  // the last member: it uses the others
 };
 
 }  // namespace s2::scenarios

@@ -27,7 +27,7 @@ FinishedRun make_run(const ProcessRealm& realm, const PlannedRun& planned, const
   for (unsigned again = 0;; ++again) {
     const auto began = StallMeter::Clock::now();
     FinishedRun run = make_run(realm, planned);
-    const auto stalled = meter.longest_since(began);
+    const auto stalled = std::max(meter.longest_since(began), run.outcome.service_stalled);
     if (run.verdict.outcome != Verdict::Outcome::broken || stalled.count() == 0 || again == kMaxRepeats ||
         cancelled.load())
       return run;

@@ -324,6 +324,18 @@ tl::expected<CommandLine, std::string> config_from(const std::vector<std::string
   return line;
 }
 
+std::vector<std::string> unknown_variables(const char* const* variables) {
+  std::vector<std::string> unknown;
+  for (; *variables != nullptr; ++variables) {
+    const std::string_view text = *variables, name = text.substr(0, text.find('='));
+    if (!name.starts_with("S2_WRITER_") && !name.starts_with("S2_BATCHER_")) continue;
+    const bool known = std::any_of(settings().begin(), settings().end(),
+                                   [&](const Setting& setting) { return name == setting.variable; });
+    if (!known) unknown.emplace_back(name);
+  }
+  return unknown;
+}
+
 std::string help_text() {
   std::string text =
       "s2-writer: the reference event writer: events in on stdin, durable in S2, claims out on stdout\n\n"

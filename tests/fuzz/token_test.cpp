@@ -102,9 +102,10 @@ TEST(Token, TooManyDeviationsGiveNone) {
 }
 
 TEST(Token, WhatIsNoTokenIsRefusedInOneLine) {
-  for (const char* text : {"", "s2r1", "s2r1:", "s2r1:xyz:a:", "s2r1:1:a:0b", "s2r1:1:a:5b1-0",
-                           "s2r1:1:a:0b1=0", "s2r1:1:a:0b1-0.", "s2r1:1:a:0b1-0x", "s2r1:1:a:0b1-9",
-                           "s2r2:1:a:", "s2r1:1", "s2r1:1:,a:0b1-1", "s2r1:1:a\n:0b1-0"}) {
+  for (const char* text :
+       {"", "s2r1", "s2r1:", "s2r1:xyz:a:", "s2r1:1:a:0b", "s2r1:1:a:5b1-0", "s2r1:1:a:0b1=0",
+        "s2r1:1:a:0b1-0.", "s2r1:1:a:0b1-0x", "s2r1:1:a:0b1-9", "s2r2:1:a:", "s2r1:1", "s2r1:1:,a:0b1-1",
+        "s2r1:1:a\n:0b1-0", "s2r1:1:a:0b1-\n\n"}) {
     std::string error;
     EXPECT_FALSE(schedule_of(text, error)) << text;
     EXPECT_FALSE(error.empty());

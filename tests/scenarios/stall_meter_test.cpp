@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <latch>
+#include <thread>
+
 #include "scenarios/suite_run.h"
 
 namespace s2::scenarios {
@@ -24,6 +27,25 @@ TEST(StallMeter, KnowsTheLongestStallSinceAMoment) {
   EXPECT_EQ(meter.longest_since(kLater + 4s), 3s);  // it ended then
   EXPECT_EQ(meter.longest_since(kLater + 5s), 1s);
   EXPECT_EQ(meter.longest_since(kLater + 7s), 0ms);
+}
+
+TEST(ServicePulse, KnowsHowLongTheServiceAnsweredNobody) {
+  std::latch asked(1), answers(1), asked_again(2);
+  std::atomic<int> beats{0};
+  ServicePulse pulse([&] {
+    if (++beats == 1) {
+      asked.count_down();
+      answers.wait();
+    } else if (beats <= 3) {
+      asked_again.count_down();
+    }
+  });
+  asked.wait();
+  EXPECT_EQ(pulse.longest(), 0ms);
+  std::this_thread::sleep_for(600ms);
+  answers.count_down();
+  asked_again.wait();
+  EXPECT_GE(pulse.longest(), 600ms);
 }
 
 class AStalledMachine : public testing::Test {

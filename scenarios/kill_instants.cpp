@@ -24,7 +24,7 @@ constexpr std::array<KillInstant, kKillInstants> kAll = {{
     {12, "SIGTERM to Run's exit", after_term, "SIGTERM was sent, SIGKILL follows at once"},
     {13, "HTTP server shutting down", shutting_down, "events are answered with 503"},
     {14, "mid-drain", mid_drain, "after SIGTERM an append has come, and not all that was accepted"},
-    {15, "mid-close", mid_close, "after SIGTERM all that was accepted has come, and is not committed"},
+    {15, "mid-close", mid_close, "after SIGTERM the last of what was accepted has come, and is not committed"},
     {16, "after close, late publisher", closed, "the stop was answered, and a late event refused"},
     {17, "suspended", suspended, "SIGSTOP before the flush was asked for"},
     {18, "snapshot during 5-9", {}, "it takes a snapshot, and a delete makes none; class `fork` does"},

@@ -94,8 +94,12 @@ void ProcessRun::meet_instant(const Instant& instant) {
       }
       return destroy_at(instant);
     case InstantKind::mid_drain:
-    case InstantKind::mid_close:
       arm(instant);
+      child_->term();
+      break;
+    case InstantKind::mid_close:
+      await_read();  // then it is known how much was accepted; not all of it need come in one append
+      arm({instant.kind, driver_->accepted()});
       child_->term();
       break;
     case InstantKind::closed: {

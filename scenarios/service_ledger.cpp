@@ -61,6 +61,7 @@ class ServiceLedger::Impl {
 
   bool is_armed_instant(const emulator::ProtocolEvent& event) const {
     if (!kill || has_fired || event.moment != armed_moment) return false;
+    if (armed.kind == InstantKind::mid_close) return received.size() >= armed.value;
     if (after_the_end_was_asked(armed.kind)) return true;
     return event.moment == Moment::bytes_received ? event.bytes == armed.value : event.ordinal == armed.value;
   }
@@ -71,6 +72,7 @@ class ServiceLedger::Impl {
   mutable std::mutex mutex;
   std::condition_variable changed;
   std::map<std::uint64_t, ServiceAppend> by_id;
+  std::set<std::uint64_t> received;   // events
   std::set<std::uint64_t> acked;      // events
   std::set<std::uint64_t> committed;  // events
   std::vector<FiredFault> faults;
@@ -101,6 +103,7 @@ void ServiceLedger::Impl::note(const emulator::ProtocolEvent& event) {
           }
         }
         append.probes.insert(append.probes.end(), found.begin(), found.end());
+        received.insert(found.begin(), found.end());
       }
       break;
     }

@@ -2,6 +2,7 @@
 #include "emulator/connection.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "emulator/connection_exchange.h"
@@ -47,7 +48,7 @@ void Connection::arm_read() {
 
 void Connection::on_readable() {
   if (is_idle()) return;
-  thread_local std::string buffer(kReadChunkBytes, '\0');
+  std::array<char, kReadChunkBytes> buffer;
   const std::size_t wanted =
       lingering_ ? buffer.size() : server_.moments_.may_read(rate_chunk(buffer.size()));
   const auto [io, n] = socket_->read_some(buffer.data(), wanted);

@@ -5,6 +5,7 @@
 // otherwise. A thread that yields becomes the lowest. See strategy.h.
 #include <algorithm>
 #include <array>
+#include <bit>
 
 #include "fuzz/strategy.h"
 
@@ -35,25 +36,33 @@ class Pct final : public SeededStrategy {
     if (choices.purpose() == sim::Choices::Purpose::wake) return random().below(choices.size());
     const std::size_t last = choices.last();
     if (last != sim::Choices::kNone && std::find(changes_.begin(), changes_.end(), step_) != changes_.end()) {
-      learn(choices[last]);
+      learn(choices, choices.here_lane());
       priorities_[choices.here_lane()] = --lowest_;
     }
     ++step_;
     if (choices.yields()) {
-      if (const std::size_t self = choices.index_of_lane(choices.here_lane()); self != sim::Choices::kNone) {
-        learn(choices[self]);
+      if (choices.index_of_lane(choices.here_lane()) != sim::Choices::kNone) {
+        learn(choices, choices.here_lane());
         priorities_[choices.here_lane()] = --lowest_;
       }
     }
     std::size_t best = 0;
     std::uint64_t highest = 0;
-    const std::size_t offered =
-        early_left_ == 0 && choices.threads() != 0 ? choices.threads() : choices.size();
-    for (std::size_t i = 0; i < offered; ++i) {
-      const std::uint64_t priority = priority_of(choices[i]);
-      if (priority < highest) continue;
-      highest = priority;
-      best = i;
+    std::size_t i = 0;
+    const auto offer = [&](std::uint64_t priority) {
+      if (priority >= highest) {
+        highest = priority;
+        best = i;
+      }
+      ++i;
+    };
+    for (std::uint64_t lanes = choices.lanes(); lanes != 0; lanes &= lanes - 1) {
+      const auto lane = static_cast<std::size_t>(std::countr_zero(lanes));
+      learn(choices, lane);
+      offer(priorities_[lane]);
+    }
+    if (early_left_ != 0 || i == 0) {
+      while (i < choices.size()) offer(priority_of(choices[i]));
     }
     if (best >= choices.threads()) {
       if (choices.threads() != 0) --early_left_;
@@ -70,15 +79,15 @@ class Pct final : public SeededStrategy {
  private:
   static constexpr std::uint32_t kUnknown = ~std::uint32_t{0};
   std::uint64_t high() { return kLow + (random().next() >> 32); }
-  void learn(const sim::Choice& choice) {
-    if (known_[choice.lane] == choice.standing.thread) return;
-    known_[choice.lane] = choice.standing.thread;
-    priorities_[choice.lane] = high();
+  void learn(const sim::Choices& choices, std::size_t lane) {
+    const std::uint32_t thread = choices.thread_of_lane(lane);
+    if (known_[lane] == thread) return;
+    known_[lane] = thread;
+    priorities_[lane] = high();
   }
+  // Of what is no runnable thread.
   std::uint64_t priority_of(const sim::Choice& choice) {
-    if (choice.source != sim::Source::thread) return rare_[static_cast<std::size_t>(choice.source)];
-    learn(choice);
-    return priorities_[choice.lane];
+    return rare_[static_cast<std::size_t>(choice.source)];
   }
 
   unsigned depth_;

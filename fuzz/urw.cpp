@@ -3,6 +3,7 @@
 // ones. The steps are learnt from the executions so far (by thread, in order of creation). See strategy.h.
 #include <algorithm>
 #include <array>
+#include <bit>
 
 #include "fuzz/strategy.h"
 
@@ -26,7 +27,10 @@ class UniformWalk final : public SeededStrategy {
     if (threads == 0 || (rare != 0 && takes_rare())) return threads + random().below(rare);
     std::array<std::uint64_t, sim::kMaxLanes> weights;
     std::uint64_t total = 0;
-    for (std::size_t i = 0; i < threads; ++i) total += weights[i] = weight(choices[i].standing.thread);
+    std::size_t i = 0;
+    for (std::uint64_t lanes = choices.lanes(); lanes != 0; lanes &= lanes - 1)
+      total += weights[i++] =
+          weight(choices.thread_of_lane(static_cast<std::size_t>(std::countr_zero(lanes))));
     std::uint64_t ticket = random().below(total);
     std::size_t index = 0;
     while (ticket >= weights[index]) ticket -= weights[index++];

@@ -103,7 +103,8 @@ class Choices {
   }
   // The first threads() choices are runnable threads (for wake: waiters).
   std::size_t threads() const { return thread_count_; }
-  std::uint64_t lanes() const { return threads_; }
+  std::uint64_t lanes() const { return threads_; }  // of these, lowest first: the i-th bit is choice i
+  std::uint32_t thread_of_lane(std::size_t lane) const { return standings_[lane].thread; }
   bool timer() const { return timer_; }
   std::size_t timer_index() const { return timer_ ? thread_count_ : kNone; }
 

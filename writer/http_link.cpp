@@ -1,6 +1,7 @@
 // One HTTP connection; see http_link.h.
 #include "writer/http_link.h"
 
+#include <array>
 #include <utility>
 
 #include "writer/thread_name.h"
@@ -34,7 +35,7 @@ void HttpLink::start(wire::Protocol protocol) {
 
 void HttpLink::read_on() {
   name_this_thread("reader");
-  std::string piece(kReadPieceBytes, '\0');
+  std::array<char, kReadPieceBytes> piece;
   while (true) {
     const auto got = connection_->read(piece.data(), piece.size());
     {
@@ -44,7 +45,7 @@ void HttpLink::read_on() {
         end_reason_ = got ? "the peer closed the connection" : got.error().message;
       } else {
         last_heard_ = Clock::now();
-        inbox_.append(piece, 0, *got);
+        inbox_.append(piece.data(), *got);
       }
       arrived_cv_.notify_all();
     }

@@ -220,7 +220,7 @@ void FaultPlan::replace(const std::string& text) {
   std::vector<Rule> rules;
   for (const json& entry : plan) rules.push_back(parse_rule(entry.dump(-1, ' ', true), rules.size()));
   rules_ = std::move(rules);
-  random_.seed(seed_);
+  random_.reset();
 }
 
 std::string FaultPlan::to_json() const {
@@ -248,7 +248,8 @@ std::optional<Fault> FaultPlan::next(std::string_view op, std::string_view basin
     if (!rule.stream.empty() && !glob_matches(rule.stream, stream)) continue;
     if (++rule.matched <= rule.after || chosen) continue;
     if (rule.times && rule.fired >= *rule.times) continue;
-    const double draw = static_cast<double>(random_() >> 11) * 0x1p-53;
+    if (!random_) random_.emplace(seed_);
+    const double draw = static_cast<double>((*random_)() >> 11) * 0x1p-53;
     if (draw >= rule.probability) continue;
     ++rule.fired;
     chosen = rule.fault;

@@ -34,7 +34,7 @@ struct Fault {
 
 class FaultPlan {
  public:
-  explicit FaultPlan(std::uint64_t seed) : seed_(seed), random_(seed) {}
+  explicit FaultPlan(std::uint64_t seed) : seed_(seed) {}
 
   // Replaces the plan and begins all counts, and chance, anew. Throws std::invalid_argument with one line
   // that names the rule and the member; the old plan stays then.
@@ -63,7 +63,7 @@ class FaultPlan {
   static Rule parse_rule(const std::string& source, std::size_t index);
 
   std::uint64_t seed_;
-  std::mt19937_64 random_;
+  std::optional<std::mt19937_64> random_;  // from the first draw on
   std::vector<Rule> rules_;
 };
 

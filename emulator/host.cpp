@@ -78,10 +78,14 @@ void Host::serve(std::unique_ptr<Listener> listener) {
 }
 
 void Host::create_basin(const std::string& name, const std::string& config_json) {
-  if (const auto problem = basin_name_problem(name)) throw std::invalid_argument(*problem);
   const auto config = basin_config_from_json(config_json);
   if (!config) refuse_option(config.error());
-  const auto made = world_.service.create_basin(name, *config, std::nullopt, world_.clock.now_ms());
+  create_basin(name, *config);
+}
+
+void Host::create_basin(const std::string& name, const BasinConfig& config) {
+  if (const auto problem = basin_name_problem(name)) throw std::invalid_argument(*problem);
+  const auto made = world_.service.create_basin(name, config, std::nullopt, world_.clock.now_ms());
   if (!made) refuse_option(made.error());
 }
 

@@ -22,7 +22,9 @@ class Host {
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
 
+  // Throws std::invalid_argument with the service's message.
   void create_basin(const std::string& name, const std::string& config_json);
+  void create_basin(const std::string& name, const BasinConfig& config);
   void advance_clock(std::chrono::milliseconds by);
   // Forgets all data, faults and history; every connection but one is reset.
   void reset(std::uint64_t except_connection = 0);

@@ -22,13 +22,15 @@ struct ConnectionCounts {
 
 struct World : Stage {
   World(Loop& loop, Options given)
-      : Stage(loop, given.seed), options(std::move(given)), random(options.seed) {}
+      : Stage(loop, given.seed),
+        options(std::move(given)),
+        random(static_cast<std::uint32_t>(options.seed)) {}
 
   const Options options;
   Service service;
   AccessTokens access_tokens;
   History history;
-  std::mt19937_64 random;                           // heartbeat intervals
+  std::minstd_rand random;                          // heartbeat intervals
   std::function<void(std::function<void()>)> soon;  // runs it on the emulator's thread, after this turn
   std::function<void(std::uint64_t except_connection)> reset;  // forgets all data, faults and history
   std::function<ConnectionCounts()> connections;

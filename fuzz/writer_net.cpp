@@ -39,7 +39,7 @@ class DirectNetwork final : public Network {
   scenarios::DirectS2 net_;
 };
 
-// The emulator's fault plan for the planned faults and the latency: its own words for the same.
+// The emulator's fault plan for the planned faults and the latency: its own words for the same; empty: none.
 std::string plan_of(const WriterShape& shape) {
   using scenarios::DirectFault;
   std::string plan = "[";
@@ -87,7 +87,7 @@ std::string plan_of(const WriterShape& shape) {
     plan += fmt::format(R"({{"match":{{"op":"append_session"}},"fault":{{"delay":"{}ms"}}}})",
                         shape.latency.count());
   }
-  return plan + "]";
+  return plan.size() == 1 ? "" : plan + "]";
 }
 
 class Http2Network final : public Network {
@@ -110,7 +110,9 @@ class Http2Network final : public Network {
               }}) {
     net_.in_loop([&] {
       host_ = std::make_unique<emulator::Host>(net_.loop(), emulator::Options{.faults_json = plan_of(shape)});
-      host_->create_basin(scenarios::kDirectBasin, R"({"create_stream_on_append":true})");
+      emulator::BasinConfig basin;
+      basin.create_stream_on_append = true;
+      host_->create_basin(scenarios::kDirectBasin, basin);
       host_->world().moments.observe([this](const emulator::ProtocolEvent& event) { happened(event); });
       host_->serve(net_.make_listener());
     });

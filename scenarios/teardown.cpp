@@ -98,14 +98,16 @@ NumberRanges ranges(const json& body, const char* name) {
 struct Account {
   std::string stream;                 // that is captured, or was last; empty: nobody knows
   std::optional<std::uint64_t> tail;  // its end
+  std::uint64_t after = 0;            // events up to this number are other streams'
   NumberRanges gone;                  // dropped or lost
   std::uint64_t unnamed = 0;          // and so many more
   NumberRanges unstored;              // no events of the stream
 };
 
 void take_stream(const json& body, Account& said) {
-  if (body.is_object() && body.contains("stream") && body["stream"].is_string())
-    said.stream = body["stream"].get<std::string>();
+  if (!body.is_object() || !body.contains("stream") || !body["stream"].is_string()) return;
+  said.stream = body["stream"].get<std::string>();
+  said.after = number_in(body, "after").value_or(0);
 }
 
 void ask_what_is_captured(Vm& vm, TeardownRecord& record, Account& said) {
@@ -201,7 +203,8 @@ void survey(Reader& reader, TeardownRecord& record, const Account& said) {
     NumberRanges left_out = found->holes;
     // Behind its session's end the numbers are another stream's, where that is captured now.
     if (!(another_captured && found->ended))
-      left_out.add(record.last_stored.value_or(0) + 1, record.last_accepted.value_or(NumberRanges::kOpen));
+      left_out.add(std::max(record.last_stored.value_or(0), said.after) + 1,
+                   record.last_accepted.value_or(NumberRanges::kOpen));
     if (record.last_stored) left_out.remove(said.unstored);  // else: a writer that has no storage
     missing.add(left_out);
     missing.remove(found->there);  // an append whose outcome it did not know
@@ -254,7 +257,7 @@ TeardownRecord tear_down(const TeardownRequest& request, const Destroy& destroy)
     ask_what_is_captured(vm, record, said);
     flush(vm, record, said);
     if (record.stream.empty()) record.stream = said.stream;
-    if (said.stream != record.stream) said.tail.reset();  // another stream's
+    if (said.stream != record.stream) said.tail.reset(), said.after = 0;  // another stream's
   } else {
     record.reason = fmt::format("`{}` is no URL of a telemetry API", request.telemetry);
   }

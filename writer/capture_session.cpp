@@ -62,7 +62,8 @@ tl::expected<SessionRef, std::string> CaptureSessions::start(const std::string& 
   if (active_.size() >= kMaxActiveSessions) {
     return tl::unexpected(fmt::format("{} capture sessions are active: stop one first", kMaxActiveSessions));
   }
-  auto session = std::make_shared<const SessionIdentity>(SessionIdentity{next_ordinal_++, id, stream});
+  auto session = std::make_shared<const SessionIdentity>(
+      SessionIdentity{next_ordinal_++, id, stream, others_up_to(stream)});
   active_.push_back({session});
   last_started_ = id;
   return session;
@@ -77,7 +78,7 @@ std::uint64_t CaptureSessions::put(const SessionRef& session, PreparedEvent&& ev
     durability_.accepted(seq, session, store);  // before any reader can see it
     return envelope;
   };
-  return ring_.publish(std::ref(seal));  // by reference: nothing is allocated for it
+  return last_put_ = ring_.publish(std::ref(seal));  // by reference: nothing is allocated for it
 }
 
 tl::expected<Published, std::string> CaptureSessions::publish(const std::string& id, const Event& event,
@@ -182,8 +183,21 @@ bool CaptureSessions::ended_lately(const std::string& id) const {
 void CaptureSessions::remember_end(const SessionRef& session) {
   ended_.push_back(session);
   for (auto oldest = ended_.begin(); ended_.size() > kMaxRememberedEnds && oldest != ended_.end();) {
-    oldest = durability_.forget(*oldest) ? ended_.erase(oldest) : oldest + 1;
+    const bool forgotten = durability_.forget(*oldest);
+    ends_forgotten_ = ends_forgotten_ || forgotten;
+    oldest = forgotten ? ended_.erase(oldest) : oldest + 1;
   }
+}
+
+// With the lock held, of a stream that a session begins: what came before, unless a session of the same
+// stream may have been among it.
+std::uint64_t CaptureSessions::others_up_to(const std::string& stream) const {
+  const auto has_it = [&](const SessionRef& session) { return session->stream == stream; };
+  const bool known = fixed_stream_.empty() && !ends_forgotten_ &&
+                     std::none_of(ended_.begin(), ended_.end(), has_it) &&
+                     std::none_of(active_.begin(), active_.end(),
+                                  [&](const State& state) { return has_it(state.identity); });
+  return known ? last_put_ : 0;
 }
 
 SessionRef CaptureSessions::find(const std::string& id) const {

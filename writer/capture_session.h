@@ -126,6 +126,7 @@ class CaptureSessions {
   bool wait_until_gone(std::unique_lock<std::mutex>& lock, std::uint64_t before_ticket,
                        std::optional<std::uint64_t> ordinal, Clock::time_point deadline);
   void remember_end(const SessionRef& session);
+  std::uint64_t others_up_to(const std::string& stream) const;
   void wait_renewed(std::unique_lock<std::mutex>& lock);
   std::string objection_to(const NewIdentity& next) const;
   void leave_streams(const std::vector<SessionRef>& ending);
@@ -139,6 +140,8 @@ class CaptureSessions {
   std::condition_variable landed_;
   std::vector<State> active_;     // in the order of their starts
   std::deque<SessionRef> ended_;  // newest last
+  bool ends_forgotten_ = false;   // some are not in ended_ any more
+  std::uint64_t last_put_ = 0;    // the number of the newest event
   std::string fixed_stream_;
   std::deque<std::string> left_;  // streams that this process has left to another; newest last
   bool renewing_ = false;

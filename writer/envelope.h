@@ -41,6 +41,7 @@ struct SessionIdentity {
   std::uint64_t ordinal = 0;
   std::string id;
   std::string stream;
+  std::uint64_t after = 0;  // up to this number this process's events are other streams'; 0: not known
 };
 using SessionRef = std::shared_ptr<const SessionIdentity>;
 

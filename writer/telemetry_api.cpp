@@ -63,12 +63,14 @@ void TelemetryApi::refuse() {
 
 ApiAnswer TelemetryApi::told(const CurrentRef& current, int status) {
   const AppendFailures failures = writer_.append_failures();
-  return {status,
-          fmt::format(R"({{"config":{},"capture_session_id":{},"seq":{},"applied_at":{},"stream":{},)"
-                      R"("durable_through":{},"append_failures":{{"appends":{},"events":{}}}}})",
-                      current->config.json(), json_quoted(current->session->id), writer_.last_seq(),
-                      json_quoted(current->applied_at), json_quoted(current->session->stream),
-                      writer_.standing(current->session).acked_through, failures.appends, failures.events)};
+  return {
+      status,
+      fmt::format(R"({{"config":{},"capture_session_id":{},"seq":{},"applied_at":{},"stream":{},"after":{},)"
+                  R"("durable_through":{},"append_failures":{{"appends":{},"events":{}}}}})",
+                  current->config.json(), json_quoted(current->session->id), writer_.last_seq(),
+                  json_quoted(current->applied_at), json_quoted(current->session->stream),
+                  current->session->after, writer_.standing(current->session).acked_through, failures.appends,
+                  failures.events)};
 }
 
 ApiAnswer TelemetryApi::state() {
@@ -203,15 +205,17 @@ ApiAnswer TelemetryApi::flush(std::string_view body) {
     }
   }
   std::string stream;
+  std::uint64_t after = 0;
   {
     const std::lock_guard lock(mutex_);
     stream = current_ ? current_->session->stream : last_stream_;
+    if (current_) after = current_->session->after;
   }
   const FlushAnswer answer = writer_.flush(steady_clock::now() + wait);
   tell_flush(writer_.limited_log(), answer);
-  const std::string not_there = fmt::format(R"("stream":{},"cut_off":{},{},"unstored":{})",
-                                            stream.empty() ? "null" : json_quoted(stream), answer.cut_off,
-                                            missing_text(answer.told.missing, kMaxRangesTold),
+  const std::string not_there = fmt::format(R"("stream":{},"after":{},"cut_off":{},{},"unstored":{})",
+                                            stream.empty() ? "null" : json_quoted(stream), after,
+                                            answer.cut_off, missing_text(answer.told.missing, kMaxRangesTold),
                                             ranges_text(answer.told.unstored, kMaxRangesTold));
   if (!answer.flushed) {
     return {504, fmt::format(R"({{"durable_through":{},"pending":{},{}}})", answer.durable_through,

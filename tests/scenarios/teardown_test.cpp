@@ -386,6 +386,23 @@ TEST_F(TeardownTest, OfASessionThatIsOverTheFlushNamesTheStream) {
   EXPECT_EQ(run()["missing"], ranges({{11, 12}}));
 }
 
+// A second session on the same VM, deleted before its first event.
+TEST_F(TeardownTest, WhatEarlierSessionsPublishedIsNotMissingInAStreamWithoutAnEvent) {
+  answer = {{"through", 10}, {"tail", nullptr},          {"drops", 0},
+            {"cut_off", 10}, {"missing", json::array()}, {"unstored", json::array()},
+            {"after", 10},   {"stream", "session-1"}};
+  const json record = run();
+  EXPECT_EQ(record["complete"], true) << record;
+  EXPECT_FALSE(record.contains("missing"));
+  answer["after"] = 8;  // the other two are its own
+  EXPECT_EQ(run()["missing"], ranges({{9, 10}}));
+  answer["after"] = 0;  // not known
+  EXPECT_EQ(run()["missing"], ranges({{1, 10}}));
+  answer["after"] = 10;
+  stream = "session-2";  // it is not that stream's
+  EXPECT_EQ(run()["missing"], ranges({{1, 10}}));
+}
+
 TEST_F(TeardownTest, WhereNothingWasEverCapturedNothingIsMissing) {
   captures = false;
   answer = {{"through", 0},     {"tail", nullptr},          {"drops", 0},

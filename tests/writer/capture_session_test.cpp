@@ -64,6 +64,33 @@ TEST_F(Sessions, AStartThatIsRefusedChangesNotWhichSessionIsMeant) {
   EXPECT_EQ(sessions.end("", in(kLong))->session->id, last);
 }
 
+TEST_F(Sessions, WhatCameBeforeASessionIsOtherStreamsUnlessItsOwnMayBeAmongIt) {
+  EXPECT_EQ((*sessions.start("a"))->after, 0u);
+  sessions.publish("a", event());
+  sessions.publish("a", event());
+  EXPECT_EQ((*sessions.start("b"))->after, 2u);
+  sessions.end("a", in(kLong));
+  EXPECT_EQ((*sessions.start("c"))->after, 3u);  // behind the marker of a
+  EXPECT_EQ((*sessions.start("a"))->after, 0u);  // 1 to 3 are in its stream
+  CaptureSessions fixed{*ring, durability, "one-for-all", true};
+  fixed.start("x");
+  fixed.publish("x", event());
+  EXPECT_EQ((*fixed.start("y"))->after, 0u);
+}
+
+TEST_F(Sessions, WhereAnEndIsForgottenItMayHaveBeenOfAnyStream) {
+  CaptureSessions stores_nothing{*ring, durability, "",
+                                 false};  // nothing to wait for: an end can be forgotten
+  const auto after_a_life_of = [&](const std::string& id) {
+    const std::uint64_t after = (*stores_nothing.start(id))->after;
+    stores_nothing.end(id, in(kLong));
+    return after;
+  };
+  for (std::size_t n = 1; n <= kMaxRememberedEnds + 1; ++n)
+    EXPECT_EQ(after_a_life_of(std::to_string(n)), n - 1);  // a marker each
+  EXPECT_EQ(after_a_life_of("next"), 0u);
+}
+
 TEST_F(Sessions, TheDefaultSessionIsTheLastStarted) {
   sessions.start("a");
   sessions.start("b");

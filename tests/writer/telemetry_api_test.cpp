@@ -202,9 +202,12 @@ TEST_F(Api, AFlushNamesTheStreamAndItsEndAlsoOnceTheSessionHasEnded) {
   EXPECT_EQ(ended["stream"], "cap");
   EXPECT_EQ(ended["tail"], 4);
   rig.s2->hang();
-  api.put(R"({"browser":{"console":{"enabled":true}},"capture_session_id":"next"})");
+  const json next = body(api.put(R"({"browser":{"console":{"enabled":true}},"capture_session_id":"next"})"));
+  EXPECT_EQ(next["after"], 4);  // three events, and the marker
   api.publish(R"({"type":"console_log"})");
-  EXPECT_EQ(body(api.flush(R"({"deadline_ms":0})"))["stream"], "next");
+  const json late = body(api.flush(R"({"deadline_ms":0})"));
+  EXPECT_EQ(late["stream"], "next");
+  EXPECT_EQ(late["after"], 4);
   rig.s2->answer();
 }
 

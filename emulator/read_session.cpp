@@ -93,7 +93,7 @@ class ReadSession : public std::enable_shared_from_this<ReadSession> {
     world_.clock.cancel(heartbeat_timer_);
     std::uniform_int_distribution<std::int64_t> between(kMinHeartbeat.count(), kMaxHeartbeat.count());
     heartbeat_timer_ =
-        world_.clock.after(std::chrono::milliseconds(between(world_.random)), [weak = weak_from_this()] {
+        world_.clock.after(std::chrono::milliseconds(between(world_.random())), [weak = weak_from_this()] {
           if (const auto self = weak.lock()) self->beat();
         });
   }

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <random>
 
 #include "emulator/access.h"
@@ -21,19 +22,23 @@ struct ConnectionCounts {
 };
 
 struct World : Stage {
-  World(Loop& loop, Options given)
-      : Stage(loop, given.seed),
-        options(std::move(given)),
-        random(static_cast<std::uint32_t>(options.seed)) {}
+  World(Loop& loop, Options given) : Stage(loop, given.seed), options(std::move(given)) {}
+  // Heartbeat intervals; made when the first is drawn.
+  std::mt19937_64& random() {
+    if (!random_) random_.emplace(options.seed);
+    return *random_;
+  }
 
   const Options options;
   Service service;
   AccessTokens access_tokens;
   History history;
-  std::minstd_rand random;                          // heartbeat intervals
   std::function<void(std::function<void()>)> soon;  // runs it on the emulator's thread, after this turn
   std::function<void(std::uint64_t except_connection)> reset;  // forgets all data, faults and history
   std::function<ConnectionCounts()> connections;
+
+ private:
+  std::optional<std::mt19937_64> random_;
 };
 
 }  // namespace s2::emulator

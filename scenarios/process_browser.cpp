@@ -82,6 +82,7 @@ void ProcessRun::await_while_driven(const Instant& instant) {
 
 // Behind the program's `finally`, and before the control plane has asked for anything.
 void ProcessRun::meet_instant(const Instant& instant) {
+  if (instant.kind == InstantKind::mid_close) await_read();  // then it is known how much was accepted
   const auto deadline = Clock::now() + kInstantWithin;
   switch (instant.kind) {
     case InstantKind::after_term:
@@ -98,8 +99,7 @@ void ProcessRun::meet_instant(const Instant& instant) {
       child_->term();
       break;
     case InstantKind::mid_close:
-      await_read();  // then it is known how much was accepted; not all of it need come in one append
-      arm({instant.kind, driver_->accepted()});
+      arm({instant.kind, driver_->accepted()});  // not all of it need come in one append
       child_->term();
       break;
     case InstantKind::closed: {

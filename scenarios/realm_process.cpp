@@ -225,7 +225,11 @@ bool ProcessRun::start() {
   service_ = options_.external ? make_proxied_service(*options_.external, request_.seed)
              : network_        ? make_embedded_service(request_.seed, PrivateNetwork::kServiceAddress)
                                : make_embedded_service(request_.seed);
-  pulse_.emplace([service = service_.get()] { service->open_connections(); });
+  pulse_.emplace([this] {
+    service_->open_connections();
+    return !seen_.fired();  // a kill at an instant holds the service up, and behind it there is nobody to be
+                            // late
+  });
   // All of it stands before the writer does: it may dial, and die, before this thread sees it.
   service_->observe([this](const emulator::ProtocolEvent& event) { seen_.observe(event); });
   service_->set_faults(fault_plan_json(drawn_.faults));
@@ -428,11 +432,11 @@ RunOutcome ProcessRun::go() {
     ledger_.invalid =
         fmt::format("the {} did not serve: {}", options_.external ? "fault proxy" : "emulator", error.what());
   }
+  const auto service_stalled = pulse_ ? pulse_->longest() : 0ms;
+  pulse_.reset();
   finish();
   read_journal();
   if (ledger_.invalid.empty()) read_back();
-  const auto service_stalled = pulse_ ? pulse_->longest() : 0ms;
-  pulse_.reset();
   service_.reset();
   ledger_.invalid = printable(ledger_.invalid);
   return {std::move(ledger_), std::move(log_), std::move(histories_), printable(harness_fault_),

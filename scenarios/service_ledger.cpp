@@ -61,7 +61,7 @@ class ServiceLedger::Impl {
 
   bool is_armed_instant(const emulator::ProtocolEvent& event) const {
     if (!kill || has_fired || event.moment != armed_moment) return false;
-    if (armed.kind == InstantKind::mid_close) return received.size() >= armed.value;
+    if (armed.kind == InstantKind::mid_close) return brought_new && received.size() >= armed.value;
     if (after_the_end_was_asked(armed.kind)) return true;
     return event.moment == Moment::bytes_received ? event.bytes == armed.value : event.ordinal == armed.value;
   }
@@ -73,6 +73,7 @@ class ServiceLedger::Impl {
   std::condition_variable changed;
   std::map<std::uint64_t, ServiceAppend> by_id;
   std::set<std::uint64_t> received;   // events
+  bool brought_new = false;           // the newest append had one that none had before
   std::set<std::uint64_t> acked;      // events
   std::set<std::uint64_t> committed;  // events
   std::vector<FiredFault> faults;
@@ -92,7 +93,9 @@ void ServiceLedger::Impl::note(const emulator::ProtocolEvent& event) {
       append.connection = event.connection;
       append.stream = event.stream;
       append.received_ns = event.t_ns;
+      brought_new = false;
       if (!event.input) break;
+      const std::size_t known = received.size();
       append.records = event.input->records.size();
       append.match_seq_num = event.input->match_seq_num;
       for (const wire::AppendRecord& record : event.input->records) {
@@ -104,6 +107,7 @@ void ServiceLedger::Impl::note(const emulator::ProtocolEvent& event) {
         }
         append.probes.insert(append.probes.end(), found.begin(), found.end());
         received.insert(found.begin(), found.end());
+        brought_new = brought_new || received.size() > known;
       }
       break;
     }

@@ -29,8 +29,8 @@ class ServiceLedger {
 
   void observe(const emulator::ProtocolEvent& event);
 
-  // At most one instant; the value of `mid_close` is how many events are to have come by then. `kill` returns
-  // when the writer is dead, and false if it was dead before.
+  // At most one instant; that of `mid_close` is the append with which as many events have come as its value
+  // says. `kill` returns when the writer is dead, and false if it was dead before.
   void arm(const Instant& instant, std::function<bool()> kill);
   bool fired() const;  // waits for a kill that has begun: others see the death before it is noted here
   std::int64_t fired_ns() const;

@@ -31,18 +31,16 @@ void StallMeter::woke(Clock::time_point due, Clock::time_point now) {
   if (stalls_.size() > kMaxStalls) stalls_.pop_front();
 }
 
-ServicePulse::ServicePulse(std::function<void()> beat)
+ServicePulse::ServicePulse(std::function<bool()> beat)
     : thread_([this, beat = std::move(beat)](const std::stop_token& stop) {
         while (!stop.stop_requested()) {
           const auto began = StallMeter::Clock::now();
-          beat();
+          const bool counts = beat();
           const auto took =
               std::chrono::duration_cast<std::chrono::milliseconds>(StallMeter::Clock::now() - began);
-          if (took >= StallMeter::kLeastStall) {
-            const std::lock_guard lock(mutex_);
-            longest_ = std::max(longest_, took);
-          }
-          std::this_thread::sleep_for(StallMeter::kLooksEvery);
+          std::unique_lock lock(mutex_);
+          if (counts && took >= StallMeter::kLeastStall) longest_ = std::max(longest_, took);
+          rests_.wait_for(lock, stop, StallMeter::kLooksEvery, [] { return false; });
         }
       }) {}
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <chrono>
+#include <condition_variable>
 #include <deque>
 #include <functional>
 #include <mutex>
@@ -38,16 +39,18 @@ class StallMeter {
 };
 
 // How long the thread of one run's service did not answer. A thread calls `beat`, which the service's thread
-// answers, every StallMeter::kLooksEvery, and sees how long it takes. The destructor waits for the last one.
+// answers, every StallMeter::kLooksEvery, and sees how long it takes; one that returns false does not count.
+// The destructor waits for the last one.
 class ServicePulse {
  public:
-  explicit ServicePulse(std::function<void()> beat);
+  explicit ServicePulse(std::function<bool()> beat);
 
   // The longest beat that has ended; 0: none of StallMeter::kLeastStall. Any thread.
   std::chrono::milliseconds longest() const;
 
  private:
   mutable std::mutex mutex_;
+  std::condition_variable_any rests_;
   std::chrono::milliseconds longest_{0};
   std::jthread thread_;  // the last member: it uses the others
 };

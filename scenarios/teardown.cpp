@@ -98,7 +98,7 @@ NumberRanges ranges(const json& body, const char* name) {
 struct Account {
   std::string stream;                 // that is captured, or was last; empty: nobody knows
   std::optional<std::uint64_t> tail;  // its end
-  std::uint64_t after = 0;            // events up to this number are other streams'
+  std::uint64_t after = 0;            // of this process, events up to this number are other streams'
   NumberRanges gone;                  // dropped or lost
   std::uint64_t unnamed = 0;          // and so many more
   NumberRanges unstored;              // no events of the stream
@@ -201,10 +201,11 @@ void survey(Reader& reader, TeardownRecord& record, const Account& said) {
     record.tail = found->tail;
     if (!found->there.empty()) record.last_stored = found->there.last();
     NumberRanges left_out = found->holes;
+    // Where one up to `after` is there, the stream may be an earlier process's as well.
+    const std::uint64_t known = record.last_stored.value_or(said.after);
     // Behind its session's end the numbers are another stream's, where that is captured now.
     if (!(another_captured && found->ended))
-      left_out.add(std::max(record.last_stored.value_or(0), said.after) + 1,
-                   record.last_accepted.value_or(NumberRanges::kOpen));
+      left_out.add(known + 1, record.last_accepted.value_or(NumberRanges::kOpen));
     if (record.last_stored) left_out.remove(said.unstored);  // else: a writer that has no storage
     missing.add(left_out);
     missing.remove(found->there);  // an append whose outcome it did not know

@@ -62,8 +62,9 @@ tl::expected<CaptureSessions::Renewed, std::string> CaptureSessions::renew(
   if (next.begin) {
     std::string stream = fixed_stream_.empty() ? next.session : fixed_stream_;
     if (planted(PlantedBug::parent_stream) && !renewed.ended.empty()) stream = renewed.ended.back()->stream;
+    const std::uint64_t after = others_up_to(stream);
     renewed.session = std::make_shared<const SessionIdentity>(
-        SessionIdentity{next_ordinal_++, next.session, std::move(stream)});
+        SessionIdentity{next_ordinal_++, next.session, std::move(stream), after});
     active_.push_back({renewed.session});
   }
   change(renewed.cut_off);
@@ -73,6 +74,7 @@ tl::expected<CaptureSessions::Renewed, std::string> CaptureSessions::renew(
 void CaptureSessions::leave_streams(const std::vector<SessionRef>& ending) {
   for (const SessionRef& session : ended_) left_.push_back(session->stream);
   for (const SessionRef& session : ending) left_.push_back(session->stream);
+  ends_forgotten_ = ends_forgotten_ || left_.size() > kMaxLeftStreams;
   while (left_.size() > kMaxLeftStreams) left_.pop_front();
 }
 

@@ -194,6 +194,7 @@ void CaptureSessions::remember_end(const SessionRef& session) {
 std::uint64_t CaptureSessions::others_up_to(const std::string& stream) const {
   const auto has_it = [&](const SessionRef& session) { return session->stream == stream; };
   const bool known = fixed_stream_.empty() && !ends_forgotten_ &&
+                     std::find(left_.begin(), left_.end(), stream) == left_.end() &&
                      std::none_of(ended_.begin(), ended_.end(), has_it) &&
                      std::none_of(active_.begin(), active_.end(),
                                   [&](const State& state) { return has_it(state.identity); });

@@ -140,7 +140,7 @@ class CaptureSessions {
   std::condition_variable landed_;
   std::vector<State> active_;     // in the order of their starts
   std::deque<SessionRef> ended_;  // newest last
-  bool ends_forgotten_ = false;   // some are not in ended_ any more
+  bool ends_forgotten_ = false;   // some are neither in ended_ nor in left_ any more
   std::uint64_t last_put_ = 0;    // the number of the newest event
   std::string fixed_stream_;
   std::deque<std::string> left_;  // streams that this process has left to another; newest last

@@ -329,6 +329,8 @@ std::vector<std::string> unknown_variables(const char* const* variables) {
   for (; *variables != nullptr; ++variables) {
     const std::string_view text = *variables, name = text.substr(0, text.find('='));
     if (!name.starts_with("S2_WRITER_") && !name.starts_with("S2_BATCHER_")) continue;
+    const std::string_view what = name.substr(name.find('_', 3) + 1);
+    if (what.starts_with("PORT") || what.starts_with("SERVICE_")) continue;
     const bool known = std::any_of(settings().begin(), settings().end(),
                                    [&](const Setting& setting) { return name == setting.variable; });
     if (!known) unknown.emplace_back(name);

@@ -68,16 +68,16 @@ int run(const std::vector<std::string>& arguments) {
     return 0;
   }
   Config& config = line->config;
-  if (line->action == CommandLine::Action::plan) {
-    std::cout << plan_text(config.shutdown, config.budget);
-    return 0;
-  }
   Log log = stderr_log(config.access_token, config.read_token, config.api_token);
   for (const std::string& name : unknown_variables(environ)) {
 #ifdef PLANTED_BUGS
     if (name == "S2_WRITER_PLANTED_BUG") continue;
 #endif
     log(fmt::format("{}: there is no such setting, it does nothing: s2-writer --help names them all", name));
+  }
+  if (line->action == CommandLine::Action::plan) {
+    std::cout << plan_text(config.shutdown, config.budget);
+    return 0;
   }
 #ifdef PLANTED_BUGS
   // A slip in a bug's name must not pass for a writer without one.

@@ -51,6 +51,15 @@ TEST_F(AnArmedKill, MidCloseCountsWhatCameBeforeItWasArmed) {
   EXPECT_TRUE(ledger.fired());
 }
 
+// What came before may be committed by now.
+TEST_F(AnArmedKill, MidCloseDoesNotComeWithAnAppendThatBringsNothingNew) {
+  receive({1, 2});
+  arm(InstantKind::mid_close, 2);
+  receive({});
+  receive({2});
+  EXPECT_FALSE(ledger.fired());
+}
+
 TEST_F(AnArmedKill, MidDrainComesWithTheFirstAppend) {
   receive({1});
   arm(InstantKind::mid_drain, 1);

@@ -403,6 +403,15 @@ TEST_F(TeardownTest, WhatEarlierSessionsPublishedIsNotMissingInAStreamWithoutAnE
   EXPECT_EQ(run()["missing"], ranges({{1, 10}}));
 }
 
+// Of an earlier process, which counted to 8 and was killed: nobody says what became of its last three.
+TEST_F(TeardownTest, WhereTheStreamHasNumbersOfAnEarlierProcessTheyAreLookedAt) {
+  store(1, 5);
+  answer = {{"through", 10}, {"tail", nullptr}, {"drops", 0}, {"after", 10}, {"stream", "session-1"}};
+  const json record = run();
+  EXPECT_EQ(record["complete"], false) << record;
+  EXPECT_EQ(record["missing"], ranges({{6, 10}}));
+}
+
 TEST_F(TeardownTest, WhereNothingWasEverCapturedNothingIsMissing) {
   captures = false;
   answer = {{"through", 0},     {"tail", nullptr},          {"drops", 0},

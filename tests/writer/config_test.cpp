@@ -225,9 +225,17 @@ TEST(Config, HelpAndVersionAreThereHoweverWrongTheRestIs) {
 }
 
 TEST(Config, AMisspeltVariableIsNamedAndNoOther) {
-  const char* const variables[] = {"PATH=/bin",          "S2_WRITER_GRACE=5s", "S2_WRITER_GRAZE=5s",
-                                   "S2_BATCHER_LINGER=", "S2_BATCHER_LINGR",   "S2_BASIN=basin-one",
-                                   "S2_WRITERS=2",       "XS2_WRITER_Y=1",     nullptr};
+  const char* const variables[] = {"PATH=/bin",
+                                   "S2_WRITER_GRACE=5s",
+                                   "S2_WRITER_GRAZE=5s",
+                                   "S2_BATCHER_LINGER=",
+                                   "S2_BATCHER_LINGR",
+                                   "S2_BASIN=basin-one",
+                                   "S2_WRITERS=2",
+                                   "S2_WRITER_SERVICE_HOST=h",
+                                   "S2_WRITER_PORT_80_TCP=tcp://h:80",
+                                   "XS2_WRITER_Y=1",
+                                   nullptr};
   EXPECT_EQ(unknown_variables(variables), (std::vector<std::string>{"S2_WRITER_GRAZE", "S2_BATCHER_LINGR"}));
 }
 

@@ -58,6 +58,7 @@ TEST_P(IdentityWithPending, TheBranchThatInheritsStoresItInTheSourcesStreamAndSe
   const auto identified = rig.writer->identify(branch("b", true));
   ASSERT_TRUE(identified) << identified.error();
   EXPECT_EQ(identified->after, 4U);
+  EXPECT_EQ(identified->session->after, 4U);
   EXPECT_EQ(identified->left, 0U);
   rig.s2->answer();
   rig.s2->room(1'000'000);
@@ -73,6 +74,7 @@ TEST_P(IdentityWithPending, TheBranchThatInheritsStoresItInTheSourcesStreamAndSe
 TEST_P(IdentityWithPending, ABranchThatDoesNotTellsAllOfItAsLostAndSendsNothingMoreOfIt) {
   const auto identified = rig.writer->identify(branch("b", false));
   ASSERT_TRUE(identified) << identified.error();
+  EXPECT_EQ(identified->session->after, 4U);
   rig.s2->answer();
   rig.s2->room(1'000'000);
   EXPECT_EQ(rig.publish(2), (Seqs{5, 6}));

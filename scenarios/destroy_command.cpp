@@ -33,7 +33,8 @@ class Output {
 
   // False: nothing came within that time.
   bool pass_on(int within_ms) {
-    if (poll(pipes_.data(), pipes_.size(), within_ms) <= 0) return false;
+    const int ready = poll(pipes_.data(), pipes_.size(), within_ms);
+    if (ready <= 0) return ready < 0 && errno == EINTR;
     for (pollfd& pipe : pipes_) {
       if (pipe.revents == 0 || take(pipe.fd)) continue;
       close(pipe.fd);

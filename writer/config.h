@@ -71,8 +71,8 @@ tl::expected<CommandLine, std::string> config_from(const std::vector<std::string
 
 // The variables that look like this writer's and are none: `S2_WRITER_…` and `S2_BATCHER_…` of no setting. A
 // slip in a name is worth a line of the log; it refuses nothing, for another version may know the name.
-// What Kubernetes sets for a service called s2-writer (`…_PORT…`, `…_SERVICE_…`) is none of these. `variables`:
-// as environ(7), ended by a null.
+// What Kubernetes sets for a service called s2-writer (`…_PORT…`, `…_SERVICE_…`) is none of these.
+// `variables`: as environ(7), ended by a null.
 std::vector<std::string> unknown_variables(const char* const* variables);
 
 // The text of --help: every flag and variable with its unit and default.

@@ -49,7 +49,7 @@ TEST_F(TeardownProgram, WhatTheDestroyPrintsGoesToStderrAndDoesNotEndIt) {
   EXPECT_TRUE(there("gone"));
   EXPECT_NE(ended.err.find("100000\n"), std::string::npos);
   EXPECT_NE(ended.err.find("deleting\n"), std::string::npos) << ended.err.substr(0, 200);
-  EXPECT_TRUE(ended.err.ends_with("deleted\n"));
+  EXPECT_NE(ended.err.find("deleted\n"), std::string::npos);  // two pipes: which comes first is not known
 }
 
 TEST_F(TeardownProgram, TheLastWordsOfADestroyThatFailsAreInTheReasonAndNoTokenIs) {

@@ -34,18 +34,11 @@ class Pct final : public SeededStrategy {
 
   std::size_t choose(const sim::Choices& choices) override {
     if (choices.purpose() == sim::Choices::Purpose::wake) return random().below(choices.size());
-    const std::size_t last = choices.last();
-    if (last != sim::Choices::kNone && std::find(changes_.begin(), changes_.end(), step_) != changes_.end()) {
-      learn(choices, choices.here_lane());
-      priorities_[choices.here_lane()] = --lowest_;
-    }
+    const bool goes_on = choices.last() != sim::Choices::kNone;
+    if (goes_on && std::find(changes_.begin(), changes_.end(), step_) != changes_.end())
+      become_lowest(choices);
     ++step_;
-    if (choices.yields()) {
-      if (choices.index_of_lane(choices.here_lane()) != sim::Choices::kNone) {
-        learn(choices, choices.here_lane());
-        priorities_[choices.here_lane()] = --lowest_;
-      }
-    }
+    if (goes_on && choices.yields()) become_lowest(choices);
     std::size_t best = 0;
     std::uint64_t highest = 0;
     std::size_t i = 0;
@@ -62,11 +55,11 @@ class Pct final : public SeededStrategy {
       offer(priorities_[lane]);
     }
     if (early_left_ != 0 || i == 0) {
-      while (i < choices.size()) offer(priority_of(choices[i]));
+      while (i < choices.size()) offer(rare(choices[i]));
     }
     if (best >= choices.threads()) {
       if (choices.threads() != 0) --early_left_;
-      rare_[static_cast<std::size_t>(choices[best].source)] = high();
+      rare(choices[best]) = high();
     }
     return best;
   }
@@ -85,10 +78,12 @@ class Pct final : public SeededStrategy {
     known_[lane] = thread;
     priorities_[lane] = high();
   }
-  // Of what is no runnable thread.
-  std::uint64_t priority_of(const sim::Choice& choice) {
-    return rare_[static_cast<std::size_t>(choice.source)];
+  void become_lowest(const sim::Choices& choices) {
+    learn(choices, choices.here_lane());
+    priorities_[choices.here_lane()] = --lowest_;
   }
+  // The priority of what is no runnable thread.
+  std::uint64_t& rare(const sim::Choice& choice) { return rare_[static_cast<std::size_t>(choice.source)]; }
 
   unsigned depth_;
   std::string name_;

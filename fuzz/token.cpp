@@ -10,6 +10,7 @@
 #include <charconv>
 
 #include "fuzz/schedule.h"
+#include "scenarios/escape.h"
 
 namespace s2::fuzz {
 namespace {
@@ -26,15 +27,6 @@ std::string plain(std::string_view name) {
     if (c <= ' ' || c > '~' || c == ',' || c == ':' || c == '\'') c = '_';
   }
   return text.empty() ? "_" : text;
-}
-
-// As a line of an error may show it.
-std::string printable(std::string_view bytes) {
-  std::string text(bytes);
-  for (char& c : text) {
-    if (c < ' ' || c > '~') c = '?';
-  }
-  return text;
 }
 
 std::size_t number_of(std::vector<std::string>& names, const std::string& name) {
@@ -165,7 +157,7 @@ std::optional<Schedule> schedule_behind(std::size_t from, std::string_view token
     const bool read = read_deviation(reader, names, schedule.deviations.emplace_back());
     if (!read || (!reader.empty() && (!reader.take('.') || reader.empty()))) {
       return refuse("no deviation at byte " + std::to_string(from + token.size() - left) + ", `" +
-                    printable(token.substr(token.size() - left, kShownBytes)) + "`");
+                    scenarios::visible(token.substr(token.size() - left, kShownBytes)) + "`");
     }
   }
   return schedule;

@@ -258,7 +258,10 @@ TeardownRecord tear_down(const TeardownRequest& request, const Destroy& destroy)
     ask_what_is_captured(vm, record, said);
     flush(vm, record, said);
     if (record.stream.empty()) record.stream = said.stream;
-    if (said.stream != record.stream) said.tail.reset(), said.after = 0;  // another stream's
+    if (said.stream != record.stream) {  // another stream's
+      said.tail.reset();
+      said.after = 0;
+    }
   } else {
     record.reason = fmt::format("`{}` is no URL of a telemetry API", request.telemetry);
   }

@@ -8,10 +8,12 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -29,9 +31,9 @@ namespace {
 
 constexpr std::array kCrashSignals = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
 constexpr std::size_t kMostIndices = 8'000'000;  // choices of an execution; what is beyond is cut off
-constexpr std::size_t kOwnFrames = 2;            // the handler's, and the kernel's that calls it
-constexpr unsigned kReplayWithin = 30;           // seconds
-constexpr int kMostReplays = 500;                // to make the schedule short
+constexpr std::size_t kOwnFrames = 4;   // at most: a sanitizer's, the handler's, the kernel's that calls it
+constexpr unsigned kReplayWithin = 30;  // seconds
+constexpr int kMostReplays = 500;       // to make the schedule short
 
 struct Crash {
   volatile int signal = 0;  // 0: there was none
@@ -54,14 +56,29 @@ struct Watched {
 };
 Watched watched;
 
+// Where it happened; null where the machine is none that is known here.
+const void* instruction(const void* context) {
+  const mcontext_t& at = static_cast<const ucontext_t*>(context)->uc_mcontext;
+#if defined(__x86_64__)
+  return std::bit_cast<const void*>(at.gregs[REG_RIP]);
+#elif defined(__aarch64__)
+  return std::bit_cast<const void*>(at.pc);
+#else
+  static_cast<void>(at);
+  return nullptr;
+#endif
+}
+
 // Takes no memory and no lock: who crashed may have had them.
 void on_crash(int signal, siginfo_t* info, void* context) {
   Crash& crash = *watched.crash;
   if (sim::inside() && watched.tape != nullptr && crash.signal == 0) {
     std::array<void*, kOwnFrames + sim::kTraceFrames> frames{};
     const int found = ::backtrace(frames.data(), static_cast<int>(frames.size()));
-    for (std::size_t i = kOwnFrames; i < static_cast<std::size_t>(std::max(found, 0)); ++i)
-      crash.frames[i - kOwnFrames] = frames[i];
+    const auto end = frames.begin() + std::max(found, 0);
+    const auto crashed = std::find(frames.begin(), end, instruction(context));
+    std::copy_n(crashed, std::min<std::ptrdiff_t>(end - crashed, sim::kTraceFrames), crash.frames.begin());
+    if (crashed == end) crash.frames[0] = instruction(context);
     crash.execution = watched.execution;
     if (watched.execution > 0) {
       const std::vector<std::uint8_t>& indices = watched.tape->indices();

@@ -55,7 +55,7 @@ std::string permission_of(std::string_view op) {
   return name;
 }
 
-ResourceSet read_resources(JsonView view) {
+ResourceSet read_resource_set(JsonView view) {
   ResourceSet out;
   if (!view.object()) return out;
   view.only({"exact", "prefix"});
@@ -100,8 +100,8 @@ Result<AccessToken> access_token_from_json(std::string_view text) {
     JsonView scope = view.field("scope");
     scope.require();
     if (scope.object()) {
-      out.basins = read_resources(scope.field("basins"));
-      out.streams = read_resources(scope.field("streams"));
+      out.basins = read_resource_set(scope.field("basins"));
+      out.streams = read_resource_set(scope.field("streams"));
       for (const char* other : {"op_groups", "access_tokens"}) {
         if (scope.field(other).given()) unknown = std::string("scope.") + other;
       }

@@ -21,7 +21,7 @@ struct Unit {
 };
 
 // A month is 30.44 days, a year 365.25.
-constexpr auto kUnits = std::to_array<Unit>({
+constexpr auto kTimeUnits = std::to_array<Unit>({
     {"nanos", 0, 1},        {"nsec", 0, 1},        {"ns", 0, 1},           {"usec", 0, 1'000},
     {"us", 0, 1'000},       {"µs", 0, 1'000},      {"millis", 0, 1000000}, {"msec", 0, 1'000'000},
     {"ms", 0, 1'000'000},   {"seconds", 1, 0},     {"second", 1, 0},       {"secs", 1, 0},
@@ -69,9 +69,9 @@ std::optional<std::uint64_t> seconds_from_text(std::string_view text) {
     const std::string_view digits = take(text, is_digit);
     take(text, is_space);
     const std::string_view name = take(text, [&](char c) { return !is_digit(c) && !is_space(c); });
-    const auto unit = std::ranges::find(kUnits, name, &Unit::name);
+    const auto unit = std::ranges::find(kTimeUnits, name, &Unit::name);
     const std::optional<std::uint64_t> number = number_of(digits);
-    if (digits.empty() || unit == kUnits.end() || !number) return std::nullopt;
+    if (digits.empty() || unit == kTimeUnits.end() || !number) return std::nullopt;
     if (unit->seconds > 0) {
       if (*number > (kMax - seconds) / unit->seconds) return std::nullopt;
       seconds += *number * unit->seconds;

@@ -53,7 +53,7 @@ class WriterDriver::Impl {
     abandon();
     thread_.join();
     for (const int fd : {pipes_.in, pipes_.out, pipes_.err, wake_}) {
-      if (fd >= 0) close(fd);
+      if (fd >= 0) ::close(fd);
     }
   }
 
@@ -223,7 +223,7 @@ void WriterDriver::Impl::move_bytes() {
       const std::lock_guard lock(mutex_);
       if (abandoned_) break;
       if (pipes_.in >= 0 && queue_.empty() && input_closed_) {
-        close(pipes_.in);
+        ::close(pipes_.in);
         pipes_.in = -1;
       }
       if (pipes_.in >= 0 && !queue_.empty()) want_write = POLLOUT;

@@ -9,7 +9,7 @@
 namespace s2::scenarios {
 namespace {
 
-const std::string kRun = "0123456789abcdef";
+const std::string kTheRun = "0123456789abcdef";
 
 class AnArmedKill : public testing::Test {
  protected:
@@ -19,13 +19,14 @@ class AnArmedKill : public testing::Test {
   // An append with these events comes, whole; it is not committed.
   void receive(const std::vector<std::uint64_t>& events) {
     wire::AppendInput input;
-    for (const std::uint64_t n : events) input.records.emplace_back().body = "{" + probe_text(kRun, n) + "}";
+    for (const std::uint64_t n : events)
+      input.records.emplace_back().body = "{" + probe_text(kTheRun, n) + "}";
     emulator::ProtocolEvent event = emulator::event_of(emulator::Moment::append_received);
     event.ordinal = event.append_id = ++appends;
     event.input = &input;
     ledger.observe(event);
   }
-  ServiceLedger ledger{kRun};
+  ServiceLedger ledger{kTheRun};
   std::uint64_t appends = 0;
   int kills = 0;
 };

@@ -22,7 +22,7 @@ int reports = 0;
 namespace __tsan {
 class ReportDesc;
 bool OnReport(const ReportDesc* report, bool suppressed);
-[[gnu::no_sanitize("thread")]] bool OnReport(const ReportDesc*, bool suppressed) {
+__attribute__((no_sanitize("thread"))) bool OnReport(const ReportDesc*, bool suppressed) {
   if (expected) ++reports;
   return suppressed || expected;
 }

@@ -280,7 +280,7 @@ void send_body(HttpPeer& peer, StreamId id, const Message& message) {
 }
 
 TEST_P(BothProtocols, RandomConversationsInRandomPiecesArriveTheSame) {
-  ASSERT_TRUE(rc::check([this] {
+  ASSERT_TRUE(rc::check([] {
     Pair pair(GetParam());
     pair.take_limit = *rc::gen::element<std::size_t>(100, 20'000, 256 * 1024);
     const auto cuts = *rc::gen::nonEmpty(rc::gen::container<std::vector<std::size_t>>(
@@ -337,7 +337,7 @@ TEST_P(BothProtocols, RandomConversationsInRandomPiecesArriveTheSame) {
 // Damaged bytes of real conversations, and plain noise: any answer will do but a crash, an endless loop or
 // two errors.
 TEST_P(BothProtocols, DamagedAndTruncatedInputNeverCrashes) {
-  ASSERT_TRUE(rc::check([this] {
+  ASSERT_TRUE(rc::check([] {
     Pair pair(GetParam());
     for (const bool server_side : {true, false}) {
       std::string bytes;

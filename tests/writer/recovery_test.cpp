@@ -23,7 +23,7 @@ using namespace test;
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
-constexpr const char* kBasin = "basin-one";
+constexpr const char* kOwnBasin = "basin-one";
 
 std::string envelope(const std::string& session, std::uint64_t seq, const std::string& data = "1") {
   return R"({"capture_session_id":")" + session + R"(","seq":)" + std::to_string(seq) +
@@ -43,7 +43,8 @@ class LeftJournal {
   LeftJournal& operator=(const LeftJournal&) = delete;
 
   // A process begins; later ones later.
-  void process(const std::string& epoch, const std::string& basin = kBasin, const std::string& stream = "") {
+  void process(const std::string& epoch, const std::string& basin = kOwnBasin,
+               const std::string& stream = "") {
     mark_ = {epoch, ++processes_, basin, stream};
     marked_.clear();
   }
@@ -67,7 +68,7 @@ class LeftJournal {
 class Recovering {
  public:
   explicit Recovering(const std::string& name) : journal(name) {
-    options.basin = kBasin;
+    options.basin = kOwnBasin;
     options.epoch_token = "successor";
     options.open_timeout = options.ack_timeout = 40ms;
     options.backoff_base = 1ms;
@@ -81,7 +82,7 @@ class Recovering {
   }
   std::vector<RecoveredStream> run(const std::string& session = "", std::chrono::milliseconds within = 20s) {
     const Log into = [this](std::string_view line) { log += std::string(line) + "\n"; };
-    auto scan = JournalScan::read(journal.directory(), kBasin, session, into);
+    auto scan = JournalScan::read(journal.directory(), kOwnBasin, session, into);
     EXPECT_TRUE(scan) << (scan ? "" : scan.error());
     if (!scan) return {};
     return recover(*scan, session.empty() ? journal.directory() : "", options, s2, Clock::now() + within,
@@ -329,8 +330,8 @@ TEST(Recovery, ATornLineIsCutFromItsOwnJournalOnly) {
   const auto of_basin = [](const std::string& basin) {
     return [basin](LeftJournal& journal) { journal.process("dead", basin), journal.line(envelope("a", 1)); };
   };
-  for (const char* session : {"", "a"}) EXPECT_EQ(left("own", of_basin(kBasin), session), torn.size());
-  EXPECT_EQ(left("session", of_basin(kBasin), "b"), 0U);
+  for (const char* session : {"", "a"}) EXPECT_EQ(left("own", of_basin(kOwnBasin), session), torn.size());
+  EXPECT_EQ(left("session", of_basin(kOwnBasin), "b"), 0U);
   for (const char* basin : {"another-basin", ""}) EXPECT_EQ(left("basin", of_basin(basin)), 0U) << basin;
   EXPECT_EQ(left("unsigned", [](LeftJournal& journal) { journal.raw(envelope("a", 1) + "\n"); }), 0U);
 }

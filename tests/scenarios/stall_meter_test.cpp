@@ -2,6 +2,8 @@
 #include "scenarios/stall_meter.h"
 
 #include <gtest/gtest.h>
+#include <pthread.h>
+#include <sched.h>
 
 #include <latch>
 #include <thread>
@@ -27,6 +29,34 @@ TEST(StallMeter, KnowsTheLongestStallSinceAMoment) {
   EXPECT_EQ(meter.longest_since(kLater + 4s), 3s);  // it ended then
   EXPECT_EQ(meter.longest_since(kLater + 5s), 1s);
   EXPECT_EQ(meter.longest_since(kLater + 7s), 0ms);
+}
+
+// A thread that nothing may interrupt keeps one processor from all others that are there. The kernel leaves
+// them 50 ms of each second.
+TEST(StallMeter, SeesWhatStallsOneProcessorAlone) {
+  cpu_set_t usable;
+  ASSERT_EQ(::sched_getaffinity(0, sizeof usable, &usable), 0);
+  if (CPU_COUNT(&usable) < 2) GTEST_SKIP() << "there is but one";
+  for (int cpu = 0, stalled = 0; stalled < 2; ++cpu) {
+    if (!CPU_ISSET(cpu, &usable)) continue;
+    ++stalled;
+    StallMeter meter;
+    std::this_thread::sleep_for(100ms);
+    const auto before = Clock::now();
+    bool allowed = false;
+    std::jthread([&] {
+      cpu_set_t one;
+      CPU_ZERO(&one);
+      CPU_SET(cpu, &one);
+      const sched_param above_all = {1};
+      allowed = ::pthread_setaffinity_np(::pthread_self(), sizeof one, &one) == 0 &&
+                ::pthread_setschedparam(::pthread_self(), SCHED_FIFO, &above_all) == 0;
+      while (allowed && Clock::now() - before < 800ms) {
+      }
+    }).join();
+    if (!allowed) GTEST_SKIP() << "no right to stall a processor";
+    EXPECT_GE(meter.longest_since(before), StallMeter::kLeastStall) << "of processor " << cpu;
+  }
 }
 
 class ServicePulses : public testing::TestWithParam<bool> {};

@@ -4,7 +4,8 @@
 # lacks go along in $OUT/lib.
 export CXXFLAGS="${CXXFLAGS//-stdlib=libc++/}"
 build=${WORK:-/tmp}/fuzz-$SANITIZER
-cmake -S "$SRC/s2-last-events" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=None -DCMAKE_UNITY_BUILD=ON -DFUZZ_TARGETS=ON -DWERROR=OFF \
+cmake -S "$SRC/s2-last-events" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=None -DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=40 \
+  -DFUZZ_TARGETS=ON -DWERROR=OFF \
   -DFUZZ_INSTRUMENTATION= -DLIB_FUZZING_ENGINE="$LIB_FUZZING_ENGINE"
 cmake --build "$build" --target fuzz-targets
 mkdir -p "$OUT/lib"

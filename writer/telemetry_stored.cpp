@@ -14,7 +14,7 @@ namespace {
 
 using std::chrono::steady_clock;
 
-constexpr std::size_t kRecordsARead = 500;
+constexpr std::size_t kRecordsAPage = 500;
 constexpr std::chrono::seconds kReadsWithin{10};
 
 // Nothing given: `otherwise`. False: no whole number.
@@ -77,7 +77,7 @@ ApiAnswer TelemetryApi::stored(const StoredQuery& query) {
   const auto deadline = steady_clock::now() + kReadsWithin;
   const bool filtered = since > 0 || !query.until.empty();
   ReadFrom from{offset, offset == 0 && since > 0 ? std::optional(since) : std::nullopt};
-  std::size_t asked = filtered ? kRecordsARead : std::min<std::size_t>(kRecordsARead, limit + 1);
+  std::size_t asked = filtered ? kRecordsAPage : std::min<std::size_t>(kRecordsAPage, limit + 1);
   std::string events;
   std::size_t count = 0, foreign = 0;
   const auto full = [&] { return count == limit || events.size() >= kMaxPageBytes; };
@@ -107,7 +107,7 @@ ApiAnswer TelemetryApi::stored(const StoredQuery& query) {
     }
     looked_through = true;
     from = {offset, std::nullopt};
-    asked = kRecordsARead;
+    asked = kRecordsAPage;
   }
   return {200,
           "[" + events + "]",

@@ -60,10 +60,10 @@ std::chrono::milliseconds StallMeter::longest_since(Clock::time_point begin) con
   for (auto stall = stalls_.rbegin(); stall != stalls_.rend() && stall->end >= begin; ++stall)
     longest = std::max(longest, stall->lasted);
   const auto now = Clock::now();
+  if (now < begin) return longest;
   for (const Clock::time_point due : dues_) {
-    const auto late = due > now ? std::chrono::milliseconds(0)
-                                : std::chrono::duration_cast<std::chrono::milliseconds>(now - due);
-    if (now >= begin && late >= kLeastStall) longest = std::max(longest, late);
+    const auto late = std::chrono::duration_cast<std::chrono::milliseconds>(now - due);
+    if (late >= kLeastStall) longest = std::max(longest, late);
   }
   return longest;
 }

@@ -23,7 +23,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
-using Moment = std::chrono::steady_clock::time_point;
+using SteadyTime = std::chrono::steady_clock::time_point;
 
 constexpr auto kCriuWithin = 30s;  // a call; on a quiet machine a tenth of a second
 constexpr auto kProbeWithin = 10s;
@@ -64,7 +64,7 @@ std::string text_of(const fs::path& path) {
 }
 
 // Reads to the end of the pipe, or to `enough` bytes; false at the deadline.
-bool read_pipe(int fd, std::string& text, Moment deadline, std::size_t enough = SIZE_MAX) {
+bool read_pipe(int fd, std::string& text, SteadyTime deadline, std::size_t enough = SIZE_MAX) {
   std::array<char, 4096> buffer;
   while (text.size() < enough) {
     const auto left =
@@ -96,7 +96,7 @@ tl::expected<void, std::string> call(const std::vector<std::string>& arguments, 
   auto child = Child::start(command, pipes);
   if (!child) return tl::unexpected(child.error());
   std::string said;
-  const Moment deadline = std::chrono::steady_clock::now() + kCriuWithin;
+  const SteadyTime deadline = std::chrono::steady_clock::now() + kCriuWithin;
   const bool ended = read_pipe(pipes.err, said, deadline) && read_pipe(pipes.out, said, deadline) &&
                      (*child)->wait_until(deadline);
   close_all(pipes);
@@ -117,7 +117,7 @@ std::string try_it(const std::string& directory) {
   if (!checkpoint) return checkpoint.error();
   auto restored = restore(*checkpoint, "probe", pipes);
   if (!restored) return restored.error();
-  const Moment deadline = std::chrono::steady_clock::now() + kProbeWithin;
+  const SteadyTime deadline = std::chrono::steady_clock::now() + kProbeWithin;
   std::string said;
   [[maybe_unused]] const ssize_t written = write(pipes.in, kEcho.data(), kEcho.size());
   close(std::exchange(pipes.in, -1));

@@ -25,11 +25,11 @@ constexpr std::uint64_t kBacklogs[] = {1, 50, 200, 800};
 constexpr std::uint64_t kLatencies[] = {0, 10 * kMs, 50 * kMs, 200 * kMs};
 
 // What a sweep does not vary.
-constexpr std::uint64_t kLinger = 100 * kMs, kBatch = 50;  // the writer's defaults
+constexpr std::uint64_t kDefaultLinger = 100 * kMs, kBatch = 50;  // the writer's defaults
 constexpr std::uint64_t kGraceBacklog = 400, kGraceLatency = 20 * kMs;
 constexpr std::uint64_t kKillRate = 1000;  // events a second
 constexpr std::uint64_t kKillFrom = 150 * kMs, kKillTo = 900 * kMs;
-constexpr std::uint64_t kRing = 16384;  // never overrun here: losses are the death's
+constexpr std::uint64_t kAmpleRing = 16384;  // never overrun here: losses are the death's
 constexpr std::uint64_t kPatience = 30 * kSecond;
 
 std::int64_t median(const std::vector<std::int64_t>& rising) {
@@ -183,14 +183,14 @@ std::string_view name(Sweep sweep) {
 std::vector<CurvePoint> curve_points() {
   std::vector<CurvePoint> out;
   for (const std::uint64_t grace : kGraces) {
-    out.push_back({Sweep::grace, grace, kLinger, kBatch, kGraceBacklog, kGraceLatency});
+    out.push_back({Sweep::grace, grace, kDefaultLinger, kBatch, kGraceBacklog, kGraceLatency});
   }
   for (const std::uint64_t linger : kLingers) {
     for (const std::uint64_t batch : kBatches) out.push_back({Sweep::kill, 0, linger, batch, 0, 0});
   }
   for (const std::uint64_t latency : kLatencies) {
     for (const std::uint64_t backlog : kBacklogs) {
-      out.push_back({Sweep::shutdown, kPatience, kLinger, kBatch, backlog, latency});
+      out.push_back({Sweep::shutdown, kPatience, kDefaultLinger, kBatch, backlog, latency});
     }
   }
   return out;
@@ -230,7 +230,7 @@ Scenario curve_scenario(const CurvePoint& point, unsigned runs) {
       break;
   }
   s.workloads = {load};
-  s.config.ring_capacity = exactly(kRing);
+  s.config.ring_capacity = exactly(kAmpleRing);
   s.config.linger = exactly(point.linger);
   s.config.max_records = exactly(point.batch);
   return s;

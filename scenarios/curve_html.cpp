@@ -11,7 +11,7 @@
 namespace s2::scenarios {
 namespace {
 
-constexpr int kWidth = 760, kHeight = 260, kLeft = 64, kBottom = 44, kTop = 14, kRight = 14;
+constexpr int kPlotWidth = 760, kPlotHeight = 260, kLeft = 64, kBottom = 44, kTop = 14, kRight = 14;
 
 // The least of 1, 2, 5 × 10^n that is not below it.
 double rounded_up(double value) {
@@ -30,29 +30,30 @@ class Chart {
   Chart(std::vector<std::string> columns, double most, const std::string& unit, const std::string& below)
       : columns_(std::move(columns)), top_(rounded_up(std::max(most, 1.0))) {
     svg_ = fmt::format(
-        "<svg viewBox=\"0 0 {} {}\" role=\"img\" style=\"width:100%;max-width:{}px;height:auto\">", kWidth,
-        kHeight, kWidth);
+        "<svg viewBox=\"0 0 {} {}\" role=\"img\" style=\"width:100%;max-width:{}px;height:auto\">",
+        kPlotWidth, kPlotHeight, kPlotWidth);
     for (int i = 0; i <= 4; ++i) {
       const double value = top_ * i / 4;
       svg_ += fmt::format("<line x1=\"{}\" x2=\"{}\" y1=\"{:.1f}\" y2=\"{:.1f}\" stroke=\"var(--line)\"/>",
-                          kLeft, kWidth - kRight, y(value), y(value));
+                          kLeft, kPlotWidth - kRight, y(value), y(value));
       text(kLeft - 8, y(value) + 4, fmt::format("{:g}", value), "end");
     }
-    text(kLeft - 8, kHeight - kBottom + 20, unit, "end");
+    text(kLeft - 8, kPlotHeight - kBottom + 20, unit, "end");
     for (std::size_t i = 0; i < columns_.size(); ++i)
-      text(x(i), kHeight - kBottom + 20, columns_[i], "middle");
-    text(kWidth / 2.0, kHeight - 6, below, "middle");
+      text(x(i), kPlotHeight - kBottom + 20, columns_[i], "middle");
+    text(kPlotWidth / 2.0, kPlotHeight - 6, below, "middle");
   }
 
   double x(std::size_t column) const {
-    const double step = static_cast<double>(kWidth - kLeft - kRight) / static_cast<double>(columns_.size());
+    const double step =
+        static_cast<double>(kPlotWidth - kLeft - kRight) / static_cast<double>(columns_.size());
     return kLeft + step * (static_cast<double>(column) + 0.5);
   }
-  double y(double value) const { return kTop + (kHeight - kTop - kBottom) * (1 - value / top_); }
+  double y(double value) const { return kTop + (kPlotHeight - kTop - kBottom) * (1 - value / top_); }
 
   void bar(std::size_t column, double value, const std::string& said) {
     const double half =
-        0.3 * static_cast<double>(kWidth - kLeft - kRight) / static_cast<double>(columns_.size());
+        0.3 * static_cast<double>(kPlotWidth - kLeft - kRight) / static_cast<double>(columns_.size());
     svg_ += fmt::format(
         "<rect x=\"{:.1f}\" width=\"{:.1f}\" y=\"{:.1f}\" height=\"{:.1f}\" fill=\"var(--bad)\" "
         "opacity=\".35\">"

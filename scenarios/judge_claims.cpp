@@ -201,8 +201,8 @@ void check_stuck(const Facts& facts, Findings& findings, const Statement& ask, c
       flush ? Invariant::I6 : Invariant::I8, flush ? ViolationKind::false_failure : ViolationKind::hung,
       fmt::format("the {} was answered after {} with {} not even sent, though nothing was in the way "
                   "and the writer had sent nothing for {}: {}",
-                  flush ? "flush" : "stop", milliseconds(answer.t_ns - ask.t_ns), count_of(stuck.size()),
-                  milliseconds(idle), named(stuck)),
+                  flush ? "flush" : "stop", in_milliseconds(answer.t_ns - ask.t_ns), count_of(stuck.size()),
+                  in_milliseconds(idle), named(stuck)),
       stuck);
 }
 

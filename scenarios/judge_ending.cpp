@@ -101,7 +101,7 @@ void check_exit_time(const Facts& facts, Findings& findings, int epoch, const Pr
   findings.add(Invariant::I8, killed ? ViolationKind::hung : ViolationKind::late,
                fmt::format("{} {} after its end was asked for; its budget was {}",
                            killed ? "the writer was still running" : "the writer took to end",
-                           milliseconds(took), milliseconds(budget)));
+                           in_milliseconds(took), in_milliseconds(budget)));
 }
 
 // A stop or a flush that was asked for, and its answer.
@@ -122,12 +122,12 @@ void check_answer(const Facts& facts, Findings& findings, const Statement& ask, 
   if (answer != nullptr) {
     findings.add(Invariant::I8, ViolationKind::late,
                  fmt::format("the {} of session {} was answered after {}; its deadline was {}", what,
-                             ask.session, milliseconds(took), milliseconds(allowed)));
+                             ask.session, in_milliseconds(took), in_milliseconds(allowed)));
   } else {
     findings.add(
         Invariant::I8, ViolationKind::hung,
         fmt::format("the {} of session {} was never answered, {} after it was asked for; its deadline was {}",
-                    what, ask.session, milliseconds(took), milliseconds(allowed)));
+                    what, ask.session, in_milliseconds(took), in_milliseconds(allowed)));
   }
 }
 
@@ -174,8 +174,8 @@ void check_heal_time(const Facts& facts, Findings& findings) {
   if (late.empty()) return;
   findings.add(Invariant::I10, ViolationKind::late,
                fmt::format("{} stored as late as {} after the faults had ended; the bound is {}: {}",
-                           count_of(late.size()) + (late.size() == 1 ? " was" : " were"), milliseconds(worst),
-                           milliseconds(ledger.heal_bound_ns), named(late)),
+                           count_of(late.size()) + (late.size() == 1 ? " was" : " were"),
+                           in_milliseconds(worst), in_milliseconds(ledger.heal_bound_ns), named(late)),
                late);
 }
 

@@ -252,7 +252,7 @@ std::string named(const std::vector<const EventFacts*>& events) {
   return out;
 }
 
-std::string milliseconds(std::int64_t ns) {
+std::string in_milliseconds(std::int64_t ns) {
   return fmt::format("{} ms", (ns + 500'000) / 1'000'000);
 }
 

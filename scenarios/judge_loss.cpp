@@ -102,7 +102,7 @@ void check_stopped(const Facts& facts, Findings& findings) {
         Invariant::I4, ViolationKind::lost,
         fmt::format("the stop of session {} was answered {} after it was asked for, without a fault, "
                     "yet {} accepted before it {} not stored: {}",
-                    s.session, milliseconds(s.t_ns - stop.t_ns), count_of(lost.size()),
+                    s.session, in_milliseconds(s.t_ns - stop.t_ns), count_of(lost.size()),
                     lost.size() == 1 ? "is" : "are", named(lost)),
         lost);
   }
@@ -150,8 +150,8 @@ void check_age(const Facts& facts, Findings& findings) {
       Invariant::I10, ViolationKind::lost,
       fmt::format(
           "{} had been accepted up to {} before the {}, beyond the age bound of {}, and {} not stored: {}",
-          count_of(old.size()), milliseconds(oldest),
-          facts.ledger.teardown == Teardown::cut_kill ? "cut" : "death", milliseconds(bound),
+          count_of(old.size()), in_milliseconds(oldest),
+          facts.ledger.teardown == Teardown::cut_kill ? "cut" : "death", in_milliseconds(bound),
           old.size() == 1 ? "is" : "are", named(old)),
       old);
 }

@@ -11,11 +11,11 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kQuietWithin = 5s;        // the source has answered everything
-constexpr auto kSilentWithin = 2s;       // its output ends with it
-constexpr auto kIdentifiedWithin = 20s;  // from the start of a restore, on a busy machine
-constexpr auto kKnowsItWithin = 2s;      // a process that was not forked
-constexpr std::size_t kOwnEvents = 10;   // of a branch, at least
+constexpr auto kQuietWithin = 5s;             // the source has answered everything
+constexpr auto kSilentWithin = 2s;            // its output ends with it
+constexpr auto kIdentifiedWithin = 20s;       // from the start of a restore, on a busy machine
+constexpr auto kKnowsItWithin = 2s;           // a process that was not forked
+constexpr std::size_t kEventsOfABranch = 10;  // of a branch, at least
 
 std::string name_of(int epoch) {
   return fmt::format("branch-{}", epoch);
@@ -97,7 +97,7 @@ void ProcessRun::play_branches(const std::vector<Life>& branches) {
     publish(steps_[next_step_]);
     ++published;
   }
-  for (; published < kOwnEvents && !cancelled_.load(); ++published)
+  for (; published < kEventsOfABranch && !cancelled_.load(); ++published)
     publish(filler_step(drawn_.workloads[0], session_, filler_prng_));
 }
 

@@ -13,8 +13,8 @@ namespace {
 using namespace std::chrono_literals;
 using std::chrono::microseconds;
 
-constexpr auto kKillFiresWithin = 5s;  // an armed instant; the publishers go on meanwhile
-constexpr auto kAnswersWithin = 2s;    // of what was published: the next one, while the writer reads on
+constexpr auto kKillFiresWithin = 5s;   // an armed instant; the publishers go on meanwhile
+constexpr auto kNextAnswerWithin = 2s;  // of what was published: the next one, while the writer reads on
 constexpr auto kLastFlushSlack = 2000ms;
 constexpr auto kDiesWithin = 500ms;  // a process that has closed its output
 constexpr auto kPublishesOnAfterStop = 50ms;
@@ -125,7 +125,7 @@ void ProcessRun::await_read() {
   const auto bound = Clock::now() + std::chrono::nanoseconds(kReadsWithinNs);
   while (!over() && Clock::now() < bound) {
     const std::uint64_t left = driver_->unanswered();
-    if (driver_->wait_answered(std::min(bound, Clock::now() + kAnswersWithin))) return;
+    if (driver_->wait_answered(std::min(bound, Clock::now() + kNextAnswerWithin))) return;
     if (driver_->unanswered() >= left) return;  // it answers no more
   }
 }
@@ -269,7 +269,7 @@ void ProcessRun::drain_service() {
 
 void ProcessRun::overflow() {
   play_until(steps_.size());
-  driver_->wait_answered(Clock::now() + kAnswersWithin);
+  driver_->wait_answered(Clock::now() + kNextAnswerWithin);
   end_gracefully(end_or(EndBy::stop));
 }
 
@@ -310,7 +310,7 @@ void ProcessRun::zombie() {
   old.child->resume();
   for (int i = 0; i < kAskedOfAZombie && !over(); ++i) {
     const Step step = filler_step(drawn_.workloads[0], session, filler_prng_);
-    old.driver->publish(session, step.publisher, step.shape, Clock::now() + kAnswersWithin);
+    old.driver->publish(session, step.publisher, step.shape, Clock::now() + kNextAnswerWithin);
     if (next_step_ < steps_.size()) play_until(next_step_ + 1);
   }
   play_until(steps_.size());
@@ -322,7 +322,7 @@ void ProcessRun::zombie() {
 
 void ProcessRun::await_stored() {
   const auto deadline = Clock::now() + us(drawn_.heal_bound);
-  driver_->wait_answered(std::min(deadline, Clock::now() + kAnswersWithin));
+  driver_->wait_answered(std::min(deadline, Clock::now() + kNextAnswerWithin));
   std::vector<std::uint64_t> accepted;
   for (const Publication& made : driver_->publications()) {
     if (made.acceptance == Acceptance::accepted && made.storage_on) accepted.push_back(made.n);

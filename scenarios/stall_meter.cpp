@@ -57,8 +57,8 @@ void StallMeter::watch(const std::stop_token& stop, Clock::time_point& next) {
 std::chrono::milliseconds StallMeter::longest_since(Clock::time_point begin) const {
   const std::lock_guard lock(mutex_);
   std::chrono::milliseconds longest{0};
-  for (auto stall = stalls_.rbegin(); stall != stalls_.rend() && stall->end >= begin; ++stall)
-    longest = std::max(longest, stall->lasted);
+  for (const Stall& stall : stalls_)  // in no order: each processor tells of its own
+    if (stall.end >= begin) longest = std::max(longest, stall.lasted);
   const auto now = Clock::now();
   if (now < begin) return longest;
   for (const Clock::time_point due : dues_) {

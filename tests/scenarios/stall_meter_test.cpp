@@ -29,6 +29,8 @@ TEST(StallMeter, KnowsTheLongestStallSinceAMoment) {
   EXPECT_EQ(meter.longest_since(kLater + 4s), 3s);  // it ended then
   EXPECT_EQ(meter.longest_since(kLater + 5s), 1s);
   EXPECT_EQ(meter.longest_since(kLater + 7s), 0ms);
+  meter.woke(kLater + 3s, kLater + 4s);  // another processor's, told late
+  EXPECT_EQ(meter.longest_since(kLater + 5s), 1s);
 }
 
 // A thread that nothing may interrupt keeps one processor from all others that are there. The kernel leaves

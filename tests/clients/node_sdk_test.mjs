@@ -3,11 +3,12 @@
 // Usage: node node_sdk_test.mjs [http://127.0.0.1:PORT]; the endpoint may also stand in S2_ENDPOINT, the folder whose
 // node_modules has the client in S2_NODE_DIR. Each step prints ok or what was wrong; exit code 1 when one failed.
 import assert from "node:assert/strict";
-import {randomUUID} from "node:crypto";
+import {randomUUID, webcrypto} from "node:crypto";
 import {createRequire} from "node:module";
 import {pathToFileURL} from "node:url";
 import path from "node:path";
 
+globalThis.crypto ??= webcrypto;  // which the client takes for given, and Debian's Node 18 does not bring
 const from = path.join(path.resolve(process.env.S2_NODE_DIR ?? process.cwd()), "package.json");
 const cjs = createRequire(from).resolve("@s2-dev/streamstore");
 const {S2, AppendInput, AppendRecord, BatchTransform, FencingTokenMismatchError, Producer, RangeNotSatisfiableError,

@@ -125,7 +125,7 @@ class Findings {
 
 // "n 17 (seq 18, console), n 18 (seq 19, network) and 40 more, in session s1"
 std::string named(const std::vector<const EventFacts*>& events);
-// "1 event" / "12 events"
+// "12 ms", rounded
 std::string in_milliseconds(std::int64_t ns);
 
 // The checkers. Each reports what it finds and nothing else.

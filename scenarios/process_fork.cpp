@@ -15,7 +15,7 @@ constexpr auto kQuietWithin = 5s;             // the source has answered everyth
 constexpr auto kSilentWithin = 2s;            // its output ends with it
 constexpr auto kIdentifiedWithin = 20s;       // from the start of a restore, on a busy machine
 constexpr auto kKnowsItWithin = 2s;           // a process that was not forked
-constexpr std::size_t kEventsOfABranch = 10;  // of a branch, at least
+constexpr std::size_t kEventsOfABranch = 10;  // at least
 
 std::string name_of(int epoch) {
   return fmt::format("branch-{}", epoch);

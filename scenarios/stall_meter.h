@@ -39,7 +39,7 @@ class StallMeter {
   void watch(const std::stop_token& stop, Clock::time_point& due);
 
   mutable std::mutex mutex_;
-  std::deque<Stall> stalls_;             // by end
+  std::deque<Stall> stalls_;             // as told: of several processors
   std::vector<Clock::time_point> dues_;  // a thread each: when it should wake next
   std::vector<std::jthread> threads_;    // the last member: they use the others
 };

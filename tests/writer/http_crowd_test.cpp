@@ -62,8 +62,7 @@ class Drippers {
     if (!over && ::send(fd, bit_.data(), bit_.size(), MSG_NOSIGNAL | MSG_DONTWAIT) >= 0) return;
     ::close(fd);
     ++closed_;
-    fd = -1;
-    if (comes_again_) fd = begin();
+    fd = comes_again_ ? begin() : -1;
   }
 
   const std::function<int()> connect_;

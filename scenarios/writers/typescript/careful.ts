@@ -24,6 +24,13 @@ const basin = () => new S2({
 }).basin(process.env.S2_BASIN!);
 const now = () => performance.now();
 
+// The answer, unless the signal comes first: on Node 18 a request may miss that. Whoever waits is then gone, so that an answer
+// which comes after all changes nothing.
+const unlessAborted = <T>(answer: Promise<T>, signal: AbortSignal): Promise<T> => Promise.race([
+  answer,
+  new Promise<never>((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), {once: true})),
+]);
+
 // Wakes everybody who waits.
 class Bell {
   private waiting = new Set<() => void>();
@@ -99,13 +106,8 @@ class Stream {
       const abort = new AbortController();
       const timer = setTimeout(() => abort.abort(), limit);
       this.attempt = {abort, since: now()};
-      // Not by the signal alone: on Node 18 a request may miss it. What it did after all the next attempt finds, and what it
-      // learns of the stream's end is no longer asked for.
-      const late = new Promise<never>((_, reject) => {
-        abort.signal.onabort = () => reject(new Error("no answer in time"));
-      });
       try {
-        const fate = await Promise.race([this.append(batch, abort.signal), late]);
+        const fate = await this.append(batch, abort.signal);
         if (fate === "moved") continue;
         return this.writer.settle(this, fate === "stored" ? undefined : fate.lost);
       } catch (error) {
@@ -126,12 +128,9 @@ class Stream {
     const end = this.end!;
     try {
       const input = AppendInput.create(batch.map((event) => event.record), {matchSeqNum: end});
-      const stored = await this.client.append(input, {signal});
-      signal.throwIfAborted();
-      this.end = stored.end.seqNum;
+      this.end = (await unlessAborted(this.client.append(input, {signal}), signal)).end.seqNum;
       return "stored";
     } catch (error) {
-      signal.throwIfAborted();
       if (error instanceof SeqNumMismatchError) { // an end before ours: the stream was made anew
         return this.survey(error.expectedSeqNum < end ? {tailOffset: 1} : {seqNum: end}, batch, signal);
       }
@@ -144,9 +143,7 @@ class Stream {
   // atomicity of appends, all of them.
   private async survey(from: ReadFrom, batch: Event[], signal: AbortSignal): Promise<Fate> {
     try {
-      const {records} = await this.client.read({start: {from}}, {signal});
-      signal.throwIfAborted();
-      for (const record of records) {
+      for (const record of (await unlessAborted(this.client.read({start: {from}}, {signal}), signal)).records) {
         const {writer, seq} = this.ownerOf(record.body);
         if (writer > this.writer.id) {
           this.taken = true;
@@ -160,7 +157,6 @@ class Stream {
         this.end = record.seqNum + 1;
       }
     } catch (error) {
-      signal.throwIfAborted();
       if (error instanceof RangeNotSatisfiableError) this.end = error.tail?.seqNum ?? 0;
       else if (error instanceof S2Error && error.status === 404) this.end = 0; // no stream yet: the append makes it
       else throw error;

@@ -72,6 +72,8 @@ class ProcessRun {
   void tear_down();
   void end_gracefully(EndBy how);
   void await_read();
+  void await_faults();
+  std::vector<std::uint64_t> to_be_stored() const;  // the numbers of what was accepted so far
   std::chrono::milliseconds stop_deadline() const;
   void kill_in_time();
   void flush_then_kill();

@@ -15,6 +15,8 @@ using std::chrono::microseconds;
 
 constexpr auto kKillFiresWithin = 5s;   // an armed instant; the publishers go on meanwhile
 constexpr auto kNextAnswerWithin = 2s;  // of what was published: the next one, while the writer reads on
+constexpr auto kFaultsFireWithin = 2s;  // of a SIGTERM that waits for them
+constexpr auto kFaultsLookedAtEvery = 5ms;
 constexpr auto kLastFlushSlack = 2000ms;
 constexpr auto kDiesWithin = 500ms;  // a process that has closed its output
 constexpr auto kPublishesOnAfterStop = 50ms;
@@ -37,8 +39,12 @@ void ProcessRun::tear_down() {
       play_until(at);
       end_gracefully(end_or(EndBy::stop));
       break;
-    case Teardown::term:
     case Teardown::term_short:
+      play_until(at);
+      await_faults();
+      end_gracefully(EndBy::term);
+      break;
+    case Teardown::term:
       play_until(at);
       end_gracefully(EndBy::term);
       break;
@@ -320,13 +326,29 @@ void ProcessRun::zombie() {
   end_gracefully(end_or(EndBy::stop));
 }
 
-void ProcessRun::await_stored() {
-  const auto deadline = Clock::now() + us(drawn_.heal_bound);
-  driver_->wait_answered(std::min(deadline, Clock::now() + kNextAnswerWithin));
+// A grace that is short by the clock meets the backlog that the faults hold up, however slow the machine made
+// the writer's first append; unless all is committed, and nothing comes that a fault could meet.
+void ProcessRun::await_faults() {
+  const auto bound = Clock::now() + kFaultsFireWithin;
+  while (!over() && Clock::now() < bound) {
+    if (fired_faults(drawn_.faults, service_->faults()).missing.empty()) return;
+    const bool answered = driver_->wait_answered(Clock::now() + kFaultsLookedAtEvery);
+    if (answered && seen_.wait_committed(to_be_stored(), Clock::now() + kFaultsLookedAtEvery)) return;
+  }
+}
+
+std::vector<std::uint64_t> ProcessRun::to_be_stored() const {
   std::vector<std::uint64_t> accepted;
   for (const Publication& made : driver_->publications()) {
     if (made.acceptance == Acceptance::accepted && made.storage_on) accepted.push_back(made.n);
   }
+  return accepted;
+}
+
+void ProcessRun::await_stored() {
+  const auto deadline = Clock::now() + us(drawn_.heal_bound);
+  driver_->wait_answered(std::min(deadline, Clock::now() + kNextAnswerWithin));
+  const std::vector<std::uint64_t> accepted = to_be_stored();
   while (!seen_.wait_committed(accepted, std::min(deadline, Clock::now() + 100ms))) {
     if (over() || Clock::now() >= deadline) return;
   }

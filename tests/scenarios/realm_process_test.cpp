@@ -135,6 +135,24 @@ TEST(RealmProcess, AFaultThatNeverFiresMakesTheRunInvalid) {
   EXPECT_EQ(made.verdict.invalid, "the fault `lost-ack` did not fire");
 }
 
+TEST(RealmProcess, AShortGraceBeginsWhenTheFaultsHoldTheBacklogUpHoweverLateItsFirstAppend) {
+  Scenario s = scenario(Teardown::term_short, WorkloadKind::burst, 30);
+  s.faults = {{FaultKind::delay_before_commit, exactly(0), exactly(1000), exactly(2'000'000)}};
+  s.teardown.grace = exactly(5'000);
+  const Made made = run(s, "late-sender");
+  EXPECT_EQ(made.verdict.outcome, Verdict::Outcome::held) << text(made.verdict);
+  EXPECT_EQ(made.verdict.stored, 0U);
+  EXPECT_EQ(made.ledger().kill.instant, "grace 5ms");
+}
+
+TEST(RealmProcess, AShortGraceWaitsForNoFaultWhereAllIsStored) {
+  Scenario s = scenario(Teardown::term_short, WorkloadKind::burst, 10);
+  s.faults = {{FaultKind::delay, exactly(1000), exactly(1), exactly(0)}};
+  const Made made = run(s);
+  EXPECT_EQ(made.verdict.invalid, "the fault `delay` did not fire");
+  EXPECT_EQ(made.verdict.outcome, Verdict::Outcome::invalid);
+}
+
 TEST(RealmProcess, AWriterThatDoesNotDrainOnTermIsCaught) {
   Scenario s = scenario(Teardown::term, WorkloadKind::burst, 60);
   s.faults = {

@@ -176,6 +176,10 @@ Fault parse_fault(Table table) {
   return fault;
 }
 
+bool ends_at_a_step(Teardown kind) {
+  return kind == Teardown::stop || kind == Teardown::term || kind == Teardown::term_short;
+}
+
 TeardownSpec parse_teardown(Table table) {
   TeardownSpec teardown;
   teardown.kind = table.named<Teardown>("class", teardown_named, "class");
@@ -188,6 +192,12 @@ TeardownSpec parse_teardown(Table table) {
   teardown.lasts = table.durations("lasts", teardown.lasts);
   teardown.cuts = table.all_named<CutHow>("cuts", teardown.cuts, cut_named, "cut");
   teardown.ends = table.all_named<EndBy>("ends", {}, end_named, "end");
+  teardown.once_faulted = table.yes("once_faulted", false);
+  if (teardown.once_faulted && !ends_at_a_step(teardown.kind)) {
+    table.wrong(
+        table.find("once_faulted"),
+        fmt::format("class `{}` knows no `once_faulted`: stop, term and term-short do", name(teardown.kind)));
+  }
   const bool at_instants = teardown.kind == Teardown::kill || teardown.kind == Teardown::browser_delete;
   if (at_instants && teardown.instants.empty()) {
     table.wrong(table.find("class"), fmt::format("class `{}` needs `instants`, a list of {}",

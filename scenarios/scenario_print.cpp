@@ -71,6 +71,7 @@ void print_teardown(std::string& out, const TeardownSpec& teardown) {
   line(out, "lasts", teardown.lasts, usual.lasts, durations);
   if (teardown.cuts != usual.cuts) out += "cuts = " + names(teardown.cuts) + "\n";
   if (!teardown.ends.empty()) out += "ends = " + names(teardown.ends) + "\n";
+  if (teardown.once_faulted) out += "once_faulted = true\n";
 }
 
 void print_config(std::string& out, const WriterConfig& config) {

@@ -135,22 +135,36 @@ TEST(RealmProcess, AFaultThatNeverFiresMakesTheRunInvalid) {
   EXPECT_EQ(made.verdict.invalid, "the fault `lost-ack` did not fire");
 }
 
-TEST(RealmProcess, AShortGraceBeginsWhenTheFaultsHoldTheBacklogUpHoweverLateItsFirstAppend) {
+// The writer's first append comes late. That its commit is behind the kill shows that the fault was noticed:
+// its delay outlasts the run.
+TEST(RealmProcess, AnEndOnceFaultedWaitsForTheFaultsHoweverLateTheFirstAppend) {
   Scenario s = scenario(Teardown::term_short, WorkloadKind::burst, 30);
-  s.faults = {{FaultKind::delay_before_commit, exactly(0), exactly(1000), exactly(2'000'000)}};
+  s.faults = {{FaultKind::delay_before_commit, exactly(0), exactly(1000), exactly(60'000'000)}};
   s.teardown.grace = exactly(5'000);
+  EXPECT_EQ(run(s, "late-sender").verdict.invalid, "the fault `delay-before-commit` did not fire");
+  s.teardown.once_faulted = true;
   const Made made = run(s, "late-sender");
   EXPECT_EQ(made.verdict.outcome, Verdict::Outcome::held) << text(made.verdict);
   EXPECT_EQ(made.verdict.stored, 0U);
   EXPECT_EQ(made.ledger().kill.instant, "grace 5ms");
+  ASSERT_FALSE(made.ledger().faults.empty());
+  EXPECT_LT(made.ledger().faults[0].begin_ns, made.ledger().processes.at(0).term_ns);
 }
 
-TEST(RealmProcess, AShortGraceWaitsForNoFaultWhereAllIsStored) {
+TEST(RealmProcess, AnEndOnceFaultedWaitsForNoFaultWhereAllIsStored) {
   Scenario s = scenario(Teardown::term_short, WorkloadKind::burst, 10);
   s.faults = {{FaultKind::delay, exactly(1000), exactly(1), exactly(0)}};
+  s.teardown.once_faulted = true;
   const Made made = run(s);
   EXPECT_EQ(made.verdict.invalid, "the fault `delay` did not fire");
-  EXPECT_EQ(made.verdict.outcome, Verdict::Outcome::invalid);
+  std::int64_t last_ns = 0;
+  std::size_t committed = 0;
+  for (const ServiceAppend& append : made.ledger().appends) {
+    last_ns = std::max(last_ns, append.committed_ns);
+    if (append.committed) committed += append.probes.size();
+  }
+  EXPECT_EQ(committed, 10U);
+  EXPECT_LT(made.ledger().processes.at(0).term_ns - last_ns, 1'500'000'000);  // it would wait for 2 s
 }
 
 TEST(RealmProcess, AWriterThatDoesNotDrainOnTermIsCaught) {

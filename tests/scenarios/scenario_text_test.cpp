@@ -51,6 +51,9 @@ Scenario some_scenario() {
   s.teardown.lasts = some_range(0, 900'000);
   s.teardown.cuts = {some<CutHow>(2)};
   if (*rc::gen::arbitrary<bool>()) s.teardown.ends = {some<EndBy>(4), some<EndBy>(4)};
+  const bool at_a_step = s.teardown.kind == Teardown::stop || s.teardown.kind == Teardown::term ||
+                         s.teardown.kind == Teardown::term_short;
+  s.teardown.once_faulted = at_a_step && *rc::gen::arbitrary<bool>();
   if (*rc::gen::arbitrary<bool>()) s.config.ring_capacity = some_range(1, 2000);
   if (*rc::gen::arbitrary<bool>()) s.config.linger = some_range(0, 20'000);
   if (*rc::gen::arbitrary<bool>()) s.config.max_records = some_range(1, 1000);
@@ -98,6 +101,13 @@ TEST(ScenarioText, ErrorsNameFileLineColumnAndWhatWasExpected) {
   EXPECT_EQ(error_in("name = \"x\"\npurpose = \"p\"\n[teardown]\nclass = \"stop\"\n"),
             "some.scenario:1:1: `workload` is missing: expected at least one [[workload]]");
   EXPECT_NE(error_in("name = \n").find("some.scenario:1:"), std::string::npos);
+  EXPECT_EQ(error_in(kGood + "once_faulted = true\n"), "");
+  EXPECT_NE(
+      error_in(
+          "name = \"x\"\npurpose = \"p\"\n[[workload]]\nkind = \"steady\"\n[teardown]\nclass = \"pause\"\n"
+          "once_faulted = true\n")
+          .find("some.scenario:7:16: class `pause` knows no `once_faulted`: stop, term and term-short do"),
+      std::string::npos);
   EXPECT_NE(error_in(kGood + "at = \"90..20\"\n").find("the range ends before it begins"), std::string::npos);
 }
 

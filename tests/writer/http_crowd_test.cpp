@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include <atomic>
+#include <mutex>
 
 #include "tests/writer/http_program.h"
 #include "writer/http_server.h"
@@ -23,7 +24,8 @@ constexpr const char* kFlush = R"({"deadline_ms":20000})";
 // are closed. One thread.
 class Drippers {
  public:
-  Drippers(std::size_t count, std::function<int()> connect, std::string first, std::string bit)
+  // `connect` is told whether the server may be gone.
+  Drippers(std::size_t count, std::function<int(bool)> connect, std::string first, std::string bit)
       : connect_(std::move(connect)), first_(std::move(first)), bit_(std::move(bit)) {
     for (std::size_t i = 0; i < count; ++i) fds_.push_back(begin());
     thread_ = std::jthread([this](const std::stop_token& stop) {
@@ -43,12 +45,16 @@ class Drippers {
       if (fd >= 0) ::close(fd);
   }
   std::size_t closed() const { return closed_; }
-  // Who is sent away now stays away: the server leaves.
-  void come_no_more() { comes_again_ = false; }
+  // From now on nobody may be there to connect to: whoever is refused stays away.
+  void server_leaves() {
+    const std::lock_guard lock(coming_);
+    server_leaves_ = true;
+  }
 
  private:
   int begin() {
-    const int fd = connect_();
+    const std::lock_guard lock(coming_);
+    const int fd = connect_(server_leaves_);
     ::send(fd, first_.data(), first_.size(), MSG_NOSIGNAL);
     return fd;
   }
@@ -62,14 +68,15 @@ class Drippers {
     if (!over && ::send(fd, bit_.data(), bit_.size(), MSG_NOSIGNAL | MSG_DONTWAIT) >= 0) return;
     ::close(fd);
     ++closed_;
-    fd = comes_again_ ? begin() : -1;
+    fd = begin();
   }
 
-  const std::function<int()> connect_;
+  const std::function<int(bool)> connect_;
   const std::string first_, bit_;
   std::vector<int> fds_;
   std::atomic<std::size_t> closed_ = 0;
-  std::atomic<bool> comes_again_ = true;
+  std::mutex coming_;
+  bool server_leaves_ = false;  // guarded by coming_
   std::jthread thread_;
 };
 
@@ -97,12 +104,14 @@ class HttpCrowd : public HttpProgram {
   void be_idle(std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) idle.push_back(connected());
   }
+  std::function<int(bool)> comer() {
+    return [this](bool may_be_gone) { return may_be_gone ? try_connect(seconds(2)) : connected(); };
+  }
   Drippers dripping_heads(std::size_t count) {
-    return {count, [this] { return connected(); }, "GET /telemetry HTTP/1.1\r\nHost: localhost\r\n",
-            "A: b\r\n"};
+    return {count, comer(), "GET /telemetry HTTP/1.1\r\nHost: localhost\r\n", "A: b\r\n"};
   }
   Drippers dripping_bodies(std::size_t count) {
-    return {count, [this] { return connected(); },
+    return {count, comer(),
             "POST /telemetry/events HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{", " "};
   }
   // An event and a flush, each on a connection of its own.
@@ -138,7 +147,7 @@ TEST_F(HttpCrowd, SixtyFourViewersIdleAndDrippingConnectionsDelayNeitherAFlushNo
   be_idle(64);
   Drippers heads = dripping_heads(64);
   for (int i = 0; i < 3; ++i) expect_served_soon();
-  heads.come_no_more();
+  heads.server_leaves();
   const auto asked = std::chrono::steady_clock::now();
   writer->signal(SIGTERM);
   EXPECT_EQ(writer->wait_end(), 0);

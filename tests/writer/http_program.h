@@ -41,6 +41,12 @@ class HttpProgram : public testing::Test {
     return answer ? answer->status : 0;
   }
   int connected(std::chrono::seconds within = std::chrono::seconds(20)) const {
+    const int fd = try_connect(within);
+    EXPECT_GE(fd, 0);
+    return fd;
+  }
+  // -1 where nobody takes it.
+  int try_connect(std::chrono::seconds within) const {
     const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     const timeval limit = {within.count(), 0};
     ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
@@ -48,8 +54,9 @@ class HttpProgram : public testing::Test {
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     address.sin_port = htons(static_cast<std::uint16_t>(std::stoi(url.substr(url.rfind(':') + 1))));
-    EXPECT_EQ(::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-    return fd;
+    if (::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) return fd;
+    ::close(fd);
+    return -1;
   }
   // Sends the parts one behind the other, each once the server has answered or a while has passed; all that
   // comes until it closes an idle connection.

@@ -26,7 +26,7 @@ import (
 var (
 	capacity   = integer("S2_WRITER_RING_CAPACITY", 1024)
 	linger     = duration("S2_BATCHER_LINGER", 100*time.Millisecond)
-	maxRecords = integer("S2_BATCHER_MAX_RECORDS", 50)
+	maxRecords = atMost(1000, integer("S2_BATCHER_MAX_RECORDS", 50)) // S2 takes no more at once
 	budget     = duration("S2_WRITER_SHUTDOWN_BUDGET", 10*time.Second)
 )
 
@@ -35,6 +35,13 @@ func integer(name string, fallback int) int {
 		return n
 	}
 	return fallback
+}
+
+func atMost(limit, n int) int {
+	if n > limit {
+		return limit
+	}
+	return n
 }
 
 func duration(name string, fallback time.Duration) time.Duration {

@@ -25,7 +25,7 @@ def milliseconds(text):
 
 CAPACITY = int(os.environ.get("S2_WRITER_RING_CAPACITY", "1024"))
 LINGER = timedelta(milliseconds=milliseconds(os.environ.get("S2_BATCHER_LINGER", "100ms")))
-MAX_RECORDS = int(os.environ.get("S2_BATCHER_MAX_RECORDS", "50"))
+MAX_RECORDS = min(1000, int(os.environ.get("S2_BATCHER_MAX_RECORDS", "50")))  # S2 takes no more at once
 BUDGET_S = milliseconds(os.environ.get("S2_WRITER_SHUTDOWN_BUDGET", "10s")) / 1000
 
 

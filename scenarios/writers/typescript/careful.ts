@@ -134,7 +134,9 @@ class Stream {
       if (error instanceof SeqNumMismatchError) { // an end before ours: the stream was made anew
         return this.survey(error.expectedSeqNum < end ? {tailOffset: 1} : {seqNum: end}, batch, signal);
       }
-      if (error instanceof S2Error && [400, 413, 422].includes(error.status)) return {lost: error.message};
+      // The client itself says 400 where a name does not resolve: nobody has refused anything.
+      const refused = error instanceof S2Error && error.origin === "server" && [400, 413, 422].includes(error.status);
+      if (refused) return {lost: error.message};
       throw error;
     }
   }

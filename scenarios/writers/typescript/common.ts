@@ -8,7 +8,7 @@ const milliseconds = (text: string): number => {
 const env = (name: string, fallback: string) => process.env[name] || fallback;
 export const capacity = Number(env("S2_WRITER_RING_CAPACITY", "1024"));
 export const lingerMillis = milliseconds(env("S2_BATCHER_LINGER", "100ms"));
-export const maxRecords = Number(env("S2_BATCHER_MAX_RECORDS", "50"));
+export const maxRecords = Math.min(1000, Number(env("S2_BATCHER_MAX_RECORDS", "50"))); // S2 takes no more at once
 export const budgetMillis = milliseconds(env("S2_WRITER_SHUTDOWN_BUDGET", "10s"));
 
 export const say = (line: object) => process.stdout.write(JSON.stringify(line) + "\n");

@@ -49,26 +49,32 @@ std::size_t EventShape::bytes() const {
   return sum;
 }
 
-std::optional<EventShape> shape_of_json(std::string_view text) {
-  json event = json::parse(text, nullptr, false);
+std::optional<EventShape> shape_of_json(json event) {
   if (!event.is_object()) return std::nullopt;
   const auto type = event.find("type");
   if (type == event.end() || !type->is_string()) return std::nullopt;
-  json& data = event["data"];
+  json data = std::move(event["data"]);
   if (data.is_null()) {
     data = json::object();
   } else if (!data.is_object()) {
-    data = json{{"value", data}};
+    data = json{{"value", std::move(data)}};
   }
-  const std::size_t data_bytes = data.dump(-1, ' ', false, json::error_handler_t::replace).size();
-  data["probe"] = kPlace;
+  data.erase("probe");
   json& source = event["source"];
   if (!source.is_object()) source = json::object();
   if (!source["metadata"].is_object()) source["metadata"] = json::object();
   source["metadata"]["probe"] = kPlace;
-  EventShape shape =
-      cut_at_places(type->get<std::string>(), event.dump(-1, ' ', false, json::error_handler_t::replace));
-  shape.kept_bytes = shape.bytes() - data_bytes;
+  const auto shape_with = [&](json&& all_data) {
+    event["data"] = std::move(all_data);
+    event["data"]["probe"] = kPlace;
+    return cut_at_places(*event["type"].get_ptr<const std::string*>(),
+                         event.dump(-1, ' ', false, json::error_handler_t::replace));
+  };
+  // What stays is what an event without data has but for the two brackets, and a comma behind the probe.
+  const std::size_t comma = data.empty() ? 0 : 1;
+  const std::size_t kept = shape_with(json::object()).bytes() - 2 + comma;
+  EventShape shape = shape_with(std::move(data));
+  shape.kept_bytes = kept;
   return shape;
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,9 +25,9 @@ struct EventShape {
 
 std::string probe_text(std::string_view run, std::uint64_t n);
 
-// An event from its JSON text (an object); `data` that is not an object becomes {"value":…}. Nothing if it is
-// none.
-std::optional<EventShape> shape_of_json(std::string_view event);
+// `data` that is not an object becomes {"value":…}. Nothing if it is no event: an object with a text as
+// `type`.
+std::optional<EventShape> shape_of_json(nlohmann::json event);
 // One of ours: `text_json` is the JSON text of data.text (with its quotes), taken as it is.
 EventShape shape_of(std::string_view type, std::string_view category, std::string_view text_json);
 // One that no truncation of data makes smaller: so many bytes stand in source.metadata.

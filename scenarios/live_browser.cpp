@@ -177,12 +177,10 @@ class LiveBrowser::Impl {
 
  private:
   void take(std::string_view line, const OnEvent& on_event) {
-    const json said = json::parse(line, nullptr, /*allow_exceptions=*/false);
+    json said = json::parse(line, nullptr, /*allow_exceptions=*/false);
     if (!said.is_object()) return;
     if (said.contains("event")) {
-      if (const auto shape =
-              shape_of_json(said["event"].dump(-1, ' ', false, json::error_handler_t::replace)))
-        on_event(*shape);
+      if (const auto shape = shape_of_json(std::move(said["event"]))) on_event(*shape);
       return;
     }
     const std::lock_guard lock(mutex_);

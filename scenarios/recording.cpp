@@ -55,7 +55,7 @@ tl::expected<std::vector<RecordedEvent>, std::string> parse_recording(std::strin
     const std::size_t end = text.find('\n');
     const std::string_view one = text.substr(0, end);
     text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-    const auto parsed = nlohmann::json::parse(one, nullptr, false);
+    auto parsed = nlohmann::json::parse(one, nullptr, false);
     if (!parsed.is_object()) return tl::unexpected(fmt::format("line {}: expected a JSON object", line));
     if (line == 1) {
       if (number_in(parsed, "version") != 1U) {
@@ -68,7 +68,7 @@ tl::expected<std::vector<RecordedEvent>, std::string> parse_recording(std::strin
     if (!at || *at > kMaxTimeUs || event == parsed.end()) {
       return tl::unexpected(fmt::format("line {}: expected `t_us`, a whole number, and `event`", line));
     }
-    auto shape = shape_of_json(event->dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    auto shape = shape_of_json(std::move(*event));
     if (!shape) return tl::unexpected(fmt::format("line {}: `event` is an object with a `type`", line));
     events.push_back({static_cast<std::int64_t>(*at), std::move(*shape)});
   }

@@ -85,7 +85,7 @@ FUZZ_TARGET(event, input) {
   marshal("vm", {.type = text, .category = "network"});
   // And as the harness reads a recorded one: an event of it still bears its probe.
   constexpr std::string_view kRun = "0123456789abcdef";
-  if (const auto shape = scenarios::shape_of_json(text)) {
+  if (const auto shape = scenarios::shape_of_json(nlohmann::json::parse(text, nullptr, false))) {
     const std::string probed = shape->text(kRun, 7);
     must(nlohmann::json::accept(probed), "an event with a probe is JSON");
     const auto found = scenarios::find_probes(probed, kRun);

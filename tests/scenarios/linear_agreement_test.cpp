@@ -18,8 +18,10 @@ namespace {
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr long kDefaultHistories = 10'000;
+constexpr std::size_t kDefaultOperations = 10'000;
 #else
 constexpr long kDefaultHistories = 100'000;
+constexpr std::size_t kDefaultOperations = 50'000;
 #endif
 using Linear = Linearity::Verdict;
 
@@ -91,10 +93,10 @@ double seconds_of(const std::function<void()>& work) {
   return static_cast<double>(std::clock() - began) / CLOCKS_PER_SEC;
 }
 
-// LINEAR_OPERATIONS in the environment: how many, 50,000 by default.
+// LINEAR_OPERATIONS in the environment: how many, kDefaultOperations by default.
 TEST(LinearAgreement, ALongHistoryIsDecidedByItsLogGoodOrBad) {
   const char* wanted = std::getenv("LINEAR_OPERATIONS");
-  const std::size_t count = wanted ? static_cast<std::size_t>(std::atol(wanted)) : 50'000;
+  const std::size_t count = wanted ? static_cast<std::size_t>(std::atol(wanted)) : kDefaultOperations;
   for (const bool listed : {true, false}) {
     const GivenHistory given = long_history(count, listed);
     const std::string text = given.text();

@@ -23,10 +23,13 @@ SuitePlan plan_of(std::uint64_t seed) {
   return SuitePlan(std::move(catalogue), std::move(sources), seed, 20);
 }
 
-TEST(Token, EveryRunOfASuiteIsMadeAgainFromItsTokenOfAtMost200Bytes) {
+// Each scenario's first, and every fourth of two rounds.
+TEST(Token, ARunOfASuiteIsMadeAgainFromItsTokenOfAtMost200Bytes) {
   const SuitePlan plan = plan_of(11);
+  std::set<std::string> sources;
   for (std::size_t i = 0; i < 2 * plan.round(); ++i) {
     const PlannedRun planned = plan.run(i, static_cast<unsigned>(i % 3));
+    if (!sources.insert(planned.identity.source).second && i % 4 != 0) continue;
     const std::string token = print_token(planned.identity);
     ASSERT_LE(token.size(), kMaxTokenBytes);
     const auto parsed = parse_token(token);

@@ -15,7 +15,7 @@ using std::chrono::microseconds;
 
 constexpr auto kKillFiresWithin = 5s;   // an armed instant; the publishers go on meanwhile
 constexpr auto kNextAnswerWithin = 2s;  // of what was published: the next one, while the writer reads on
-constexpr auto kFaultsFireWithin = 2s;  // where the end waits for them
+constexpr auto kFaultsFireWithin = 5s;  // where the end waits for them
 constexpr auto kFaultsLookedAtEvery = 5ms;
 constexpr auto kLastFlushSlack = 2000ms;
 constexpr auto kDiesWithin = 500ms;  // a process that has closed its output
@@ -327,8 +327,8 @@ void ProcessRun::await_faults() {
   const auto bound = Clock::now() + kFaultsFireWithin;
   while (!over() && Clock::now() < bound) {
     if (fired_faults(drawn_.faults, service_->faults()).missing.empty()) return;
-    if (goes_on && next_step_ < steps_.size()) {
-      play_until(next_step_ + 1);
+    if (goes_on) {
+      keep_publishing(std::min(bound, Clock::now() + kFaultsLookedAtEvery));
       continue;
     }
     const bool answered = driver_->wait_answered(Clock::now() + kFaultsLookedAtEvery);

@@ -124,8 +124,8 @@ struct TeardownSpec {
   Range lasts = {50'000, 300'000};       // microseconds: cut, downtime or pause
   std::vector<CutHow> cuts = {CutHow::reset, CutHow::silent};
   std::vector<EndBy> ends;  // empty: as the class says
-  // stop, term and term-short: the end is asked for when each fault has fired, or all is stored that they
-  // could meet; and 2 s after `at` in any case.
+  // stop, term and term-short: the end is asked for when each fault has fired; or all is stored that they
+  // could meet, unless the publishers go on; or 5 s and a step have passed since `at`.
   bool once_faulted = false;
   bool operator==(const TeardownSpec&) const = default;
 };

@@ -88,6 +88,7 @@ FUZZ_TARGET(event, input) {
   if (const auto shape = scenarios::shape_of_json(nlohmann::json::parse(text, nullptr, false))) {
     const std::string probed = shape->text(kRun, 7);
     must(nlohmann::json::accept(probed), "an event with a probe is JSON");
+    must(shape->kept_bytes <= shape->bytes(), "no more stays of an event than there is");
     const auto found = scenarios::find_probes(probed, kRun);
     must(std::find(found.begin(), found.end(), 7) != found.end(), "its probe is found");
   }

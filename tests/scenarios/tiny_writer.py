@@ -5,7 +5,7 @@ Speaks the stdio protocol; appends unary JSON with match_seq_num, one batch at a
 no-drain (SIGTERM ends it at once), early-ack (acked before durable), leave-child (a process of its group outlives it),
 crash (at its fifth event), die-slowly (the same, and gone only a while after its output), text-acks (a text where a number
 belongs), misspelt (`publish` where `published` belongs), mute (answers no event), slow-reader (takes 0.1 s a line),
-late-sender (its first append comes after 0.3 s).
+late-sender (its first append comes after 1 s).
 """
 import base64, http.client, json, os, queue, signal, subprocess, sys, threading, time, urllib.parse
 
@@ -49,7 +49,7 @@ def append(stream, records, next_seq):
 def send():
     tails = {}
     if bug == "late-sender":
-        time.sleep(0.3)
+        time.sleep(1)
     while True:
         batch = [work.get()]
         while len(batch) < max_records and not work.empty() and work.queue[0][0] == batch[0][0]:

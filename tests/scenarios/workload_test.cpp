@@ -115,7 +115,9 @@ TEST(Workload, SizesHoldsOneEventThatNoTruncationSaves) {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     const std::vector<Step> all = publishes(make_steps(of(WorkloadKind::sizes, 4), kProbeRun, seed));
     for (std::size_t i = 0; i < all.size(); ++i) {
-      if (all[i].shape.kept_bytes <= 1024 * 1024) continue;
+      if (all[i].shape.kept_bytes <= 1024 * 1024) continue;  // the few that claim it are looked into
+      const auto event = nlohmann::json::parse(all[i].shape.text(kProbeRun, 1), nullptr, false);
+      EXPECT_GT(event["source"].dump().size(), 1024U * 1024);
       ++over;
       EXPECT_LT(i + 1, all.size());  // another follows: that one must not be lost with it
     }
@@ -171,6 +173,29 @@ TEST(Recording, HoldsARealBrowsersEventsInOrderOfTime) {
     largest = std::max(largest, events[i].shape.bytes());
   }
   EXPECT_GT(largest, 1'300'000U);
+}
+
+// Truncation leaves the probe in data, and takes the rest.
+TEST(Recording, WhatStaysOfAnEventIsAllButTheMembersOfItsData) {
+  const std::string around = R"({"source":{"kind":"x"},"type":"t")";
+  for (const auto& [data, inside] : std::vector<std::pair<std::string, std::string>>{
+           {"", ""},
+           {R"(,"data":null)", ""},
+           {R"(,"data":{})", ""},
+           {R"(,"data":{"probe":"mine"})", ""},
+           {R"(,"data":5)", R"("value":5)"},
+           {R"(,"data":[1,2])", R"("value":[1,2])"},
+           {R"(,"data":{"a":"text","b":{}})", R"("a":"text","b":{})"},
+           {R"(,"data":{"a":1,"probe":"mine","z":2})", R"("a":1,"z":2)"}}) {
+    const auto shape = shape_of_json(nlohmann::json::parse(around + data + "}"));
+    ASSERT_TRUE(shape) << data;
+    const auto event = nlohmann::json::parse(shape->text(kProbeRun, 7));
+    EXPECT_EQ(event["data"]["probe"], probe_text(kProbeRun, 7)) << data;
+    EXPECT_EQ(event["source"]["metadata"]["probe"], probe_text(kProbeRun, 7)) << data;
+    EXPECT_EQ(shape->bytes() - shape->kept_bytes, inside.size() + 2) << data;  // as it was, in its brackets
+  }
+  for (const char* no_event : {"5", "[]", "{}", R"({"type":5})"})
+    EXPECT_FALSE(shape_of_json(nlohmann::json::parse(no_event))) << no_event;
 }
 
 TEST(Recording, ABadLineIsNamed) {

@@ -53,6 +53,7 @@ std::optional<EventShape> shape_of_json(json event) {
   if (!event.is_object()) return std::nullopt;
   const auto type = event.find("type");
   if (type == event.end() || !type->is_string()) return std::nullopt;
+  const std::string name = type->get<std::string>();
   json data = std::move(event["data"]);
   if (data.is_null()) {
     data = json::object();
@@ -64,16 +65,15 @@ std::optional<EventShape> shape_of_json(json event) {
   if (!source.is_object()) source = json::object();
   if (!source["metadata"].is_object()) source["metadata"] = json::object();
   source["metadata"]["probe"] = kPlace;
-  const auto shape_with = [&](json&& all_data) {
-    event["data"] = std::move(all_data);
-    event["data"]["probe"] = kPlace;
-    return cut_at_places(*event["type"].get_ptr<const std::string*>(),
-                         event.dump(-1, ' ', false, json::error_handler_t::replace));
+  const auto shaped = [&] {
+    return cut_at_places(name, event.dump(-1, ' ', false, json::error_handler_t::replace));
   };
   // What stays is what an event without data has but for the two brackets, and a comma behind the probe.
-  const std::size_t comma = data.empty() ? 0 : 1;
-  const std::size_t kept = shape_with(json::object()).bytes() - 2 + comma;
-  EventShape shape = shape_with(std::move(data));
+  event["data"] = {{"probe", kPlace}};
+  const std::size_t kept = shaped().bytes() - 2 + (data.empty() ? 0 : 1);
+  data["probe"] = kPlace;
+  event["data"] = std::move(data);
+  EventShape shape = shaped();
   shape.kept_bytes = kept;
   return shape;
 }

@@ -72,6 +72,7 @@ class ProcessRun {
   void tear_down();
   void end_gracefully(EndBy how);
   void await_read();
+  bool goes_on() const;
   void await_faults();
   std::vector<std::uint64_t> to_be_stored() const;  // the numbers of what was accepted so far
   std::chrono::milliseconds stop_deadline() const;

@@ -32,6 +32,11 @@ EndBy ProcessRun::end_or(EndBy usual) const {
   return drawn_.teardown.ends.empty() ? usual : drawn_.teardown.ends[0];
 }
 
+// The publishers of this workload go on while the end is asked for.
+bool ProcessRun::goes_on() const {
+  return drawn_.workloads[0].kind == WorkloadKind::through_shutdown;
+}
+
 void ProcessRun::tear_down() {
   const std::size_t at = step_at(drawn_.teardown.at.lo);
   switch (drawn_.teardown.kind) {
@@ -90,21 +95,20 @@ void ProcessRun::end_gracefully(EndBy how) {
   // A writer that crashes closes its output first. Asking it for its end then would make the crash look asked
   // for.
   if (driver_->output_ended() && child_->wait_until(Clock::now() + kDiesWithin)) return;
-  const bool goes_on = drawn_.workloads[0].kind == WorkloadKind::through_shutdown;
   if (how == EndBy::kill) return kill_now("at the end");
   const auto grace = us(drawn_.teardown.grace);
   switch (how) {
     case EndBy::stop:
       driver_->stop(session_, stop_deadline().count());
-      if (goes_on) keep_publishing(Clock::now() + kPublishesOnAfterStop);
+      if (goes_on()) keep_publishing(Clock::now() + kPublishesOnAfterStop);
       await_read();
       driver_->wait_for(Statement::Kind::stopped, ++stops_, Clock::now() + grace);
       driver_->close_input();  // a request of its own, with a grace of its own
       break;
     case EndBy::term:
-      if (!goes_on) await_read();
+      if (!goes_on()) await_read();
       child_->term();
-      if (goes_on) {
+      if (goes_on()) {
         const auto deadline = Clock::now() + grace;
         keep_publishing(deadline);
         return kill_if_alive(deadline);
@@ -323,11 +327,10 @@ void ProcessRun::zombie() {
 // TeardownSpec::once_faulted. A grace that is short by the clock would be over before a slow machine has made
 // a writer send its first append.
 void ProcessRun::await_faults() {
-  const bool goes_on = drawn_.workloads[0].kind == WorkloadKind::through_shutdown;
   const auto bound = Clock::now() + kFaultsFireWithin;
   while (!over() && Clock::now() < bound) {
     if (fired_faults(drawn_.faults, service_->faults()).missing.empty()) return;
-    if (goes_on) {
+    if (goes_on()) {
       keep_publishing(std::min(bound, Clock::now() + kFaultsLookedAtEvery));
       continue;
     }

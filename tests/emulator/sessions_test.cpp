@@ -156,7 +156,7 @@ TEST_P(Sessions, AReaderOfADeletedStreamIsTold) {
 
 TEST_P(Sessions, AReaderOfALargeStreamGetsAllOfItAcrossFlowControl) {
   const std::string body(500'000, 'x');
-  for (int n = 0; n < 80; ++n) ASSERT_EQ(other.append_large("s", body).status, 200);
+  for (int n = 0; n < 40; ++n) ASSERT_EQ(other.append_large("s", {body, body}).status, 200);
   Session reader(client, "GET", "/v1/streams/s/records?seq_num=0&count=80");
   EXPECT_TRUE(client.wait(reader.id()).ended);
   std::size_t records = 0;
@@ -216,7 +216,7 @@ TEST(SessionsSlowReader, ReadsNothingForALongTimeAndGetsEverythingAfterAll) {
   Client reader = endpoint.client();
   Session session(reader, "GET", "/v1/streams/s/records?seq_num=0&count=60&wait=60");
   const std::string body(1'000'000, 'x');
-  for (int n = 0; n < 60; ++n) ASSERT_EQ(writer.append_large("s", body).status, 200);
+  for (int n = 0; n < 60; ++n) ASSERT_EQ(writer.append_large("s", {body}).status, 200);
   EXPECT_TRUE(reader.wait(session.id()).ended);
   std::size_t records = 0;
   for (const auto& frame : session.frames(1)) records += batch_of(frame).records.size();
@@ -231,7 +231,7 @@ TEST(SessionsSlowReader, ThatIsStillBehindWhenItsWaitPassesIsEndedAtTheTail) {
   const std::string body(1'000'000, 'x');  // two of them are more than waits to be sent at once
   for (const int records : {39, 40}) {
     const std::string stream = "s" + std::to_string(records);
-    for (int n = 0; n < records; ++n) ASSERT_EQ(writer.append_large(stream, body).status, 200);
+    for (int n = 0; n < records; ++n) ASSERT_EQ(writer.append_large(stream, {body}).status, 200);
     Client reader = endpoint.client();
     Session session(reader, "GET", "/v1/streams/" + stream + "/records?seq_num=0&wait=0");
     EXPECT_TRUE(reader.wait(session.id()).ended) << records;

@@ -111,6 +111,12 @@ struct Answer {
   std::string header(std::string_view name) const { return std::string(wire::find_header(headers, name)); }
 };
 
+inline wire::AppendInput input_of(const std::vector<std::string>& bodies) {
+  wire::AppendInput input;
+  for (const std::string& body : bodies) input.records.emplace_back().body = body;
+  return input;
+}
+
 class Client {
  public:
   Client(const Emulator& emulator, Http version) : Client(emulator.endpoint(), version) {}
@@ -163,11 +169,9 @@ class Client {
     for (const std::string& body : bodies) input["records"].push_back({{"body", body}});
     return request("POST", "/v1/streams/" + stream + "/records", input.dump());
   }
-  // One record, as protobuf: of a large body JSON would take longer than all else.
-  Answer append_large(const std::string& stream, const std::string& body) {
-    wire::AppendInput input;
-    input.records.emplace_back().body = body;
-    return request("POST", "/v1/streams/" + stream + "/records", wire::to_proto(input),
+  // As protobuf: of large bodies JSON would take longer than all else.
+  Answer append_large(const std::string& stream, const std::vector<std::string>& bodies) {
+    return request("POST", "/v1/streams/" + stream + "/records", wire::to_proto(input_of(bodies)),
                    {{"content-type", "application/protobuf"}});
   }
   std::uint64_t tail(const std::string& stream) {
@@ -223,15 +227,7 @@ class Session {
   static Session append(Client& client, const std::string& stream) {
     return Session(client, "POST", "/v1/streams/" + stream + "/records");
   }
-  void submit(const std::vector<std::string>& bodies) {
-    wire::AppendInput input;
-    for (const std::string& body : bodies) {
-      wire::AppendRecord record;
-      record.body = body;
-      input.records.push_back(std::move(record));
-    }
-    client_.send(id_, frame(input));
-  }
+  void submit(const std::vector<std::string>& bodies) { client_.send(id_, frame(input_of(bodies))); }
   static std::string frame(const wire::AppendInput& input) {
     wire::S2sFrame out;
     out.body = wire::to_proto(input);
